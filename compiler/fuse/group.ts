@@ -1,0 +1,89 @@
+/**
+ * Which stored values share a kernel. A kernel starts from one reduction or one element-wise value; element-wise values
+ * that can be computed from what the kernel holds at its own position join it: epilogues of contractions, chains with
+ * several results, and neighbours that read the same buffers. Order is kept: a group runs where its first member stood.
+ */
+import type { Aval } from '../../dsl/core/prim.ts'
+import type { Id, Inst, Scan } from '../ir/ir.ts'
+import { roles } from './decide.ts'
+import type { Scope } from './express.ts'
+
+/** A value to be written: the definition of a stored value, or a copy of any value into the place of a result. */
+export type Root =
+  | { readonly kind: 'value'; readonly id: Id; readonly aval: Aval }
+  | { readonly kind: 'result'; readonly id: Id; readonly index: number; readonly aval: Aval }
+
+export type Group =
+  | { readonly kind: 'kernel'; readonly roots: readonly Root[] }
+  | { readonly kind: 'scan'; readonly scan: Scan }
+
+const numel = (shape: readonly number[]): number => shape.reduce((a, b) => a * b, 1)
+
+/** Buffers (stored values, parameters, scan results, literals) that the expression of a root reads. */
+export const readsOf = (scope: Scope, root: Root): ReadonlySet<Id> => {
+  const found = new Set<Id>()
+  const seen = new Set<Id>()
+  const visit = (id: Id): void => {
+    if (seen.has(id)) return
+    seen.add(id)
+    const op = scope.ops.get(id)
+    if (op === undefined || scope.stored.has(id) || op.prim === 'literal') found.add(id)
+    else op.inputs.forEach(visit)
+  }
+  if (root.kind === 'result') visit(root.id)
+  else scope.ops.get(root.id)!.inputs.forEach(visit)
+  return found
+}
+
+/**
+ * Groups in execution order. `fits(roots)` says whether the roots can share a kernel: it builds the expressions and
+ * reports whether all positions agree. `results` are the results that need a copy of their own.
+ */
+export const group = (scope: Scope, results: readonly Root[], fits: (roots: readonly Root[]) => boolean): readonly Group[] => {
+  const groups: { kind: 'kernel'; roots: Root[]; reads: Set<Id>; size: number; reduces: boolean }[] = []
+  const order: ({ kind: 'kernel'; at: number } | { kind: 'scan'; scan: Scan })[] = []
+  /** Position in `order` after which a value is available; parameters and literals: -1. */
+  const ready = new Map<Id, number>()
+
+  const place = (root: Root, reduces: boolean): void => {
+    const reads = readsOf(scope, root)
+    const size = numel(root.aval.shape)
+    const after = (except: number): number => Math.max(-1, ...[...reads].map(id => ready.get(id) ?? -1).filter(at => at !== except))
+    const candidates: number[] = []
+    if (!reduces) {
+      const producers = [...new Set([...reads].map(id => ready.get(id) ?? -1))].filter(at => at >= 0).sort((a, b) => b - a)
+      candidates.push(...producers)
+      for (let at = order.length - 1; at >= Math.max(0, order.length - 12); at--) {
+        const entry = order[at]!
+        if (producers.includes(at) || entry.kind === 'scan') continue
+        const g = groups[entry.at]!
+        if (!g.reduces && [...reads].some(id => g.reads.has(id))) candidates.push(at)
+      }
+    }
+    for (const at of candidates) {
+      const entry = order[at]!
+      if (entry.kind === 'scan') continue
+      const g = groups[entry.at]!
+      if (g.size !== size || g.roots.length >= 8 || after(at) >= at || !fits([...g.roots, root])) continue
+      g.roots.push(root)
+      for (const id of reads) g.reads.add(id)
+      if (root.kind === 'value') ready.set(root.id, at)
+      return
+    }
+    order.push({ kind: 'kernel', at: groups.length })
+    groups.push({ kind: 'kernel', roots: [root], reads: new Set(reads), size, reduces })
+    if (root.kind === 'value') ready.set(root.id, order.length - 1)
+  }
+
+  const visit = (inst: Inst): void => {
+    if (inst.kind === 'scan') {
+      order.push({ kind: 'scan', scan: inst })
+      for (const id of inst.ids) ready.set(id, order.length - 1)
+    } else if (scope.stored.has(inst.id)) {
+      place({ kind: 'value', id: inst.id, aval: inst.aval }, roles[inst.prim] === 'reduction')
+    }
+  }
+  scope.func.insts.forEach(visit)
+  for (const root of results) place(root, false)
+  return order.map(entry => (entry.kind === 'scan' ? entry : { kind: 'kernel', roots: groups[entry.at]!.roots }))
+}
