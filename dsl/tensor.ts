@@ -1,0 +1,56 @@
+/**
+ * The type of tensors, and what every typed operation is built from: `Check`, which puts a one-line message where an
+ * argument would stand.
+ */
+import type { DType } from './core/prim.ts'
+import type { Loose, Shape, Show } from './shape.ts'
+
+export type { DType } from './core/prim.ts'
+
+declare const shape: unique symbol
+declare const dtype: unique symbol
+
+/** Any tensor. */
+export interface Any {
+  readonly [shape]: Shape
+  readonly [dtype]: DType
+}
+
+/**
+ * A tensor of known shape and element type, invariant in both: `[30]` and `[50]` never widen to a common `[30 | 50]`.
+ * `Tensor<[3, 64, 64]>` holds f32; scalars are `Tensor<[]>`.
+ */
+export interface Tensor<in out S extends Shape, in out D extends DType = 'f32'> extends Any {
+  readonly [shape]: S
+  readonly [dtype]: D
+}
+
+/** A vector of N numbers. */
+export type Vec<N, D extends DType = 'f32'> = Tensor<[N], D>
+/** One number. */
+export type Scalar<D extends DType = 'f32'> = Tensor<[], D>
+
+/** The shape of a tensor; of a number, `[]`. */
+export type ShapeOf<X> = X extends { readonly [shape]: infer S extends Shape } ? S : []
+/** The element type of a tensor; of a number, f32. */
+export type DTypeOf<X> = X extends { readonly [dtype]: infer D extends DType } ? D : 'f32'
+/** Whether X is a tensor (and not a record of tensors). */
+export type IsTensor<X> = X extends { readonly [shape]: Shape } ? true : false
+
+/** The argument itself where `Problem` is null, otherwise the message. */
+export type Check<Problem, X> = [Problem] extends [null] ? X : Problem
+
+declare const problem: unique symbol
+/** A message for array arguments: against a bare string TypeScript would blame every element. */
+export interface Problem<Text> {
+  readonly [problem]: Text
+}
+/** `Check` for arguments that are arrays. */
+export type CheckArray<P, X> = [P] extends [null] ? X : Problem<P>
+
+/** A tensor in words: `[2, 3]`, and `i32 [2, 3]` where it does not hold f32. */
+export type Describe<X> = DTypeOf<X> extends 'f32' ? Show<ShapeOf<X>> : `${DTypeOf<X>} ${Show<ShapeOf<X>>}`
+
+/** `Else` unless a dim of X is a plain `number` or `string`. */
+export type Known<Op extends string, S extends Shape, Else> =
+  Loose<S> extends true ? `${Op}: a dimension of ${Show<S>} is not a literal; annotate the tensor or take sizes from a config declared 'as const'` : Else
