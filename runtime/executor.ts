@@ -1,0 +1,202 @@
+/**
+ * A loaded program: its inputs can be set, it can be run, its outputs read. All arrays of a program live in one linear
+ * memory at the offsets of the manifest, so that a training state stays where it is from step to step: `feed` copies
+ * outputs onto inputs within that memory.
+ */
+import { refuse } from '../dsl/errors.ts'
+import type { DType } from '../dsl/core/prim.ts'
+import { sizeOfShape, type ProgramInfo, type Slot } from './manifest.ts'
+import { join, restOf } from './paths.ts'
+
+/** What the user holds, by dtype: bool is one byte per element outside, one 4-byte word inside. */
+export type ArrayOf = { readonly f32: Float32Array; readonly i32: Int32Array; readonly u32: Uint32Array; readonly bool: Uint8Array }
+export type AnyArray = ArrayOf[DType]
+
+/** A window on the program's memory; bool as words. */
+export type View = Float32Array | Int32Array | Uint32Array
+
+export type Executable = {
+  readonly program: ProgramInfo
+  readonly device: 'wasm' | 'eager'
+  /** What it runs on, for people: `wasm (relaxed FMA)`. */
+  readonly variant: string
+  /** Bytes of memory that it holds. */
+  readonly memoryBytes: number
+  /** Copies an array into the input of that path. Refuses an unknown path and a wrong number of elements. */
+  readonly set: (path: string, data: ArrayLike<number>) => void
+  /** Sets several inputs. */
+  readonly setAll: (arrays: Readonly<Record<string, ArrayLike<number>>>) => void
+  /** A copy of an output (or, where there is no such output, of an input). */
+  readonly get: (path: string) => AnyArray
+  /** An output (or input) in place, without a copy: it changes with the next run. */
+  readonly view: (path: string) => View
+  /** An input in place, to be written by the caller (bool: one word per element, 0 or 1). */
+  readonly inputView: (path: string) => View
+  readonly run: () => void
+  /** Runs one top-level step only, for profiling. */
+  readonly runStep: (step: number) => void
+  /** How many top-level steps there are. */
+  readonly steps: number
+  /**
+   * Copies every output below `output` onto the input of the same rest of path below `input`: after
+   * `feed('state', 'state')` the next run starts from the state that the last one returned. Both must have the same arrays.
+   */
+  readonly feed: (output: string, input: string) => void
+}
+
+/** Pairs of outputs and inputs that `feed` copies; refuses where names, shapes or dtypes differ. */
+export const feedPairs = (program: ProgramInfo, output: string, input: string): readonly (readonly [Slot, Slot])[] => {
+  const within = (slots: readonly Slot[], prefix: string): ReadonlyMap<string, Slot> =>
+    new Map(slots.flatMap(slot => {
+      const rest = restOf(slot.path, prefix)
+      return rest === null ? [] : [[rest, slot] as const]
+    }))
+  const from = within(program.outputs, output)
+  const to = within(program.inputs, input)
+  const problems = [
+    ...(from.size === 0 ? [`no output is called '${output}'`] : []),
+    ...(to.size === 0 ? [`no input is called '${input}'`] : []),
+    ...[...from].flatMap(([rest, a]) => {
+      const b = to.get(rest)
+      if (b === undefined) return [`output ${a.path} has no input ${join(input, rest)}`]
+      return a.dtype === b.dtype && sameShape(a.shape, b.shape) ? [] : [`output ${a.path} is ${typeText(a)}, input ${b.path} is ${typeText(b)}`]
+    }),
+    ...[...to].flatMap(([rest, b]) => (from.has(rest) ? [] : [`input ${b.path} has no output ${join(output, rest)}`])),
+  ]
+  if (problems.length > 0) return refuse({ kind: 'arrays', program: program.id, problems: problems.slice(0, 8) })
+  return [...from].flatMap(([rest, a]) => {
+    const b = to.get(rest)
+    return b === undefined ? [] : [[a, b] as const]
+  })
+}
+
+/** Copies all arrays below `fromPath` of one program to the inputs below `toPath` of another, e.g. parameters to an evaluation. */
+export const transfer = (from: Executable, fromPath: string, to: Executable, toPath: string): void => {
+  const sources = from.program.outputs.concat(from.program.inputs)
+  const targets = to.program.inputs.flatMap(slot => {
+    const rest = restOf(slot.path, toPath)
+    return rest === null ? [] : [[slot, join(fromPath, rest)] as const]
+  })
+  if (targets.length === 0) refuse({ kind: 'arrays', program: to.program.id, problems: [`no input is called '${toPath}'`] })
+  for (const [slot, path] of targets) {
+    const source = sources.find(s => s.path === path)
+    if (source === undefined || source.dtype !== slot.dtype || !sameShape(source.shape, slot.shape)) {
+      refuse({
+        kind: 'arrays', program: to.program.id,
+        problems: [`input ${slot.path} is ${typeText(slot)}, ${from.program.id} ${source === undefined ? `has no ${path}` : `has ${path} as ${typeText(source)}`}`],
+      })
+    }
+    to.set(slot.path, from.view(path))
+  }
+}
+
+export const sameShape = (a: readonly number[], b: readonly number[]): boolean => a.length === b.length && a.every((d, i) => d === b[i])
+
+/** `f32[3, 64, 64]`. */
+export const typeText = (x: { readonly dtype: string; readonly shape: readonly number[] }): string => `${x.dtype}[${x.shape.join(', ')}]`
+
+/** Finds slots by path; `results` looks among outputs first, then inputs. */
+export const finder = (program: ProgramInfo): { readonly input: (path: string) => Slot; readonly result: (path: string) => Slot } => {
+  const inputs = new Map(program.inputs.map(s => [s.path, s]))
+  const outputs = new Map(program.outputs.map(s => [s.path, s]))
+  const unknown = (what: string, path: string, known: ReadonlyMap<string, Slot>): never =>
+    refuse({ kind: 'arrays', program: program.id, problems: [`no ${what} is called '${path}'; there are: ${[...known.keys()].slice(0, 12).join(', ')}${known.size > 12 ? ', ...' : ''}`] })
+  return {
+    input: path => inputs.get(path) ?? unknown('input', path, inputs),
+    result: path => outputs.get(path) ?? inputs.get(path) ?? unknown('output', path, outputs),
+  }
+}
+
+const viewOf = (buffer: ArrayBuffer, slot: Slot): View => {
+  const size = sizeOfShape(slot.shape)
+  switch (slot.dtype) {
+    case 'f32': return new Float32Array(buffer, slot.offset, size)
+    case 'i32': return new Int32Array(buffer, slot.offset, size)
+    case 'u32':
+    case 'bool': return new Uint32Array(buffer, slot.offset, size)
+  }
+}
+
+/** Refuses data of a wrong number of elements. */
+export const checkLength = (program: ProgramInfo, slot: Slot, data: ArrayLike<number>): void => {
+  const size = sizeOfShape(slot.shape)
+  if (data.length !== size) {
+    refuse({ kind: 'arrays', program: program.id, problems: [`${slot.path}: expected ${typeText(slot)} (${size} elements), got ${data.length} elements`] })
+  }
+}
+
+/** What a device gives to make an executable of: the program's memory and its entry points. */
+export type Instance = {
+  readonly buffer: ArrayBuffer
+  readonly variant: string
+  readonly run: () => void
+  readonly steps: readonly (() => void)[]
+}
+
+/** An executable over one linear memory. */
+export const executableOver = (program: ProgramInfo, instance: Instance): Executable => {
+  const find = finder(program)
+  const views = new Map<Slot, View>()
+  const at = (slot: Slot): View => {
+    const known = views.get(slot)
+    if (known !== undefined) return known
+    const made = viewOf(instance.buffer, slot)
+    views.set(slot, made)
+    return made
+  }
+  const set: Executable['set'] = (path, data) => {
+    const slot = find.input(path)
+    checkLength(program, slot, data)
+    const target = at(slot)
+    if (slot.dtype === 'bool') for (let i = 0; i < data.length; i++) target[i] = data[i] === 0 ? 0 : 1
+    else target.set(data)
+  }
+  const feeds = new Map<string, () => void>()
+  return {
+    program,
+    device: 'wasm',
+    variant: instance.variant,
+    memoryBytes: instance.buffer.byteLength,
+    steps: instance.steps.length,
+    set,
+    setAll: arrays => Object.entries(arrays).forEach(([path, data]) => set(path, data)),
+    get: path => {
+      const slot = find.result(path)
+      const view = at(slot)
+      return slot.dtype === 'bool' ? Uint8Array.from(view) : view.slice()
+    },
+    view: path => at(find.result(path)),
+    inputView: path => at(find.input(path)),
+    run: instance.run,
+    runStep: step => (instance.steps[step] ?? (() => refuse({ kind: 'usage', message: `${program.id} has ${instance.steps.length} steps; there is no step ${step}` })))(),
+    feed: (output, input) => {
+      const name = `${output} -> ${input}`
+      const copy = feeds.get(name) ?? copier(instance.buffer, feedPairs(program, output, input))
+      feeds.set(name, copy)
+      copy()
+    },
+  }
+}
+
+type Range = { readonly from: number; readonly to: number; readonly bytes: number }
+
+/** Copies all pairs at once: neighbours in one go, and by way of a second buffer where a target overlaps a later source. */
+const copier = (buffer: ArrayBuffer, pairs: readonly (readonly [Slot, Slot])[]): (() => void) => {
+  const bytes = new Uint8Array(buffer)
+  const ranges = pairs
+    .map(([a, b]): Range => ({ from: a.offset, to: b.offset, bytes: 4 * sizeOfShape(a.shape) }))
+    .filter(r => r.from !== r.to && r.bytes > 0)
+    .sort((a, b) => a.from - b.from)
+    .reduce<readonly Range[]>((done, r) => {
+      const last = done[done.length - 1]
+      return last !== undefined && last.from + last.bytes === r.from && last.to + last.bytes === r.to
+        ? [...done.slice(0, -1), { ...last, bytes: last.bytes + r.bytes }]
+        : [...done, r]
+    }, [])
+  const overlap = ranges.some((r, i) => ranges.slice(i + 1).some(s => r.to < s.from + s.bytes && s.from < r.to + r.bytes))
+  if (!overlap) return () => ranges.forEach(r => bytes.copyWithin(r.to, r.from, r.from + r.bytes))
+  return () => {
+    const held = ranges.map(r => bytes.slice(r.from, r.from + r.bytes))
+    ranges.forEach((r, i) => bytes.set(held[i] ?? [], r.to))
+  }
+}

@@ -1,0 +1,127 @@
+/**
+ * The schema of `build/manifest.json`: the contract between the compiler, which writes it, and the runtime, which reads
+ * it. This is the one place where it is written down; both sides import it.
+ */
+import * as E from 'fp-ts/lib/Either.js'
+import * as t from 'io-ts'
+import type { Failure } from '../dsl/errors.ts'
+
+/** Raised whenever a manifest of an older version can no longer be run. */
+export const manifestVersion = 1
+
+export const manifestFile = 'manifest.json'
+
+const count = new t.Type<number, number, unknown>(
+  'whole number >= 0',
+  (u): u is number => typeof u === 'number' && Number.isSafeInteger(u) && u >= 0,
+  (u, c) => (typeof u === 'number' && Number.isSafeInteger(u) && u >= 0 ? t.success(u) : t.failure(u, c)),
+  t.identity,
+)
+
+const dtype = t.keyof({ f32: null, i32: null, u32: null, bool: null })
+
+/**
+ * One array of a program: its path in the argument or result tree (`params.encoder.conv1.weight`, `bank[2].weight`; ''
+ * for a program that returns a single tensor), and where it lies in the program's memory, in bytes. Elements take four bytes.
+ */
+export const Slot = t.readonly(t.type({ path: t.string, shape: t.readonlyArray(count), dtype, offset: count }))
+export type Slot = t.TypeOf<typeof Slot>
+
+/**
+ * One fused kernel: the source lines that it computes (`models/x.ts:12:3`), floating-point operations and bytes moved by
+ * ONE execution, the top-level step to which it belongs, and how often a call of the program executes it.
+ */
+export const KernelInfo = t.readonly(
+  t.type({ name: t.string, places: t.readonlyArray(t.string), flops: t.number, bytes: t.number, step: count, count }),
+)
+export type KernelInfo = t.TypeOf<typeof KernelInfo>
+
+/** Totals of one call: kernels before and after fusion, operations, bytes moved, the memory plan's peak, buffers. */
+export const Stats = t.readonly(
+  t.type({ kernelsBefore: count, kernelsAfter: count, flops: t.number, bytes: t.number, peakBytes: count, buffers: count }),
+)
+export type Stats = t.TypeOf<typeof Stats>
+
+/**
+ * One compiled entry point. A module imports `env.memory`, of `memoryBytes` rounded up to whole pages, and exports `run()`
+ * and one function per top-level step, `s0()`, `s1()`, ... A run leaves the arrays of `inputs` as they were.
+ */
+export const ProgramInfo = t.readonly(
+  t.type({
+    /** The file's path below the compile root, without extension, and the export: `vdsm/small/trainStep`. */
+    id: t.string,
+    /** The source file, relative to the manifest's `root`, and the line of the export in it. */
+    file: t.string,
+    line: count,
+    config: t.readonly(t.record(t.string, t.number)),
+    /** For people: `(params: Params, x: Tensor<[3]>) => Tensor<[]>`. */
+    signature: t.string,
+    /** The names of the function's parameters, in order; every input path starts with one of them. */
+    parameters: t.readonlyArray(t.string),
+    inputs: t.readonlyArray(Slot),
+    outputs: t.readonlyArray(Slot),
+    /** Files in the build folder: with multiply and add, and with relaxed fused multiply-add. */
+    modules: t.readonly(t.type({ simd: t.string, fma: t.string })),
+    memoryBytes: count,
+    /** Of everything that the modules depend on; an unchanged hash means that nothing has to be compiled. */
+    hash: t.string,
+    kernels: t.readonlyArray(KernelInfo),
+    stats: Stats,
+  }),
+)
+export type ProgramInfo = t.TypeOf<typeof ProgramInfo>
+
+/** The whole file. `root` is the path from the build folder to the folder to which all source paths are relative. */
+export const Manifest = t.readonly(
+  t.type({ version: t.literal(manifestVersion), root: t.string, programs: t.readonlyArray(ProgramInfo) }),
+)
+export type Manifest = t.TypeOf<typeof Manifest>
+
+/** What a codec found wrong, one line per problem, most specific first: `programs[0].inputs[2].dtype: ...`. */
+export const decodeProblems = (errors: t.Errors, limit = 3): string => {
+  const lines = errors.map(error => {
+    const keys = error.context.slice(1).map(c => c.key).filter(key => key !== '')
+    const where = keys.map(key => (/^\d+$/.test(key) ? `[${key}]` : `.${key}`)).join('').replace(/^\./, '')
+    const expected = error.context[error.context.length - 1]?.type.name ?? 'something else'
+    const found = error.value === undefined ? 'nothing' : JSON.stringify(error.value)
+    const short = (text: string): string => (text.length > 80 ? `${text.slice(0, 77)}...` : text)
+    return `${where === '' ? 'the top level' : where}: expected ${short(expected)}, found ${short(found ?? 'something else')}`
+  })
+  return [...lines.slice(0, limit), ...(lines.length > limit ? [`and ${lines.length - limit} more`] : [])].join('; ')
+}
+
+const remedy = 'Compile again: npm run compile (or: npx vdsm compile).'
+
+/** Reads the text of a manifest; `path` is where it came from, for the failure's message. */
+export const parseManifest = (text: string, path: string): E.Either<Failure, Manifest> => {
+  const no = (message: string): E.Either<Failure, Manifest> => E.left({ kind: 'file', path, message, remedy })
+  const json = E.tryCatch((): unknown => JSON.parse(text), error => (error instanceof Error ? error.message : String(error)))
+  if (E.isLeft(json)) return no(`not valid JSON (${json.left})`)
+  const version = typeof json.right === 'object' && json.right !== null && 'version' in json.right ? json.right.version : undefined
+  if (version !== undefined && version !== manifestVersion) {
+    return no(`manifest version ${String(version)}; this runtime reads version ${manifestVersion}`)
+  }
+  const decoded = Manifest.decode(json.right)
+  return E.isLeft(decoded) ? no(`not a manifest: ${decodeProblems(decoded.left)}`) : E.right(decoded.right)
+}
+
+/** The bytes of the file: two-space JSON in the order of the schema, so that equal manifests are equal files. */
+export const printManifest = (manifest: Manifest): string => `${JSON.stringify(Manifest.encode(manifest), null, 1)}\n`
+
+/** The program of that id, or a failure that lists the near ones. */
+export const findProgram = (manifest: Manifest, id: string): E.Either<Failure, ProgramInfo> => {
+  const found = manifest.programs.find(p => p.id === id)
+  if (found !== undefined) return E.right(found)
+  const ids = manifest.programs.map(p => p.id)
+  const word = id.split('/').pop()?.toLowerCase() ?? ''
+  const near = ids.filter(other => word !== '' && other.toLowerCase().includes(word))
+  const shown = (near.length > 0 ? near : ids).slice(0, 8)
+  return E.left({
+    kind: 'usage',
+    message: ids.length === 0 ? `no program '${id}': the build folder holds no programs` : `no program '${id}' in the build folder`,
+    remedy: ids.length === 0 ? remedy : `${near.length > 0 ? 'Did you mean' : 'There are'}: ${shown.join(', ')}${ids.length > shown.length && near.length === 0 ? ', ... (see: vdsm list)' : ''}`,
+  })
+}
+
+/** Elements of an array of that shape; 1 for a scalar. */
+export const sizeOfShape = (shape: readonly number[]): number => shape.reduce((n, d) => n * d, 1)
