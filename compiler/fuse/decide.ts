@@ -77,6 +77,7 @@ export const decide = (func: Func): ReadonlySet<Id> => {
     else inst.ids.forEach((id, i) => sizes.set(id, numel(inst.avals[i]!.shape)))
   const uses = usesOf(func, sizes)
   const stored = new Set<Id>()
+  const results = new Set(func.results)
   const costs = new Map<Id, Cost>()
   const leaf = (id: Id): Cost => ({ ...free, loads: new Set([id]) })
 
@@ -95,12 +96,16 @@ export const decide = (func: Func): ReadonlySet<Id> => {
     const role = roles[op.prim]
     if (role === 'reduction') return true
     if (role === 'view' || role === 'leaf') return false
+    if (results.has(op.id)) return true
     const at = uses.get(op.id) ?? []
     const growth = Math.max(0, ...at.map(u => u.growth))
     const by = (kind: Use['by']): boolean => at.some(u => u.by === kind)
     if (by('scan')) return cost.ops > 0 || cost.choices > 0
     if (cost.dear && (at.length > 1 || growth > 1 || by('contract'))) return true
     if (by('contract') && (cost.ops > 4 || cost.loads.size > 2 || cost.choices > 0)) return true
+    // Stored in place of its operand, whose only use it is: no more memory, less to repeat.
+    const replaces = (id: Id): boolean => stored.has(id) && (uses.get(id) ?? []).length === 1 && sizes.get(id) === sizes.get(op.id)
+    if (at.length > 1 && op.inputs.some(replaces)) return true
     if (at.length > 1 && (cost.loads.size > 2 || cost.ops > 6 || cost.choices > 1)) return true
     if (growth > 1 && cost.ops > 4) return true
     return cost.ops > 200 || cost.loads.size > 12 || cost.choices > 8

@@ -1,0 +1,91 @@
+/** `vdsm compile`: options, the files they name, and what is said about the result. */
+import { existsSync, mkdirSync, statSync } from 'node:fs'
+import { dirname, relative, resolve } from 'node:path'
+import { Command, CommanderError } from 'commander'
+import * as E from 'fp-ts/lib/Either.js'
+import { type Failure, print } from '../dsl/errors.ts'
+import { compile } from './compile.ts'
+import { explain } from './emit/explain.ts'
+import { sourcesBelow } from './emit/cache.ts'
+
+type Options = { readonly out: string; readonly explain?: true | string; readonly force?: true; readonly quiet?: true }
+
+/** The files that the arguments name, and the folder to which program ids are relative. */
+const sourcesOf = (args: readonly string[]): E.Either<Failure, { files: readonly string[]; root: string }> => {
+  const named = args.length === 0 ? ['models'] : args
+  const missing = named.find(path => !existsSync(path))
+  if (missing !== undefined) {
+    const remedy = args.length === 0 ? 'Name the files or folders to compile: vdsm compile model.ts' : 'Check the path; it is relative to the current folder.'
+    return E.left({ kind: 'file', path: missing, message: 'no such file or folder', remedy })
+  }
+  const isFolder = (path: string): boolean => statSync(path).isDirectory()
+  const wrong = named.find(path => !isFolder(path) && (!path.endsWith('.ts') || path.endsWith('.d.ts')))
+  if (wrong !== undefined) return E.left({ kind: 'file', path: wrong, message: 'not a TypeScript source file', remedy: 'Models are written in .ts files.' })
+  const files = [...new Set(named.flatMap(path => (isFolder(path) ? sourcesBelow(resolve(path)) : [resolve(path)])))]
+  const only = named.length === 1 ? named[0]! : '.'
+  const root = resolve(isFolder(only) ? only : dirname(only))
+  return files.length === 0 ? E.left({ kind: 'file', path: named.join(' '), message: 'holds no .ts files' }) : E.right({ files, root })
+}
+
+const run = (args: readonly string[], options: Options): number => {
+  const started = performance.now()
+  const fail = (failure: Failure): number => {
+    process.stderr.write(`${print(failure)}\n`)
+    return 1
+  }
+  const sources = sourcesOf(args)
+  if (E.isLeft(sources)) return fail(sources.left)
+  const out = resolve(options.out)
+  try {
+    mkdirSync(out, { recursive: true })
+  } catch (error) {
+    return fail({ kind: 'write', path: options.out, message: error instanceof Error ? error.message : String(error), remedy: 'Choose another folder with --out.' })
+  }
+  const wanted = (id: string): boolean => options.explain === true || options.explain === id
+  const result = compile({
+    ...sources.right,
+    out,
+    force: options.force === true || options.explain !== undefined,
+    onBuilt: built => {
+      if (wanted(built.info.id)) process.stdout.write(`${explain(built)}\n`)
+      else if (options.quiet !== true) {
+        const { stats, id } = built.info
+        process.stdout.write(`  ${id.padEnd(32)} ${String(stats.kernelsBefore).padStart(5)} -> ${String(stats.kernelsAfter).padStart(4)} kernels  ${(stats.peakBytes / 2 ** 20).toFixed(1).padStart(7)} MiB\n`)
+      }
+    },
+  })
+  if (E.isLeft(result)) return fail(result.left)
+  const { programs, compiled } = result.right
+  if (typeof options.explain === 'string' && !programs.some(p => p.id === options.explain))
+    return fail({ kind: 'usage', message: `--explain: no program '${options.explain}'`, remedy: `There are: ${programs.map(p => p.id).join(', ')}` })
+  const seconds = ((performance.now() - started) / 1000).toFixed(1)
+  const where = relative(process.cwd(), out) || '.'
+  process.stdout.write(`${programs.length} programs in ${where}/: ${compiled.length} compiled, ${programs.length - compiled.length} unchanged (${seconds} s)\n`)
+  return 0
+}
+
+export const command = (): Command =>
+  new Command('compile')
+    .description('Compile the programs that TypeScript files export with program(fn, config) into WebAssembly kernels.')
+    .argument('[paths...]', 'files or folders (default: models)')
+    .option('-o, --out <dir>', 'folder for the manifest, kernels and typed bindings', 'build')
+    .option('--explain [program]', 'print the fused kernels with their source lines, FLOPs, bytes, buffers and peak memory')
+    .option('--force', 'compile even what has not changed')
+    .option('-q, --quiet', 'no line per program')
+
+/** Exit code 0 when everything compiled, 1 on any error. */
+export const main = (argv: readonly string[]): Promise<number> => {
+  let code = 0
+  const cli = command()
+    .exitOverride()
+    .action((paths: string[], options: Options) => {
+      code = run(paths, options)
+    })
+  try {
+    cli.parse([...argv], { from: 'user' })
+    return Promise.resolve(code)
+  } catch (error) {
+    if (error instanceof CommanderError) return Promise.resolve(error.exitCode)
+    throw error
+  }
+}

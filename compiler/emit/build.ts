@@ -1,0 +1,67 @@
+/** One program, from optimised IR to everything that is written about it: modules, manifest entry, plan. */
+import type { ProgramInfo, Slot } from '../../runtime/manifest.ts'
+import { plan as makePlan } from '../fuse/plan.ts'
+import { roles } from '../fuse/decide.ts'
+import type { Func, Origin, Program } from '../ir/ir.ts'
+import type { Plan } from '../schedule/kernel.ts'
+import { type Memory, planMemory } from '../schedule/memory.ts'
+import { statsOf } from '../schedule/stats.ts'
+import { emitWasm } from '../targets/wasm/index.ts'
+import { headOf, signature } from './bindings.ts'
+
+export type Built = {
+  readonly info: ProgramInfo
+  readonly plan: Plan
+  readonly memory: Memory
+  readonly modules: { readonly simd: Uint8Array; readonly fma: Uint8Array }
+}
+
+/** Kernels if every operation that computes were one: what a library of operators would launch. */
+const unfused = (func: Func, runs = 1): number =>
+  func.insts.reduce((n, inst) => n + (inst.kind === 'scan' ? unfused(inst.body, runs * inst.length) : ['view', 'leaf'].includes(roles[inst.prim]) ? 0 : runs), 0)
+
+const placeOf = (o: Origin): string => `${o.file}:${o.line}:${o.column}`
+
+/** The name of a program's modules in the build folder, without ending. */
+export const moduleName = (id: string): string => id.replaceAll('/', '.')
+
+export const build = (id: string, program: Program, hash: string): Built => {
+  const { func } = program
+  const plan = makePlan(func)
+  const memory = planMemory(plan)
+  const slot = (index: number, role: 'input' | 'output', path: string): Slot => {
+    const buffer = plan.buffers.find(b => b.role.kind === role && b.role.index === index)!
+    return { path, shape: buffer.aval.shape, dtype: buffer.aval.dtype, offset: memory.offsets[buffer.id]! }
+  }
+  const inputs = func.params.map((p, i) => slot(i, 'input', p.path))
+  const outputs = program.outputs.map((path, i) => slot(i, 'output', path))
+  const [simd, fma] = [false, true].map(withFma => emitWasm(plan, memory.offsets, memory.bytes, { fma: withFma })) as [ReturnType<typeof emitWasm>, ReturnType<typeof emitWasm>]
+  const stats = statsOf(plan)
+  const total = (of: 'flops' | 'bytes'): number => stats.reduce((n, s) => n + s.runs * s[of], 0)
+  const name = moduleName(id)
+  return {
+    plan,
+    memory,
+    modules: { simd: simd.bytes, fma: fma.bytes },
+    info: {
+      id,
+      file: program.file,
+      line: program.line,
+      config: program.config,
+      signature: signature(inputs, outputs),
+      parameters: [...new Set(inputs.map(s => headOf(s.path)))],
+      inputs,
+      outputs,
+      modules: { simd: `${name}.wasm`, fma: `${name}.fma.wasm` },
+      memoryBytes: Math.max(simd.memoryBytes, fma.memoryBytes),
+      hash,
+      kernels: stats.map(s => ({
+        name: s.kernel.name, places: [...new Set(s.kernel.origins.map(placeOf))], flops: s.flops, bytes: s.bytes, step: s.step, count: s.runs,
+      })),
+      stats: {
+        kernelsBefore: unfused(func), kernelsAfter: stats.reduce((n, s) => n + s.runs, 0),
+        flops: total('flops'), bytes: total('bytes'), peakBytes: memory.bytes, buffers: memory.offsets.filter(o => o >= 0).length,
+      },
+    },
+  }
+}

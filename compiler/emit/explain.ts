@@ -1,0 +1,27 @@
+/** What `vdsm compile --explain` prints of a program: its size before and after fusion, its memory, and its kernels with the lines they come from. */
+import { printPlan } from '../schedule/print.ts'
+import { statsOf } from '../schedule/stats.ts'
+import type { Built } from './build.ts'
+
+const si = (n: number, unit: string): string => {
+  const [scaled, prefix] = n >= 1e9 ? [n / 1e9, 'G'] : n >= 1e6 ? [n / 1e6, 'M'] : n >= 1e3 ? [n / 1e3, 'k'] : [n, '']
+  return `${scaled >= 100 || Number.isInteger(scaled) ? scaled.toFixed(0) : scaled.toFixed(2)} ${prefix}${unit}`
+}
+
+export const explain = ({ info, plan, memory }: Built): string => {
+  const { stats } = info
+  const rows = statsOf(plan).map(s => [
+    s.kernel.name, s.runs === 1 ? '' : `x${s.runs}`, si(s.flops, 'FLOP'), si(s.bytes, 'B'), [...new Set(s.kernel.origins.map(o => `${o.file}:${o.line}`))].slice(0, 3).join(' '),
+  ])
+  const widths = [0, 1, 2, 3].map(c => Math.max(...rows.map(r => r[c]!.length), 1))
+  return [
+    `${info.id}  (${info.file}:${info.line})`,
+    `  ${info.signature}`,
+    `  kernels ${stats.kernelsBefore} before fusion, ${stats.kernelsAfter} after; ${si(stats.flops, 'FLOP')}, ${si(stats.bytes, 'B')} moved at least`,
+    `  memory ${si(memory.bytes, 'B')} in ${stats.buffers} buffers; live at once ${si(memory.live, 'B')}; without sharing ${si(memory.sum, 'B')}`,
+    ...rows.map(r => `    ${r[0]!.padEnd(widths[0]!)} ${r[1]!.padStart(widths[1]!)} ${r[2]!.padStart(widths[2]!)} ${r[3]!.padStart(widths[3]!)}  ${r[4]!}`),
+    '',
+    printPlan(plan),
+    '',
+  ].join('\n')
+}
