@@ -1,0 +1,64 @@
+/**
+ * Annealing of stage 1: pure functions of progress in [0, 1], the share of the training steps that are done. They run on
+ * the host; a training step takes their values as scalars. Progress outside [0, 1] counts as its nearer end.
+ */
+
+/** A value that depends on progress. */
+export type Curve = (progress: number) => number
+
+/** What a training step of stage 1 is annealed by. */
+export type Values = { readonly learningRate: number; readonly temperature: number; readonly lambdaS: number; readonly lambdaZ: number }
+export type Curves = { readonly [K in keyof Values]: Curve }
+
+const share = (progress: number, start: number, end: number): number => Math.min(1, Math.max(0, (progress - start) / (end - start)))
+
+export const constant = (value: number): Curve => () => value
+
+/** From `from` to `to` along half a period of the cosine, between the progresses `start` and `end`; flat before and after. */
+export const halfCosine = (from: number, to: number, start = 0, end = 1): Curve => progress =>
+  from + (to - from) * 0.5 * (1 - Math.cos(Math.PI * share(progress, start, end)))
+
+/** From `from` to `to` by equal factors in equal times, both positive, between `start` and `end`; flat before and after. */
+export const geometric = (from: number, to: number, start = 0, end = 1): Curve => progress => from * Math.pow(to / from, share(progress, start, end))
+
+/** Geometric from anchor to anchor; anchors are [progress, value], ascending. */
+export const through = (anchors: readonly (readonly [number, number])[]): Curve => progress => {
+  const from = anchors.findLast(([at]) => at <= progress) ?? anchors[0]!
+  const to = anchors.find(([at]) => at > progress) ?? from
+  return from === to ? from[1] : geometric(from[1], to[1], from[0], to[0])(progress)
+}
+
+/**
+ * Small (and tiny): lambda_z falls 10 -> 1 geometrically over the first 40 %, so that what is constant in a group has to
+ * pass through s first; lambda_s rises 0.1 -> 1 over the first third, half cosine; the mixture sharpens 1 -> 4 over the
+ * last half; the learning rate falls 2e-3 -> 3e-4 along half a cosine over the whole run.
+ */
+export const small: Curves = {
+  learningRate: halfCosine(2e-3, 3e-4),
+  temperature: halfCosine(1, 4, 0.5, 1),
+  lambdaS: halfCosine(0.1, 1, 0, 1 / 3),
+  lambdaZ: geometric(10, 1, 0, 0.4),
+}
+
+/**
+ * Paper: lambda_z passes 30, 0.2 (50 %), 0.4 (80 %), 1 (the published code lays a quadratic spline through these anchors
+ * and clips what overshoots; here it is geometric between them); lambda_s as above; temperature 1 -> 10 over the last
+ * half, half cosine; learning rate 1e-3 throughout.
+ */
+export const paper: Curves = {
+  learningRate: constant(1e-3),
+  temperature: halfCosine(1, 10, 0.5, 1),
+  lambdaS: halfCosine(0.1, 1, 0, 1 / 3),
+  lambdaZ: through([[0, 30], [0.5, 0.2], [0.8, 0.4], [1, 1]]),
+}
+
+/** By the name of the configuration. */
+export const schedules = { tiny: small, small, paper } as const satisfies Readonly<Record<string, Curves>>
+
+/** The values of all curves at one progress. */
+export const valuesAt = (curves: Curves, progress: number): Values => ({
+  learningRate: curves.learningRate(progress),
+  temperature: curves.temperature(progress),
+  lambdaS: curves.lambdaS(progress),
+  lambdaZ: curves.lambdaZ(progress),
+})
