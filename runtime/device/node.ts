@@ -1,0 +1,40 @@
+/** Node's side of the runtime: files from a folder, sources through `import`, relaxed SIMD behind its flag on Node 20. */
+import * as TE from 'fp-ts/lib/TaskEither.js'
+import { resolve } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import { setFlagsFromString } from 'node:v8'
+import { Refusal, type Failure } from '../../dsl/errors.ts'
+import { readBytes } from '../io/files.ts'
+import type { Host } from './host.ts'
+
+/** Node 20's V8 knows relaxed SIMD but keeps it behind a flag, which may be set at run time; later ones ignore the call. */
+const enableRelaxedSimd = (): void => {
+  const [major = 0] = process.versions.node.split('.').map(Number)
+  if (major < 22) setFlagsFromString('--experimental-wasm-relaxed-simd')
+}
+
+const importFailure = (path: string, error: unknown): Failure => {
+  if (error instanceof Refusal) return error.failure
+  const message = error instanceof Error ? error.message : String(error)
+  const code = error instanceof Error && 'code' in error ? error.code : undefined
+  return {
+    kind: 'file', path, message: `the model's source could not be imported (${message.split('\n')[0] ?? ''})`,
+    remedy: code === 'ERR_UNKNOWN_FILE_EXTENSION'
+      ? 'The eager device runs TypeScript: start Node with --import tsx, or use the vdsm command.'
+      : 'The eager device runs the program from its source, which has to be where it was when it was compiled.',
+  }
+}
+
+/** A build folder on disk. */
+export const nodeHost = (folder: string): Host => ({
+  where: folder,
+  read: name => readBytes(resolve(folder, name), 'Compile first: npm run compile (or: npx vdsm compile).'),
+  source: (root, file) => {
+    const path = resolve(folder, root, file)
+    return TE.tryCatch(
+      async (): Promise<Readonly<Record<string, unknown>>> => (await import(pathToFileURL(path).href)) as Readonly<Record<string, unknown>>,
+      error => importFailure(path, error),
+    )
+  },
+  prepare: enableRelaxedSimd,
+})
