@@ -1,0 +1,148 @@
+/**
+ * The front end's door: files in, programs in IR out, or every mistake that was found. Each file is type-checked once; a
+ * program whose sources have type errors is not lowered, the others are.
+ */
+import { resolve } from 'node:path'
+import { performance } from 'node:perf_hooks'
+import { either as E } from 'fp-ts'
+import { ts } from 'ts-morph'
+import { Refusal, type Failure } from '../../dsl/errors.ts'
+import type { Func, Id, Program } from '../ir/ir.ts'
+import { call } from './calls.ts'
+import { disagreements } from './crosscheck.ts'
+import { errorsOf } from './diagnostics.ts'
+import { programsOf, type Found } from './discover.ts'
+import { evaluate } from './evaluate.ts'
+import { inputsOf } from './inputs.ts'
+import { configOf } from './intrinsics.ts'
+import { fresh, machine, reject, type Machine } from './machine.ts'
+import { moduleOf } from './modules.ts'
+import { languageFiles, placeOf, real } from './places.ts'
+import { closureOf, loadFiles, unreadable, type Loaded } from './project.ts'
+import { region, use } from './regions.ts'
+import { describe, isCallable, isTensor, leavesOf, type Sym, type Value } from './values.ts'
+
+/** A program with the files it was read from (absolute, sorted): unchanged files mean an unchanged program. */
+export type Lowered = Program & { readonly sources: readonly string[] }
+
+/** How long the parts took, in milliseconds. */
+export type Timing = { readonly load: number; readonly check: number; readonly lower: number }
+
+type Result = { readonly path: string; readonly tensor: Sym }
+
+/** The tensors of a result. Text and choices are known already and left out; a number would be lost, so it is refused. */
+const resultsOf = (m: Machine, value: Value, at: ts.Node): readonly Result[] =>
+  leavesOf(value).flatMap(({ path, value: leaf }) => {
+    const name = path === '' ? 'the result' : `the result's ${path}`
+    if (isTensor(leaf)) return [{ path, tensor: leaf }]
+    if (typeof leaf === 'number') return reject(m, at, `program: ${name} is the plain number ${leaf}`, `make it a tensor: full([], ${leaf})`)
+    if (isCallable(leaf)) return reject(m, at, `program: ${name} is a function`, 'a program returns tensors, and records and arrays of them')
+    return []
+  })
+
+const lowerOne = (base: Machine, found: Found): Program => {
+  const m = fresh(base)
+  const { call: node, file } = found
+  const env = moduleOf(m, file)
+  const [fn, config] = node.arguments
+  if (fn === undefined) return reject(m, node, 'program takes a function')
+  m.config = config === undefined ? {} : configOf(m, evaluate(m, config, env), config)
+  const root = region(undefined)
+  m.region = root
+  m.root = root
+  const signature = m.checker.getTypeAtLocation(fn).getCallSignatures()[0]
+  if (signature === undefined) return reject(m, fn, 'program takes a function')
+  const args = inputsOf(m, signature, root, fn)
+  const f = evaluate(m, fn, env)
+  if (!isCallable(f)) return reject(m, fn, `program takes a function, not ${describe(f)}`)
+  m.names.length = 0
+  const value = call(m, f, args, node)
+  const results = resultsOf(m, value, fn)
+  if (results.length === 0) return reject(m, fn, `program: the function returns no tensor, but ${describe(value)}`)
+  const outputs = results.map(r => ({ path: r.path, aval: r.tensor.aval }))
+  const [problem, ...more] = disagreements(m, m.checker.getReturnTypeOfSignature(signature), outputs)
+  if (problem !== undefined) {
+    const rest = more.length === 0 ? '' : ` (and ${more.length} more)`
+    return reject(m, fn, `program: ${problem}${rest}`, 'a cast (as) on the way says what is not so')
+  }
+  const ids: readonly Id[] = results.map(r => use(root, r.tensor).id)
+  const func: Func = root.build.finish(ids)
+  const { line, file: shownFile } = placeOf(found.declaration, m.cwd)
+  return { name: found.name, file: shownFile, line, config: m.config, func, outputs: results.map(r => r.path) }
+}
+
+const failureOf = (error: unknown): Failure => {
+  if (error instanceof Refusal) return error.failure
+  throw error
+}
+
+type Outcome = { readonly programs: readonly Lowered[]; readonly failures: readonly Failure[]; readonly found: number; readonly check: number; readonly lower: number }
+
+const lowerGroup = (loaded: Loaded, root: string, cwd: string, language: Machine['language']): Outcome => {
+  const m = machine(loaded.checker, cwd, language)
+  const closures = new Map(loaded.files.map(file => [file, closureOf(loaded, file)]))
+  const start = performance.now()
+  const errors = new Map<ts.SourceFile, readonly Failure[]>()
+  const all = new Set([...closures.values()].flat())
+  for (const file of all) if (language(file.fileName) === undefined && !file.fileName.includes('/node_modules/')) errors.set(file, errorsOf(loaded, file, cwd))
+  const checked = performance.now()
+  const found = loaded.files.flatMap(file => programsOf(m, file, root))
+  const programs: Lowered[] = []
+  const failures: Failure[] = [...errors.values()].flat()
+  for (const one of found) {
+    const closure = closures.get(one.file) ?? []
+    if (closure.some(file => (errors.get(file) ?? []).length > 0)) continue
+    try {
+      programs.push({ ...lowerOne(m, one), sources: [...closure.map(file => file.fileName), ...(loaded.options === undefined ? [] : [loaded.options])].sort() })
+    } catch (error) {
+      failures.push(failureOf(error))
+    }
+  }
+  return { programs, failures, found: found.length, check: checked - start, lower: performance.now() - checked }
+}
+
+/** Two programs of one name would overwrite each other. */
+const duplicates = (programs: readonly Lowered[]): readonly Failure[] =>
+  programs.flatMap((p, i) => {
+    const other = programs.findIndex(q => q.name === p.name)
+    const first = programs[other]
+    if (other === i || first === undefined) return []
+    return [{ kind: 'source', at: { file: p.file, line: p.line, column: 1 }, message: `two programs are named ${p.name}; the other is at ${first.file}:${first.line}`, remedy: 'rename one, or its file' }]
+  })
+
+const distinct = (failures: readonly Failure[]): readonly Failure[] => {
+  const seen = new Set<string>()
+  return failures.filter(f => {
+    const text = JSON.stringify(f)
+    return seen.has(text) ? false : (seen.add(text), true)
+  })
+}
+
+/**
+ * Lowers every program that the files export. `root` is the folder that program names are relative to; places in messages
+ * are relative to `cwd`. Left: every mistake found, together. Right: the programs, in the order of the files, with how
+ * long it took.
+ */
+export const lowerFilesTimed = (paths: readonly string[], root: string, cwd: string = process.cwd()): E.Either<Failure, { readonly programs: readonly Lowered[]; readonly timing: Timing }> => {
+  const bad = unreadable(paths)
+  if (bad !== undefined) return E.left(bad)
+  const start = performance.now()
+  const groups = loadFiles(paths)
+  const load = performance.now() - start
+  const language = languageFiles()
+  const outcomes = groups.map(loaded => lowerGroup(loaded, real(resolve(root)), cwd, language))
+  const programs = outcomes.flatMap(o => o.programs)
+  const failures = distinct([...outcomes.flatMap(o => o.failures), ...duplicates(programs)])
+  const [first] = failures
+  if (first !== undefined) return E.left(failures.length === 1 ? first : { kind: 'sources', all: failures })
+  if (programs.length === 0) {
+    const where = paths.length === 1 ? (paths[0] ?? '') : `${paths.length} files`
+    return E.left({ kind: 'usage', message: `no programs in ${where}`, remedy: "export one: export const step = program((x: Vec<3>) => relu(x), {})" })
+  }
+  const sum = (of: (o: Outcome) => number): number => outcomes.reduce((n, o) => n + of(o), 0)
+  return E.right({ programs, timing: { load, check: sum(o => o.check), lower: sum(o => o.lower) } })
+}
+
+/** As `lowerFilesTimed`, without the times. */
+export const lowerFiles = (paths: readonly string[], root: string, cwd: string = process.cwd()): E.Either<Failure, readonly Lowered[]> =>
+  E.either.map(lowerFilesTimed(paths, root, cwd), ({ programs }) => programs)

@@ -1,0 +1,101 @@
+/**
+ * Loads sources with ts-morph: the given files under the nearest tsconfig.json, or under sound defaults, and whatever they
+ * import. The package `vdsm` resolves as TypeScript resolves it - from node_modules in a project of the user's own.
+ */
+import { existsSync, statSync } from 'node:fs'
+import { dirname, join, resolve } from 'node:path'
+import { Project, ts, type CompilerOptions } from 'ts-morph'
+import type { Failure } from '../../dsl/errors.ts'
+import { real } from './places.ts'
+
+/** Sources under one set of options, with the checker that has read them all. */
+export type Loaded = {
+  readonly checker: ts.TypeChecker
+  readonly program: ts.Program
+  readonly files: readonly ts.SourceFile[]
+  /** The options' file, if there is one: a source like the others, as far as "unchanged" goes. */
+  readonly options: string | undefined
+}
+
+/** The nearest tsconfig.json at or above a folder. */
+export const nearestOptions = (folder: string): string | undefined => {
+  const file = join(folder, 'tsconfig.json')
+  if (existsSync(file)) return file
+  const up = dirname(folder)
+  return up === folder ? undefined : nearestOptions(up)
+}
+
+const defaults: CompilerOptions = {
+  target: ts.ScriptTarget.ES2022,
+  lib: ['lib.es2023.d.ts'],
+  module: ts.ModuleKind.NodeNext,
+  moduleResolution: ts.ModuleResolutionKind.NodeNext,
+  strict: true,
+  exactOptionalPropertyTypes: true,
+  noUncheckedIndexedAccess: true,
+}
+
+/** What the front end needs whatever the project says: no output, no ambient packages, messages in full. */
+const required: CompilerOptions = {
+  noEmit: true,
+  composite: false,
+  incremental: false,
+  declaration: false,
+  skipLibCheck: true,
+  strictNullChecks: true,
+  allowImportingTsExtensions: true,
+  noErrorTruncation: true,
+  types: [],
+}
+
+/** The first problem with the paths themselves. */
+export const unreadable = (paths: readonly string[]): Failure | undefined => {
+  const bad = paths.find(path => !existsSync(path) || !statSync(path).isFile())
+  if (bad !== undefined) return { kind: 'file', path: bad, message: existsSync(bad) ? 'not a file' : 'there is no such file', remedy: 'name TypeScript files that export programs' }
+  const other = paths.find(path => !/\.[mc]?tsx?$/.test(path) || path.endsWith('.d.ts'))
+  return other === undefined ? undefined : { kind: 'file', path: other, message: 'not a TypeScript source', remedy: 'name .ts files that export programs' }
+}
+
+const load = (paths: readonly string[], options: string | undefined): Loaded => {
+  const project = new Project({
+    ...(options === undefined ? {} : { tsConfigFilePath: options }),
+    compilerOptions: options === undefined ? { ...defaults, ...required } : required,
+    skipAddingFilesFromTsConfig: true,
+    skipFileDependencyResolution: true,
+  })
+  paths.forEach(path => project.addSourceFileAtPath(path))
+  const program = project.getProgram().compilerObject
+  const checker = program.getTypeChecker()
+  const files = paths.flatMap(path => {
+    const file = program.getSourceFile(path)
+    return file === undefined ? [] : [file]
+  })
+  return { checker, program, files, options }
+}
+
+/** Loads files, together where they share their options. */
+export const loadFiles = (paths: readonly string[]): readonly Loaded[] => {
+  const absolute = [...new Set(paths.map(path => real(resolve(path))))]
+  const groups = new Map<string | undefined, string[]>()
+  for (const path of absolute) {
+    const options = nearestOptions(dirname(path))
+    groups.set(options, [...(groups.get(options) ?? []), path])
+  }
+  return [...groups].map(([options, files]) => load(files, options))
+}
+
+/** The files that a file is read from: itself and what it imports, directly or not, declarations of packages excluded. Sorted. */
+export const closureOf = (loaded: Loaded, file: ts.SourceFile): readonly ts.SourceFile[] => {
+  const seen = new Map<string, ts.SourceFile>()
+  const visit = (f: ts.SourceFile): void => {
+    if (seen.has(f.fileName)) return
+    seen.set(f.fileName, f)
+    for (const s of f.statements) {
+      if (!ts.isImportDeclaration(s) && !ts.isExportDeclaration(s)) continue
+      const declaration = s.moduleSpecifier === undefined ? undefined : loaded.checker.getSymbolAtLocation(s.moduleSpecifier)?.valueDeclaration
+      if (declaration !== undefined && ts.isSourceFile(declaration) && !declaration.isDeclarationFile) visit(declaration)
+    }
+  }
+  visit(file)
+  return [...seen.values()].sort((a, b) => (a.fileName < b.fileName ? -1 : 1))
+}
