@@ -1,0 +1,111 @@
+/**
+ * Reading zip archives strictly, as .npz files are: every size is checked against the file and every entry against its
+ * checksum, so that a damaged or cut-off archive is noticed and not half read. (Inflating is fflate's work.)
+ */
+import * as E from 'fp-ts/lib/Either.js'
+import { Inflate } from 'fflate'
+
+const table = Uint32Array.from({ length: 256 }, (_, n) => {
+  let c = n
+  for (let k = 0; k < 8; k++) c = c & 1 ? 0xedb88320 ^ (c >>> 1) : c >>> 1
+  return c
+})
+
+export const crc32 = (bytes: Uint8Array): number => {
+  let c = 0xffffffff
+  for (let i = 0; i < bytes.length; i++) c = (table[(c ^ (bytes[i] ?? 0)) & 255] ?? 0) ^ (c >>> 8)
+  return (c ^ 0xffffffff) >>> 0
+}
+
+type Entry = { readonly name: string; readonly flags: number; readonly method: number; readonly crc: number; readonly packed: number; readonly size: number; readonly at: number }
+
+class Cut extends Error {}
+
+/** The value of a zip64 field: 8 bytes in the extra field, in order of the 32-bit fields that are all ones. */
+const zip64 = (view: DataView, extra: number, length: number, fields: readonly number[]): readonly number[] => {
+  for (let at = extra; at + 4 <= extra + length; at += 4 + view.getUint16(at + 2, true)) {
+    if (view.getUint16(at, true) !== 1) continue
+    let next = at + 4
+    return fields.map(field => {
+      if (field !== 0xffffffff) return field
+      const value = Number(view.getBigUint64(next, true))
+      next += 8
+      return value
+    })
+  }
+  return fields
+}
+
+/** Where the directory lies and how many entries it has. */
+const directory = (view: DataView): readonly [offset: number, entries: number] => {
+  for (let at = view.byteLength - 22; at >= Math.max(0, view.byteLength - 22 - 0xffff); at--) {
+    if (view.getUint32(at, true) !== 0x06054b50) continue
+    const [entries, offset] = [view.getUint16(at + 10, true), view.getUint32(at + 16, true)]
+    if (at >= 20 && view.getUint32(at - 20, true) === 0x07064b50) {
+      const end = Number(view.getBigUint64(at - 12, true))
+      return [Number(view.getBigUint64(end + 48, true)), Number(view.getBigUint64(end + 32, true))]
+    }
+    return [offset, entries]
+  }
+  throw new Cut('its table of contents is missing')
+}
+
+const entriesOf = (bytes: Uint8Array, view: DataView): readonly Entry[] => {
+  const [offset, count] = directory(view)
+  const entries: Entry[] = []
+  for (let i = 0, at = offset; i < count; i++) {
+    if (view.getUint32(at, true) !== 0x02014b50) throw new Cut('its table of contents is damaged')
+    const [nameLength, extraLength, commentLength] = [view.getUint16(at + 28, true), view.getUint16(at + 30, true), view.getUint16(at + 32, true)]
+    const [size = 0, packed = 0, start = 0] = zip64(view, at + 46 + nameLength, extraLength, [view.getUint32(at + 24, true), view.getUint32(at + 20, true), view.getUint32(at + 42, true)])
+    const name = new TextDecoder().decode(bytes.subarray(at + 46, at + 46 + nameLength))
+    entries.push({ name, flags: view.getUint16(at + 8, true), method: view.getUint16(at + 10, true), crc: view.getUint32(at + 16, true), packed, size, at: start })
+    at += 46 + nameLength + extraLength + commentLength
+  }
+  return entries
+}
+
+/** Inflates `packed` into exactly `size` bytes; stops as soon as there would be more. */
+const inflate = (packed: Uint8Array, entry: Entry): Uint8Array => {
+  const chunks: Uint8Array[] = []
+  let total = 0
+  const stream = new Inflate(chunk => {
+    total += chunk.length
+    if (total > entry.size) throw new Cut(`${entry.name} unpacks to more than the ${entry.size} bytes announced`)
+    chunks.push(chunk)
+  })
+  const piece = 1 << 20
+  for (let at = 0; at < packed.length; at += piece) stream.push(packed.subarray(at, at + piece), at + piece >= packed.length)
+  const out = new Uint8Array(total)
+  chunks.reduce((at, chunk) => (out.set(chunk, at), at + chunk.length), 0)
+  return out
+}
+
+const extract = (bytes: Uint8Array, view: DataView, entry: Entry): Uint8Array => {
+  if (entry.flags & 1) throw new Cut(`${entry.name} is encrypted`)
+  if (view.getUint32(entry.at, true) !== 0x04034b50) throw new Cut(`${entry.name} is not where the table of contents says`)
+  const start = entry.at + 30 + view.getUint16(entry.at + 26, true) + view.getUint16(entry.at + 28, true)
+  if (start + entry.packed > bytes.length) throw new Cut(`${entry.name} is cut off`)
+  const packed = bytes.subarray(start, start + entry.packed)
+  if (entry.method !== 0 && entry.method !== 8) throw new Cut(`${entry.name} is packed by method ${entry.method}; stored and deflated entries are read`)
+  const data = entry.method === 0 ? packed : inflate(packed, entry)
+  if (data.length !== entry.size) throw new Cut(`${entry.name} has ${data.length} bytes of the ${entry.size} announced`)
+  if (crc32(data) !== entry.crc) throw new Cut(`${entry.name} is damaged (its checksum does not fit)`)
+  return data
+}
+
+/** The entries of an archive by name, or what is wrong with it. */
+export const unzip = (bytes: Uint8Array): E.Either<string, ReadonlyMap<string, Uint8Array>> => {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  if (bytes.length < 4 || view.getUint16(0, true) !== 0x4b50) return E.left('not a zip archive')
+  return E.tryCatch(
+    () => {
+      const found = new Map<string, Uint8Array>()
+      for (const entry of entriesOf(bytes, view)) {
+        if (found.has(entry.name)) throw new Cut(`${entry.name} occurs twice`)
+        if (!entry.name.endsWith('/')) found.set(entry.name, extract(bytes, view, entry))
+      }
+      return found
+    },
+    error => (error instanceof Cut ? `a damaged or truncated zip archive: ${error.message}` : 'a damaged or truncated zip archive'),
+  )
+}
