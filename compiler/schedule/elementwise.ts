@@ -1,0 +1,142 @@
+/**
+ * The schedule of kernels without a product: element-wise loops, four elements at a time along the variable with unit
+ * stride, and reductions, either four results at a time or with four partial results along the reduced variable.
+ */
+import { builder, type Builder } from './builder.ts'
+import { collapse, kernelIndices } from './collapse.ts'
+import { type Along, type Dialect, type Env, lower, perform, strideAlong, varsOf } from './expression.ts'
+import type { Expr, Index, Kernel, Reduction, Var } from './kernel.ts'
+import { type Fn, type Local, type Nest, type Value, constOf, i32, vectorOf, widened } from './nest.ts'
+
+export type Scope = { readonly b: Builder; readonly dialect: Dialect; readonly lo: Local; readonly hi: Local; readonly vars: ReadonlyMap<number, Value> }
+
+/** Opens a nest: its range, and one parameter per counter of the enclosing loops. */
+export const open = (name: string, counters: readonly Var[], dialect: Dialect): Scope => {
+  const b = builder(name)
+  const lo = b.param('i32', 'lo')
+  const hi = b.param('i32', 'hi')
+  return { b, dialect, lo, hi, vars: new Map(counters.map(c => [c.id, b.param('i32', c.name)])) }
+}
+
+/** Loops over `vars` from the outside in. */
+export const loops = (b: Builder, vars: readonly Var[], scope: ReadonlyMap<number, Value>, body: (scope: ReadonlyMap<number, Value>) => void): void => {
+  const [first, ...rest] = vars
+  if (first === undefined) return body(scope)
+  b.loop(first.name, i32(0), i32(first.size), 1, i => loops(b, rest, new Map([...scope, [first.id, i]]), body))
+}
+
+/** A loop by fours over one variable, then one by one over what is left. `body` gets the variable to vectorise along, or null. */
+const byFours = (b: Builder, v: Var, from: Value, to: Value, body: (i: Local, along: Along | null) => void): void => {
+  const whole = to.kind === 'const' && from.kind === 'const' ? i32(to.value - (to.value % 4)) : b.call('and', 'i32', to, i32(-4))
+  b.loop(v.name, from, whole, 4, i => body(i, { id: v.id, aligned: true }))
+  if (v.size % 4 !== 0) b.loop(v.name, whole, to, 1, i => body(i, null))
+}
+
+/** The outermost loop runs over lo .. hi. Where there is only one loop, its parts are blocks of `block` elements. */
+const block = 256
+
+const unitStrides = (indices: readonly Index[], v: Var): number => indices.filter(i => strideAlong(i, { id: v.id, aligned: true }) === 1).length
+/** Indices that force work lane by lane. */
+const badStrides = (indices: readonly Index[], v: Var): number =>
+  indices.filter(i => ![0, 1].includes(strideAlong(i, { id: v.id, aligned: true }) ?? 2)).length
+
+/** Which variable to vectorise along: unit stride in the stores first, then in the loads; null if none is long enough. */
+const innermost = (vars: readonly Var[], stores: readonly Index[], loads: readonly Index[]): Var | null => {
+  const scored = vars
+    .filter(v => v.size >= 4)
+    .map(v => ({ v, score: 8 * unitStrides(stores, v) - 4 * badStrides(stores, v) + 2 * unitStrides(loads, v) - badStrides(loads, v) }))
+    .sort((x, y) => y.score - x.score)
+  return scored[0]?.v ?? null
+}
+
+/** Loops in the order of the strides of the first store, largest first. */
+const byStride = (vars: readonly Var[], at: Index | undefined): readonly Var[] => {
+  const coef = (v: Var): number => Math.abs(at?.terms.find(t => t.atom.kind === 'var' && t.atom.id === v.id)?.coef ?? 0)
+  return [...vars].sort((x, y) => coef(y) - coef(x))
+}
+
+/** The parallel loops of a kernel, vectorised along `inner` where it is not null. */
+const parallel = (scope: Scope, vars: readonly Var[], inner: Var | null, body: (env: Env) => void): number => {
+  const { b, dialect, lo, hi } = scope
+  const env = (vs: ReadonlyMap<number, Value>, along: Along | null): Env => ({ b, dialect, vars: vs, along, lane: null, acc: null })
+  const outer = vars.filter(v => v !== inner)
+  const lane = (vs: ReadonlyMap<number, Value>, from: Value, to: Value): void => {
+    if (inner === null) return body(env(vs, null))
+    byFours(b, inner, from, to, (i, along) => body(env(new Map([...vs, [inner.id, i]]), along)))
+  }
+  const [first, ...rest] = outer
+  if (first !== undefined) {
+    b.loop(first.name, lo, hi, 1, i => loops(b, rest, new Map([...scope.vars, [first.id, i]]), vs => lane(vs, i32(0), i32(inner?.size ?? 1))))
+    return first.size
+  }
+  if (inner === null) {
+    lane(scope.vars, i32(0), i32(1))
+    return 1
+  }
+  const end = b.call('min', 'i32', b.call('mul', 'i32', hi, i32(block)), i32(inner.size))
+  lane(scope.vars, b.call('mul', 'i32', lo, i32(block)), end)
+  return Math.ceil(inner.size / block)
+}
+
+const starts = { sum: 0, max: -Infinity, min: Infinity } as const
+const lowest = { f32: [-Infinity, Infinity], i32: [-(2 ** 31), 2 ** 31 - 1], u32: [0, 2 ** 32 - 1], bool: [0, 1] } as const
+const startOf = (op: 'sum' | 'max' | 'min', dtype: Expr['dtype']): number => (op === 'sum' ? 0 : lowest[dtype][op === 'max' ? 0 : 1])
+const combine = (op: keyof typeof starts): Fn => (op === 'sum' ? 'add' : op)
+
+/** Any reduction as (op, value). */
+export const asReduce = (r: Reduction): Extract<Reduction, { kind: 'reduce' }> =>
+  r.kind === 'reduce' ? r : { kind: 'reduce', op: 'sum', vars: r.vars, dtype: 'f32', value: { kind: 'op', prim: 'mul', args: [r.a, r.b], dtype: 'f32' } }
+
+/** How the bool max and min go: as or and and. */
+const joined = (env: Env, op: keyof typeof starts, x: Value, y: Value): Value => {
+  const bool = x.type === 'bool' || x.type === 'boolx4'
+  return env.b.let({ kind: 'apply', fn: bool ? (op === 'min' ? 'and' : 'or') : combine(op), type: x.type, args: [x, y] })
+}
+
+/** The reduced value at one place (or four). */
+const reduced = (env: Env, r: Extract<Reduction, { kind: 'reduce' }>): Value => {
+  const { b } = env
+  const loads = kernelIndices({ reduction: r, stores: [] })
+  const order = byStride(r.vars, loads.find(i => r.vars.some(v => strideAlong(i, { id: v.id, aligned: true }) === 1)))
+  const inner = env.along === null ? innermost(r.vars, [], loads) : null
+  const wide = env.along !== null && varsOf(r.value).has(env.along.id)
+  const start = constOf(r.dtype, startOf(r.op, r.dtype))
+  const accumulate = (acc: Local, e: Env): void => {
+    const value = lower(e, r.value)
+    const like = widened(value.type, acc.type) === value.type ? value : b.splat(value)
+    b.set(acc, joined(e, r.op, acc, like))
+  }
+  if (inner === null) {
+    const acc = b.variable(wide ? vectorOf(r.dtype) : r.dtype, 'acc')
+    b.set(acc, wide ? b.splat(start) : start)
+    loops(b, order, env.vars, vars => accumulate(acc, { ...env, vars }))
+    b.settle(acc)
+    return acc
+  }
+  const acc = b.variable(r.dtype, 'acc')
+  const four = b.variable(vectorOf(r.dtype), 'acc4')
+  b.set(acc, start)
+  b.set(four, b.splat(start))
+  loops(b, order.filter(v => v !== inner), env.vars, vars =>
+    byFours(b, inner, i32(0), i32(inner.size), (i, along) => accumulate(along === null ? acc : four, { ...env, along, vars: new Map([...vars, [inner.id, i]]) })),
+  )
+  b.settle(four)
+  b.settle(acc)
+  return [0, 1, 2, 3].map(i => b.lane(four, i)).reduce((x, y) => joined(env, r.op, x, y), acc)
+}
+
+/** Schedules a kernel; `counters` are those of the enclosing loops, from the outside in. */
+export const direct = (given: Kernel, counters: readonly Var[], dialect: Dialect): Nest => {
+  const kernel = collapse({ ...given, reduction: given.reduction === null ? null : asReduce(given.reduction) })
+  const scope = open(kernel.name, counters, dialect)
+  const stores = kernel.stores.map(s => s.at)
+  const loads = kernelIndices(kernel)
+  const reduction = kernel.reduction === null ? null : asReduce(kernel.reduction)
+  const inner = innermost(kernel.vars, stores, loads)
+  const over = reduction === null ? null : innermost(reduction.vars, [], kernelIndices({ reduction, stores: [] }))
+  const within = reduction === null ? [] : kernelIndices({ reduction, stores: [] })
+  const alongResult = inner !== null && (over === null || badStrides(within, inner) === 0 || unitStrides(within, inner) > unitStrides(within, over))
+  const along = reduction === null || alongResult ? inner : null
+  const extent = parallel(scope, byStride(kernel.vars, stores[0]), along, env => perform({ ...env, acc: reduction === null ? null : reduced(env, reduction) }, kernel.stores))
+  return scope.b.finish(extent)
+}
