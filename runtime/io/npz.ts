@@ -1,6 +1,6 @@
 /**
  * NumPy's .npz: a zip archive of .npy files, one per array. Names are argument paths; a program that returns a single
- * tensor calls it '' and the file calls it `output`. A lone .npy file counts as an archive of one array of that name.
+ * tensor calls it '' and the file calls it `output`.
  */
 import * as E from 'fp-ts/lib/Either.js'
 import { zipSync } from 'fflate'

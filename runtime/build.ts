@@ -1,0 +1,49 @@
+/** A compiled build: its manifest, and its programs made ready to run on a device. */
+import { pipe } from 'fp-ts/lib/function.js'
+import * as TE from 'fp-ts/lib/TaskEither.js'
+import type { Failure } from '../dsl/errors.ts'
+import type { Host } from './device/host.ts'
+import { loadWasm, type Variant } from './device/wasm.ts'
+import type { Executable } from './executor.ts'
+import { findProgram, manifestFile, parseManifest, type Manifest } from './manifest.ts'
+
+export type Device = 'wasm' | 'eager'
+
+export type LoadOptions = {
+  /** Default wasm. */
+  readonly device?: Device
+  /** Forces one of a program's two modules; default: the best that the engine accepts. */
+  readonly variant?: Variant
+}
+
+export type Build = {
+  readonly manifest: Manifest
+  readonly host: Host
+  readonly load: (id: string, options?: LoadOptions) => TE.TaskEither<Failure, Executable>
+}
+
+/** Reads a build's manifest. */
+export const openBuild = (host: Host): TE.TaskEither<Failure, Build> =>
+  pipe(
+    host.read(manifestFile),
+    TE.chainEitherK(bytes => parseManifest(new TextDecoder().decode(bytes), `${host.where}/${manifestFile}`)),
+    TE.map(manifest => ({
+      manifest,
+      host,
+      load: (id, options = {}): TE.TaskEither<Failure, Executable> =>
+        pipe(
+          TE.fromEither(findProgram(manifest, id)),
+          TE.chain((program): TE.TaskEither<Failure, Executable> => {
+            switch (options.device ?? 'wasm') {
+              case 'wasm': return loadWasm(host, program, options.variant)
+              // Imported on demand: it brings the whole eager language with it.
+              case 'eager': return pipe(TE.fromTask(() => import('./executor-eager.ts')), TE.chain(eager => eager.loadEager(host, manifest.root, program)))
+            }
+          }),
+        ),
+    })),
+  )
+
+/** Opens the build and loads one program of it. */
+export const loadProgram = (host: Host, id: string, options: LoadOptions = {}): TE.TaskEither<Failure, Executable> =>
+  pipe(openBuild(host), TE.chain(build => build.load(id, options)))

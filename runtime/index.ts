@@ -1,0 +1,14 @@
+/**
+ * The runtime's public face: load compiled programs, run them on arrays, keep a training state in place, read and write
+ * array files. Safe to bundle for a browser: nothing here imports Node's modules before a folder is opened.
+ */
+export { arr, load, type Arr, type Bound, type BindOptions, type Given, type ProgramTypes } from './bindings.ts'
+export { loadProgram, openBuild, type Build, type Device, type LoadOptions } from './build.ts'
+export type { Host } from './device/host.ts'
+export { webHost } from './device/web.ts'
+export type { Variant } from './device/wasm.ts'
+export { transfer, type AnyArray, type ArrayOf, type Executable, type View } from './executor.ts'
+export type { KernelInfo, Manifest, ProgramInfo, Slot, Stats } from './manifest.ts'
+export { fitArrays } from './arrays.ts'
+export { parseNpz, printNpz } from './io/npz.ts'
+export { parseSafetensors, printSafetensors } from './io/safetensors.ts'
