@@ -103,8 +103,8 @@ const templates: readonly Template[] = [
   },
   (g, x, [, n, m]) => {
     const shape = shapeOf(g, x)
-    const start = shape.map((size, i) => (size === 0 ? 0 : (n + i) % size))
-    return g.b.op('slice', [x], { start, limit: shape.map((size, i) => Math.max(at(start, i), size - (m % 2))), step: shape.map((_, i) => 1 + ((m + i) % 2)) })
+    const start = shape.map((size, i) => (n + i) % size)
+    return g.b.op('slice', [x], { start, limit: shape.map((size, i) => Math.max(at(start, i) + 1, size - (m % 2))), step: shape.map((_, i) => 1 + ((m + i) % 2)) })
   },
   (g, x, [, n, m]) => {
     const shape = shapeOf(g, x)

@@ -1,0 +1,91 @@
+/**
+ * The part of `simplify` that is about contractions: what only renames or repeats elements of an operand becomes part of
+ * its labels, a label of one operand alone is summed first, and labels of size 1 go.
+ */
+import type { Contraction, Dimension } from '../../dsl/core/prim.ts'
+import type { Id } from '../ir/ir.ts'
+import { at, range } from '../ir/view.ts'
+import { defines, type Rule, type Site } from './rewrite.ts'
+
+const labelsOf = (d: Dimension): readonly string[] => (typeof d === 'string' ? [d] : [d.p, d.k])
+
+/** A contraction with its operands. */
+type Form = { readonly attrs: Contraction; readonly inputs: readonly [Id, Id] }
+type Side = 'a' | 'b'
+
+const sideOf = (form: Form, side: Side): { readonly id: Id; readonly dims: readonly Dimension[]; readonly others: ReadonlySet<string> } => ({
+  id: form.inputs[side === 'a' ? 0 : 1],
+  dims: form.attrs[side],
+  others: new Set(form.attrs[side === 'a' ? 'b' : 'a'].flatMap(labelsOf)),
+})
+
+/** The form with another operand on one side. */
+const replace = (form: Form, side: Side, id: Id, dims: readonly Dimension[]): Form => ({
+  attrs: { ...form.attrs, [side]: dims },
+  inputs: side === 'a' ? [id, form.inputs[1]] : [form.inputs[0], id],
+})
+
+/** transpose(x): the labels of x, in its order. */
+const untranspose = ({ b }: Site, form: Form, side: Side): Form | null => {
+  const { id, dims } = sideOf(form, side)
+  const moved = defines(b, id, 'transpose')
+  if (moved === null) return null
+  const { perm } = moved.attrs
+  return replace(form, side, at(moved.inputs, 0), range(perm.length).map(axis => at(dims, perm.indexOf(axis))))
+}
+
+/** broadcast(x): the labels of repeated axes go, if the other operand has them too. */
+const unbroadcast = ({ b }: Site, form: Form, side: Side): Form | null => {
+  const { id, dims, others } = sideOf(form, side)
+  const repeated = defines(b, id, 'broadcast')
+  if (repeated === null) return null
+  const { axes } = repeated.attrs
+  const goes = dims.filter((_, axis) => !axes.includes(axis))
+  if (!goes.every(d => typeof d === 'string' && others.has(d))) return null
+  return replace(form, side, at(repeated.inputs, 0), axes.map(axis => at(dims, axis)))
+}
+
+/** Labels that occur in one operand alone, and not in the result: summed first. */
+const sumFirst = ({ b }: Site, form: Form, side: Side): Form | null => {
+  const { id, dims, others } = sideOf(form, side)
+  const inWindows = new Set(dims.filter(d => typeof d !== 'string').flatMap(labelsOf))
+  const lonely = (d: Dimension): boolean => typeof d === 'string' && !others.has(d) && !form.attrs.out.includes(d) && !inWindows.has(d)
+  const axes = range(dims.length).filter(axis => lonely(at(dims, axis)))
+  if (axes.length === 0) return null
+  return replace(form, side, b.op('sum', [id], { axes }), dims.filter(d => !lonely(d)))
+}
+
+/** Plain labels of size 1, which no window uses: the operand without those axes. */
+const dropOnes = ({ b }: Site, form: Form, side: Side): Form | null => {
+  const { id, dims } = sideOf(form, side)
+  const { sizes } = form.attrs
+  const inWindows = new Set([...form.attrs.a, ...form.attrs.b].filter(d => typeof d !== 'string').flatMap(labelsOf))
+  const one = (d: Dimension): boolean => typeof d === 'string' && sizes[d] === 1 && !inWindows.has(d)
+  if (!dims.some(one)) return null
+  const { shape } = b.aval(id)
+  return replace(form, side, b.op('reshape', [id], { shape: shape.filter((_, axis) => !one(at(dims, axis))) }), dims.filter(d => !one(d)))
+}
+
+const steps = [untranspose, unbroadcast, dropOnes, sumFirst] as const
+
+const improve = (site: Site, form: Form): Form => {
+  for (const step of steps) {
+    for (const side of ['a', 'b'] as const) {
+      const next = step(site, form, side)
+      if (next !== null) return improve(site, next)
+    }
+  }
+  return form
+}
+
+export const simplifyContract: Rule<'contract'> = (site, attrs) => {
+  const start: Form = { attrs, inputs: [at(site.inputs, 0), at(site.inputs, 1)] }
+  const form = improve(site, start)
+  if (form === start) return null
+  const present = new Set([...form.attrs.a, ...form.attrs.b].flatMap(labelsOf))
+  const out = form.attrs.out.filter(label => present.has(label))
+  const sizes = Object.fromEntries(Object.entries(attrs.sizes).filter(([label]) => present.has(label)))
+  const made = site.b.op('contract', form.inputs, { sizes, a: form.attrs.a, b: form.attrs.b, out })
+  // labels that went from the result have size 1
+  return site.b.op('reshape', [made], { shape: attrs.out.map(label => attrs.sizes[label] ?? 1) })
+}

@@ -1,0 +1,119 @@
+/** Reverse mode against numeric differentiation, with scans, twice, and under vmap. */
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import fc from 'fast-check'
+import { type Dense, dense } from '../../../dsl/core/dense.ts'
+import { interpret } from '../../../compiler/ir/interpret.ts'
+import { define } from '../../../compiler/ir/build.ts'
+import type { Func } from '../../../compiler/ir/ir.ts'
+import { printFunc } from '../../../compiler/ir/print.ts'
+import { at, range } from '../../../compiler/ir/view.ts'
+import { verify } from '../../../compiler/ir/verify.ts'
+import { valueAndGrad, vjp } from '../../../compiler/transform/vjp.ts'
+import { arbitrarySample, difference, randomDense, withLoss } from '../arbitrary.ts'
+import { batchError } from './slices.ts'
+
+const item = (x: Dense): number => at(Array.from(x.data), 0)
+const dot = (a: Dense, b: Dense): number => Array.from(a.data).reduce((n, x, i) => n + x * (b.data[i] ?? NaN), 0)
+const moved = (x: Dense, by: Dense, step: number): Dense => dense(x.shape, Array.from(x.data, (v, i) => v + step * (by.data[i] ?? NaN)))
+
+/**
+ * The directional derivative of result 0 by central differences of step h and h/2, extrapolated (error h^4), and an
+ * estimate of its own error.
+ */
+const slope = (func: Func, args: readonly Dense[], directions: readonly Dense[]): { readonly value: number; readonly error: number } => {
+  const f = (h: number): number => item(at(interpret(func, args.map((x, i) => moved(x, at(directions, i), h))), 0))
+  const central = (h: number): number => (f(h) - f(-h)) / (2 * h)
+  const [wide, narrow] = [central(2e-4), central(1e-4)]
+  return { value: (4 * narrow - wide) / 3, error: Math.abs(narrow - wide) }
+}
+
+/** The relative difference of gradient times direction and slope; 0 where the function is too steep for the numeric side. */
+const gradientError = (func: Func, args: readonly Dense[], seed: number): number => {
+  const wrt = range(func.params.length)
+  const gradient = valueAndGrad(func, wrt)
+  verify(gradient, 'vjp')
+  const results = interpret(gradient, args)
+  const grads = results.slice(func.results.length)
+  const same = difference(results.slice(0, func.results.length), interpret(func, args))
+  const directions = args.map((x, i) => randomDense(x, seed + 77 * i))
+  const numeric = slope(func, args, directions)
+  const analytic = grads.reduce((n, g, i) => n + dot(g, at(directions, i)), 0)
+  const scale = Math.max(1, Math.abs(analytic), Math.abs(item(at(results, 0))))
+  if (numeric.error > 1e-4 * scale) return same
+  return Math.max(same, Math.abs(analytic - numeric.value) / scale)
+}
+
+const close = (func: Func, args: readonly Dense[], seed: number): void => {
+  const error = gradientError(func, args, seed)
+  assert.ok(error < 1e-7, `differs by ${error}\n${printFunc(func)}`)
+}
+
+test('random functions', () => {
+  fc.assert(fc.property(arbitrarySample({ smooth: true }), fc.nat(999), ({ func, args }, seed) => close(withLoss(func), args, seed)), { numRuns: 300, seed: 3 })
+})
+
+test('random functions with scans', () => {
+  fc.assert(fc.property(arbitrarySample({ smooth: true, scans: true, steps: 9 }), fc.nat(999), ({ func, args }, seed) => close(withLoss(func), args, seed)), {
+    numRuns: 300,
+    seed: 4,
+  })
+})
+
+/** The gradient's own slope, as a function: the sum of squares of all gradients, in front. */
+const gradientNorm = (func: Func): Func => {
+  const gradient = valueAndGrad(func, range(func.params.length))
+  return define(func.params, (b, ids) => {
+    const results = b.inline(gradient, ids).slice(func.results.length)
+    const squares = results.map(id => b.op('sum', [b.op('mul', [id, b.op('sin', [id], {})], {})], { axes: range(b.aval(id).shape.length) }))
+    return [squares.reduce((x, y) => b.op('add', [x, y], {}))]
+  })
+}
+
+test('second order', () => {
+  fc.assert(fc.property(arbitrarySample({ smooth: true, steps: 7 }), fc.nat(999), ({ func, args }, seed) => close(gradientNorm(withLoss(func)), args, seed)), {
+    numRuns: 150,
+    seed: 5,
+  })
+})
+
+test('second order through scans', () => {
+  fc.assert(
+    fc.property(arbitrarySample({ smooth: true, scans: true, steps: 5 }), fc.nat(999), ({ func, args }, seed) => close(gradientNorm(withLoss(func)), args, seed)),
+    { numRuns: 120, seed: 6 },
+  )
+})
+
+test('vmap of a gradient through scans', () => {
+  fc.assert(
+    fc.property(arbitrarySample({ smooth: true, scans: true, steps: 6 }), fc.nat(63), fc.nat(999), ({ func }, bits, seed) => {
+      const loss = withLoss(func)
+      const gradient = valueAndGrad(loss, range(loss.params.length))
+      const error = batchError(gradient, gradient.params.map((_, i) => ((bits >> i) & 1) === 1), 2, seed)
+      assert.ok(error < 1e-11, `differs by ${error}\n${printFunc(func)}`)
+    }),
+    { numRuns: 100, seed: 7 },
+  )
+})
+
+test('cotangents of every result', () => {
+  fc.assert(
+    fc.property(arbitrarySample({ scans: true, smooth: true, steps: 8 }), fc.nat(999), ({ func, args }, seed) => {
+      const pulled = vjp(func, range(func.params.length))
+      verify(pulled, 'vjp')
+      const cotangents = pulled.params.slice(func.params.length).map((p, i) => randomDense(p.aval, seed + i))
+      const got = interpret(pulled, [...args, ...cotangents]).slice(func.results.length)
+      // the same as the gradient of the sum of results times cotangents
+      const loss = define(pulled.params, (b, ids) => {
+        const results = b.inline(func, ids.slice(0, func.params.length))
+        const terms = results.map((id, i) => b.op('sum', [b.op('mul', [id, at(ids, func.params.length + i)], {})], { axes: range(b.aval(id).shape.length) }))
+        return [terms.reduce((x, y) => b.op('add', [x, y], {}))]
+      })
+      const expected = interpret(valueAndGrad(loss, range(func.params.length)), [...args, ...cotangents]).slice(1)
+      assert.ok(difference(got, expected) < 1e-12)
+    }),
+    { numRuns: 100, seed: 8 },
+  )
+})
+
+test.run()
