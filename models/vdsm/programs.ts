@@ -1,0 +1,103 @@
+/** What is compiled for every configuration: the training step and its pieces, inference and evaluation. */
+import { adam, adamInit, at, clipByGlobalNorm, mean, mul, randomNormal, split, vmap, type AdamState, type Batched, type Key } from '../../dsl/index.ts'
+import { expected } from '../../dsl/prob/index.ts'
+import { sizeOf } from '../../dsl/core/apply.ts'
+import type { Scalar, Tensor } from '../../dsl/tensor.ts'
+import type { Options } from './config.ts'
+import { frames } from './generative.ts'
+import { posterior, type Noise } from './guide.ts'
+import { startParams } from './init.ts'
+import { gradient, loss, objective, type Annealing, type Metrics, type Params } from './objective.ts'
+
+/** All that training carries from step to step. */
+export type State = { readonly params: Params; readonly optimizer: AdamState<Params> }
+/** B groups of T frames: RGB in [0, 1]. */
+export type Batch = Tensor<['B', 'T', 3, 64, 64]>
+export type BatchNoise = Batched<'B', Noise>
+/** What a training step is annealed by; see schedules.ts for the curves. */
+export type Schedule = { readonly learningRate: Scalar; readonly temperature: Scalar; readonly lambdaS: Scalar; readonly lambdaZ: Scalar }
+
+/** Location and scale of q(s | x) and q(z | x). */
+export type Encoded = {
+  readonly s: { readonly loc: Tensor<['B', 'S']>; readonly scale: Tensor<['B', 'S']> }
+  readonly z: { readonly loc: Tensor<['B', 'T', 'Z']>; readonly scale: Tensor<['B', 'T', 'Z']> }
+}
+export type StepMetrics = Metrics & {
+  /** Global norm of the gradient before it is clipped. */
+  readonly gradientNorm: Scalar
+}
+/** The true bound (every weight 1), means over a batch. */
+export type Evaluation = {
+  /** Nats per frame; KL(q(s) || p(s)) counts once per group. */
+  readonly elbo: Scalar
+  /** -elbo in bits per number of a frame (3 x 64 x 64 of them). */
+  readonly bitsPerDim: Scalar
+  readonly logLikelihood: Scalar
+  readonly klS: Scalar
+  readonly klZ: Scalar
+}
+
+/** Standard normal noise for a batch. */
+const noise = (key: Key): BatchNoise => {
+  const keys = split(key, 2)
+  return { s: randomNormal(at(keys, 0), ['B', 'S']), z: randomNormal(at(keys, 1), ['B', 'T', 'Z']) }
+}
+
+export const programs = (o: Options) => {
+  const batchLoss = loss(o)
+  const batchGradient = gradient(o)
+  const bound = objective(o)
+
+  const init = (key: Key): State => {
+    const params = startParams(o, key)
+    return { params, optimizer: adamInit(params) }
+  }
+
+  /** One step of Adam on the loss of a batch, by noise from `key`: give every step a key of its own. */
+  const trainStep = (state: State, x: Batch, key: Key, schedule: Schedule): { readonly state: State; readonly metrics: StepMetrics } => {
+    const { value: [, metrics], grad } = batchGradient(state.params, x, noise(key), schedule)
+    const { grads, norm } = clipByGlobalNorm(grad, o.clipNorm)
+    const next = adam(state.params, state.optimizer, grads, { learningRate: schedule.learningRate })
+    return { state: { params: next.params, optimizer: next.state }, metrics: { ...metrics, gradientNorm: norm } }
+  }
+
+  const encode = (params: Params, x: Batch): Encoded => {
+    const q = vmap(x, group => posterior(o, params.guide, group))
+    return { s: { loc: q.s.loc, scale: q.s.scale }, z: { loc: q.z.loc, scale: q.z.scale } }
+  }
+
+  /** Means of the frames of B groups: identity s, poses z. Swap rows of s to swap identities. */
+  const decode = (params: Params, s: Tensor<['B', 'S']>, z: Tensor<['B', 'T', 'Z']>, temperature: Scalar): Batch =>
+    vmap({ s, z }, group => expected(frames(o, params.bank, temperature, group)))
+
+  /** Frames by way of the means of q(s | x) and q(z | x). */
+  const reconstruct = (params: Params, x: Batch, temperature: Scalar): Batch => {
+    const q = encode(params, x)
+    return decode(params, q.s.loc, q.z.loc, temperature)
+  }
+
+  /** The true bound, by one draw for each latent variable. */
+  const evaluate = (params: Params, x: Batch, eps: BatchNoise, temperature: Scalar): Evaluation => {
+    const parts = vmap({ x, eps }, group => bound({ params, temperature }, { x: group.x }, group.eps, { s: 1, z: 1 }))
+    const perFrame = 1 / sizeOf('T')
+    const elbo = mul(mean(parts.elbo), perFrame)
+    return {
+      elbo,
+      bitsPerDim: mul(elbo, -1 / (3 * 64 * 64 * Math.LN2)),
+      logLikelihood: mul(mean(parts.logLikelihood.x), perFrame),
+      klS: mean(parts.kl.s),
+      klZ: mul(mean(parts.kl.z), perFrame),
+    }
+  }
+
+  return {
+    init,
+    trainStep,
+    loss: (params: Params, x: Batch, eps: BatchNoise, schedule: Annealing) => batchLoss(params, x, eps, schedule),
+    gradient: (params: Params, x: Batch, eps: BatchNoise, schedule: Annealing) => batchGradient(params, x, eps, schedule),
+    encode,
+    decode,
+    reconstruct,
+    evaluate,
+  }
+}

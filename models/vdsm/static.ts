@@ -1,0 +1,23 @@
+/** Heads that turn an embedding into a distribution, and the static one that averages over time. */
+import { linear, type Linear } from '../../dsl/nn/index.ts'
+import { mean, softplus, vmap } from '../../dsl/index.ts'
+import { normal, type Normal } from '../../dsl/prob/index.ts'
+import type { Dim } from '../../dsl/shape.ts'
+import type { Tensor, Vec } from '../../dsl/tensor.ts'
+import type { Options } from './config.ts'
+
+/** From I features to N(loc, scale^2) over O variables. */
+export type Head<I extends Dim, O extends Dim> = { readonly loc: Linear<I, O>; readonly scale: Linear<I, O> }
+
+/** N(f_loc(x), softplus(f_scale(x))^2) */
+export const head = <I extends Dim, O extends Dim>(p: Head<I, O>, x: Vec<I>): Normal<[O]> => normal(linear(p.loc, x), softplus(linear(p.scale, x)))
+
+/**
+ * q(s | x_1:T) from the identity embeddings of a group of frames: averaging over time leaves only what stays constant.
+ * Eq. 2 averages the embeddings; the published code averages the head's outputs.
+ */
+export const identity = ({ staticMean }: Options, p: Head<'E', 'S'>, e: Tensor<['T', 'E']>): Normal<['S']> => {
+  if (staticMean === 'embedding') return head(p, mean(e, 0))
+  const each = vmap(e, et => head(p, et))
+  return normal(mean(each.loc, 0), mean(each.scale, 0))
+}
