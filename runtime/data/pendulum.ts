@@ -10,7 +10,7 @@
  * number, so a held-out frame always has near neighbours in training: this set shows that the model works, not that it generalises.
  */
 import { refuse } from '../../dsl/errors.ts'
-import { makeDataSet, SIDE, splitIndices, type DataSet, type Split } from './dataset.ts'
+import { FRAME, makeDataSet, SIDE, splitIndices, type DataSet, type Split } from './dataset.ts'
 import { PURPOSE, stream } from './random.ts'
 
 export type PendulumOptions = {
@@ -76,12 +76,21 @@ export const swing = (start: number, period: number, frames: number): Float64Arr
 const distance = (x: number, y: number): number => Math.sqrt(x * x + y * y)
 const clamp01 = (v: number): number => Math.min(1, Math.max(0, v))
 
+/** Rows (or columns) that the shape can touch when the bob's centre lies `bob` pixels from the pivot along that axis. */
+const extent = (bob: number): { readonly first: number; readonly last: number } => ({
+  first: Math.max(0, Math.floor(PIVOT + Math.min(-ROD_HALF_WIDTH, bob - BOB_RADIUS) - 0.5)),
+  last: Math.min(SIDE - 1, Math.ceil(PIVOT + Math.max(ROD_HALF_WIDTH, bob + BOB_RADIUS) + 0.5)),
+})
+
 /** Writes the planar [3, 64, 64] picture of a pendulum at `theta` in `colour`, on black. */
 export const drawPendulum = (theta: number, colour: Colour, out: Float32Array, offset: number): void => {
   const [dx, dy] = [Math.sin(theta), Math.cos(theta)]
   const plane = SIDE * SIDE
-  for (let row = 0; row < SIDE; row++) {
-    for (let column = 0; column < SIDE; column++) {
+  const rows = extent(ROD * dy)
+  const columns = extent(ROD * dx)
+  out.fill(0, offset, offset + FRAME)
+  for (let row = rows.first; row <= rows.last; row++) {
+    for (let column = columns.first; column <= columns.last; column++) {
       const [x, y] = [column - PIVOT, row - PIVOT]
       const along = Math.min(ROD, Math.max(0, x * dx + y * dy))
       const rod = distance(x - along * dx, y - along * dy) - ROD_HALF_WIDTH

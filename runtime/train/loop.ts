@@ -1,0 +1,139 @@
+/**
+ * The training loop, for any program of the form
+ *
+ *     trainStep(state, x, key, schedule) -> { state, metrics }
+ *
+ * x is [B, T, 3, 64, 64] f32, key u32[2], every leaf of `schedule` and of `metrics` that is a scalar is fed or read by
+ * name. The state stays in the program's memory. Batch, key and schedule of a step are functions of (seed, step), so a run
+ * that starts again from the state after n steps goes on as if it had never stopped.
+ */
+import { refuse } from '../../dsl/errors.ts'
+import { checkPixels, SIDE, type DataSet } from '../data/dataset.ts'
+import { keyOf, PURPOSE } from '../data/random.ts'
+import { sameShape, transfer, typeText, type Executable } from '../executor.ts'
+import type { ProgramInfo } from '../manifest.ts'
+import { restOf } from '../paths.ts'
+
+export type Numbers = Readonly<Record<string, number>>
+
+export type Job = {
+  /** The compiled training step; its inputs below `state` hold the state to start from. */
+  readonly program: Executable
+  readonly data: DataSet
+  readonly seed: number
+  /** Steps of the whole run, and how many of them are done already. */
+  readonly steps: number
+  readonly from: number
+  /** Values by name at a progress in [0, 1). */
+  readonly schedule: (progress: number) => Numbers
+  /** Asked after every step; true ends the run early, with its state saved. */
+  readonly stopped: () => boolean
+  /** Called after every good step; `step` counts the steps that are done. */
+  readonly onStep: (step: number, metrics: Numbers, schedule: Numbers) => void
+  readonly checkpointEvery: number
+  /** Saves the state; called every `checkpointEvery` steps and when the run ends, never with a value that is not finite. */
+  readonly save: (step: number) => Promise<void>
+  readonly pictureEvery: number
+  readonly picture: (step: number) => Promise<void>
+  /** Where the last good state lies, for the message that ends a run that went wrong. */
+  readonly lastGood: () => string | undefined
+}
+
+export type Outcome = { readonly step: number; readonly end: 'finished' | 'stopped' }
+
+export type Shape = { readonly groups: number; readonly frames: number; readonly side: number }
+
+/** B and T of a training step. Refuses a program whose arrays are not those of a training step, naming them. */
+export const checkTrainStep = (program: ProgramInfo, scheduled: readonly string[]): Shape => {
+  const input = (path: string) => program.inputs.find(slot => slot.path === path)
+  const x = input('x')
+  const key = input('key')
+  const wanted = scheduled.map(name => `schedule.${name}`)
+  const others = program.inputs.filter(({ path }) => path !== 'x' && path !== 'key' && restOf(path, 'state') === null && !wanted.includes(path))
+  const [groups = 0, frames = 0, ...rest] = x?.shape ?? []
+  const problems = [
+    ...(x === undefined || x.dtype !== 'f32' || !sameShape(rest, [3, SIDE, SIDE]) ? [`expected input x: f32[B, T, 3, ${SIDE}, ${SIDE}], got ${x === undefined ? 'no x' : typeText(x)}`] : []),
+    ...(key === undefined || key.dtype !== 'u32' || !sameShape(key.shape, [2]) ? [`expected input key: u32[2], got ${key === undefined ? 'no key' : typeText(key)}`] : []),
+    ...wanted.flatMap(path => { const slot = input(path); return slot?.dtype === 'f32' && slot.shape.length === 0 ? [] : [`expected input ${path}: f32[], got ${slot === undefined ? 'none' : typeText(slot)}`] }),
+    ...others.map(slot => `nothing is known to feed input ${slot.path}: ${typeText(slot)}`),
+    ...(program.outputs.some(slot => isMetric(slot.path)) ? [] : ['no output lies below metrics']),
+  ]
+  if (problems.length > 0) refuse({ kind: 'arrays', program: program.id, problems, remedy: 'A training step is trainStep(state, x, key, schedule) -> { state, metrics }.' })
+  return { groups, frames, side: SIDE }
+}
+
+const isMetric = (path: string): boolean => restOf(path, 'metrics') !== null
+
+/** The key of a step (or, with `PURPOSE.start`, of the initial state): two words. */
+export const stepKey = (seed: number, step: number, purpose: number = PURPOSE.step): Uint32Array => Uint32Array.from(keyOf(seed, purpose, step))
+
+/** Fills the state from the program `init(key)`. */
+export const initialise = (init: Executable, program: Executable, seed: number): void => {
+  init.set('key', stepKey(seed, 0, PURPOSE.start))
+  init.run()
+  transfer(init, '', program, 'state')
+}
+
+/** The first value below `state` that is not finite. */
+const brokenState = (program: Executable): { readonly name: string; readonly value: string } | undefined => {
+  for (const slot of program.program.inputs) {
+    if (slot.dtype !== 'f32' || restOf(slot.path, 'state') === null) continue
+    const values = program.inputView(slot.path)
+    const at = values.findIndex(v => !Number.isFinite(v))
+    if (at >= 0) return { name: `${slot.path} (element ${at} of ${values.length})`, value: String(values[at]) }
+  }
+  return undefined
+}
+
+const metricsReader = (program: Executable): (() => Numbers) => {
+  const read = program.program.outputs
+    .filter(slot => isMetric(slot.path) && slot.shape.length === 0)
+    .map(slot => [(restOf(slot.path, 'metrics') ?? '').slice(1), program.view(slot.path)] as const)
+  return () => Object.fromEntries(read.map(([name, view]) => [name, view[0] ?? Number.NaN]))
+}
+
+const nextTurn = (): Promise<void> => new Promise(done => setImmediate(done))
+
+/**
+ * Trains from step `from` until `steps` are done or `stopped()` says so. A metric that is not finite ends the run at its
+ * step, before the state takes that step over; nothing is saved then.
+ */
+export const train = async (job: Job): Promise<Outcome> => {
+  const { program, data, seed, steps } = job
+  const { groups, frames } = checkTrainStep(program.program, Object.keys(job.schedule(0)))
+  const readMetrics = metricsReader(program)
+  const remedy = (): string => {
+    const path = job.lastGood()
+    const kept = path === undefined ? 'No checkpoint had been written yet.' : `The last good checkpoint is kept: ${path}`
+    return `${kept}\n  A smaller --lr often helps; so does clipping the gradients harder.`
+  }
+  const fail = (step: number, metric: string, value: string): never => refuse({ kind: 'nonfinite', step, metric, value, remedy: remedy() })
+
+  const save = async (step: number): Promise<void> => {
+    const broken = brokenState(program)
+    if (broken !== undefined) fail(step, broken.name, broken.value)
+    await job.save(step)
+  }
+
+  for (let done = job.from; done < steps; done++) {
+    const schedule = job.schedule(done / steps)
+    const batch = data.batch({ split: 'train', groups, frames, seed, step: done })
+    checkPixels(data.name, batch)
+    program.set('x', batch.x)
+    program.set('key', stepKey(seed, done))
+    for (const [name, value] of Object.entries(schedule)) program.set(`schedule.${name}`, [value])
+    program.run()
+    const metrics = readMetrics()
+    for (const [name, value] of Object.entries(metrics)) if (!Number.isFinite(value)) fail(done + 1, name, String(value))
+    program.feed('state', 'state')
+    const step = done + 1
+    job.onStep(step, metrics, schedule)
+    await nextTurn() // signals arrive here
+    const last = step === steps
+    const stop = !last && job.stopped()
+    if (last || stop || step % job.checkpointEvery === 0) await save(step)
+    if (stop) return { step, end: 'stopped' }
+    if (last || step % job.pictureEvery === 0) await job.picture(step)
+  }
+  return { step: steps, end: 'finished' }
+}
