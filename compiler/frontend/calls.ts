@@ -11,7 +11,7 @@ const maxDepth = 250
 /** Calls a function from `at`, the place in the source that calls it. */
 export const call = (m: Machine, f: Callable, args: readonly Value[], at: ts.Node): Value => {
   if (m.stack.length >= maxDepth) {
-    return reject(m, at, `${maxDepth} calls deep: the recursion does not end, or ends on a tensor`, 'recursion needs a static bound; use scan to repeat a step over time')
+    return reject(m, m.site ?? at, `${maxDepth} calls deep: the recursion does not end, or ends on a tensor`, 'recursion needs a static bound; use scan to repeat a step over time')
   }
   const site = m.site
   m.stack.push(at)

@@ -106,30 +106,32 @@ export const scan: Native = native('scan', (m, [init, xs, f, options], at) => {
 
 type Differentiated = { readonly value: Value; readonly grad: Value }
 
+/** Counts, keys and indices have no gradient: zeros stand for it, as in the eager meaning. */
+const differentiable = (x: Sym): boolean => x.aval.dtype === 'f32'
+
 /** The value of a loss, and its gradient by the first argument. The other arguments are captured like any outer tensor. */
 const gradient = (m: Machine, loss: Value, args: readonly Value[], at: ts.Node, of: string): Differentiated => {
   const f = functionOf(m, loss, at, of)
   const [params, ...rest] = args
-  const leaves = leavesOf(params).flatMap(({ path, value }) => (isTensor(value) ? [{ path, x: value }] : []))
+  const leaves = tensorsOf(params)
   if (leaves.length === 0) return reject(m, m.site ?? at, `${of}: the first argument holds no tensor to differentiate by; it is ${describe(params)}`)
-  const odd = leaves.find(({ x }) => x.aval.dtype !== 'f32')
-  if (odd !== undefined) {
-    const name = odd.path === '' ? 'the first argument' : odd.path
-    return reject(m, m.site ?? at, `${of}: ${name} is ${showAval(odd.x.aval)}, which has no gradient`, 'differentiate by f32 tensors only: pass counts, keys and indices as later arguments')
-  }
   const { func, captures, value } = nested(m, here => {
-    const result = call(m, f, [parameters(here, params, a => a), ...rest], at)
+    const inner = mapTensors(params, (x, path) => (differentiable(x) ? parameter(here, x.aval, path) : x))
+    const result = call(m, f, [inner, ...rest], at)
     const scalar = isList(result) ? result[0] : result
     if (scalar === undefined || !isTensor(scalar)) return reject(m, m.site ?? at, `${of}: the loss returns a scalar tensor or [scalar, other values], not ${describe(result)}`)
     const { shape, dtype } = scalar.aval
     if (shape.length !== 0 || dtype !== 'f32') return reject(m, m.site ?? at, `${of}: the loss is ${showAval(scalar.aval)}, it must be a scalar f32[]`, 'take sum(x) or mean(x)')
     return { results: tensorsOf(result), value: result }
   })
-  const wrt = leaves.map((_, i) => captures.length + i)
-  const derived = guarded(m, at, () => differentiate(func, wrt))
+  const by = leaves.filter(differentiable)
+  const derived = guarded(m, at, () => differentiate(func, by.map((_, i) => captures.length + i)))
   const here = current(m)
-  const results = inlined(m, derived, [...captures, ...leaves.map(leaf => leaf.x)].map(x => use(here, x).id), at)
-  return { value: refill(value, results.slice(0, func.results.length)), grad: refill(params, results.slice(func.results.length)) }
+  const results = inlined(m, derived, [...captures, ...by].map(x => use(here, x).id), at)
+  const gradients = results.slice(func.results.length)[Symbol.iterator]()
+  const zeros = (x: Sym): Sym => symbol(here, here.build.op('fill', [], { ...x.aval, value: 0 }, originOf(m, at)))
+  const grad = mapTensors(params, x => (differentiable(x) ? (gradients.next().value ?? x) : zeros(x)))
+  return { value: refill(value, results.slice(0, func.results.length)), grad }
 }
 
 /** grad(loss): (p, ...rest) => the gradient by p. */

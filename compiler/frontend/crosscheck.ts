@@ -28,7 +28,7 @@ export const disagreements = (m: Machine, type: ts.Type, outputs: readonly Outpu
   const inferred = new Map(outputs.map(o => [o.path, o.aval]))
   return stated(m, type, '').flatMap(s => {
     const name = s.path === '' ? 'the result' : `the result's ${s.path}`
-    if ('problem' in s) return [`${name} is ${s.problem}`]
+    if ('problem' in s) return [`${name}: ${s.problem}`]
     const found = inferred.get(s.path)
     if (found === undefined) return [`${name} is ${showAval(s.aval)} by its type, but the function returns no such tensor`]
     return showAval(found) === showAval(s.aval) ? [] : [`${name} is ${showAval(s.aval)} by its type, but ${showAval(found)} by its computation`]

@@ -13,9 +13,9 @@ const linesOf = (message: string | ts.DiagnosticMessageChain): string => ts.flat
 
 /** A message of the language's own within the text of an error: a string type that starts with the name of an operation. */
 const own = (text: string): string | undefined => {
-  const found = [...text.matchAll(/"([A-Za-z_][\w.]*: (?:[^"\\]|\\.)+)"/g)].map(match => (match[1] ?? '').replace(/\\(.)/g, '$1'))
+  const found = [...text.matchAll(/(["`])([A-Za-z_][\w.]*: (?:(?!\1)[^\\]|\\.)+)\1/g)].map(match => (match[2] ?? '').replace(/\\(.)/g, '$1'))
   const distinct = [...new Set(found)]
-  return distinct.length === 0 ? undefined : distinct.slice(0, 4).join('; ')
+  return distinct.length === 0 ? undefined : distinct.slice(0, 2).join('; ')
 }
 
 const unknownName = new Set([2304, 2503, 2552, 2580, 2584, 2591])

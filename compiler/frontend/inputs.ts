@@ -51,7 +51,7 @@ const accepted = 'inputs are tensors, and records, tuples and fixed arrays of th
 const input = (m: Machine, t: ts.Type, path: string, root: Region, at: ts.Node): Value => {
   const stop = (message: string, remedy: string): never => reject(m, at, `program: the input ${path} is ${message}`, remedy)
   const aval = tensorOf(m, t)
-  if (aval !== undefined) return 'problem' in aval ? stop(aval.problem, aval.remedy) : parameter(root, aval, path)
+  if (aval !== undefined) return 'problem' in aval ? reject(m, at, `program: the input ${path}: ${aval.problem}`, aval.remedy) : parameter(root, aval, path)
   if (t.isNumberLiteral() || t.isStringLiteral()) return t.value
   if (t.flags & ts.TypeFlags.BooleanLiteral) return typeText(m, t) === 'true'
   if (t.flags & ts.TypeFlags.Undefined) return undefined

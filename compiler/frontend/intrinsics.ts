@@ -78,8 +78,11 @@ const withConfig = <A>(m: Machine, config: Config, f: () => A): A => {
   }
 }
 
+/** What only the eager meaning can do. */
+const toDense = native('toDense', (m, [x], at) => reject(m, m.site ?? at, `the values of ${describe(x)} are not known while the model is read`, 'return the tensor, and read it where the program has run'))
+
 const byFile: Readonly<Record<string, Readonly<Record<string, Native>>>> = {
-  'core/apply.ts': { op, aval, sizeOf, isTensor: native('isTensor', (_, [x]) => isTensor(x)) },
+  'core/apply.ts': { op, aval, sizeOf, toDense, isTensor: native('isTensor', (_, [x]) => isTensor(x)) },
   'core/dims.ts': { sizeOf },
   'combinators.ts': { vmap, scan, grad, valueAndGrad },
   'errors.ts': { refuse },

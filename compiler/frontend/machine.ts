@@ -50,7 +50,11 @@ const maxTrace = 8
 const traceOf = (m: Machine, at: ts.Node): readonly Place[] => {
   const calls = m.stack.filter(node => node !== at && !inLanguage(m, node)).reverse()
   const places = calls.map(node => placeOf(node, m.cwd))
-  const distinct = places.filter((p, i) => i === 0 || p.file !== places[i - 1]?.file || p.line !== places[i - 1]?.line)
+  const own = placeOf(at, m.cwd)
+  const distinct = places.filter((p, i) => {
+    const inner = i === 0 ? own : (places[i - 1] ?? own)
+    return p.file !== inner.file || p.line !== inner.line
+  })
   return distinct.slice(0, maxTrace)
 }
 

@@ -49,6 +49,7 @@ export const binary = (m: Machine, n: ts.BinaryExpression, env: Env): Value => {
       return typeof of === 'object' && of !== null && !isTensor(of) ? Object.hasOwn(of, String(key)) : reject(m, n, `in asks for a record, not ${describe(of)}`)
     }
   }
+  if (operator === K.CommaToken) return reject(m, n.operatorToken, 'the comma operator is outside the subset: a pure expression has one value', 'bind the first with const')
   const a = evaluate(m, n.left, env)
   const b = evaluate(m, n.right, env)
   switch (operator) {

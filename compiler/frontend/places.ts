@@ -47,7 +47,7 @@ export const frameOf = (file: ts.SourceFile, start: number, length: number): str
   const shownLines = [line - 1, line].filter(n => n >= 1)
   const width = String(line).length
   const text = lines[line - 1] ?? ''
-  const carets = '^'.repeat(Math.max(1, Math.min(length, text.length - column + 1)))
+  const carets = '^'.repeat(Math.max(1, Math.min(length, text.length - column + 1, 60)))
   return [
     ...shownLines.map(n => `  ${n === line ? '>' : ' '} ${gutter(String(n), width)} | ${lines[n - 1] ?? ''}`.trimEnd()),
     `    ${gutter('', width)} | ${text.slice(0, column - 1).replace(/[^\t]/g, ' ')}${carets}`,
