@@ -11,6 +11,7 @@ import type { Literals } from '../ops/create.ts'
 import type { Key } from '../random.ts'
 import type { Dim, Plain, Shape } from '../shape.ts'
 import type { Any, Check, Tensor } from '../tensor.ts'
+import type { Batched } from '../tree.ts'
 import type { Conv, ConvT } from './conv.ts'
 import type { Linear } from './linear.ts'
 
@@ -79,6 +80,23 @@ export const initConv = <const I extends Dim, const O extends Dim, const K exten
  */
 export const initConvT = <const I extends Dim, const O extends Dim, const K extends number>(key: Key, i: I, o: O, k: K, stride: number, start: Omit<Start, 'centred'> = {}): ConvT<I, O, K> =>
   ({ weight: typed(weightOf(key, [i, o, k, k], (sizeOf(i) * k * k) / (stride * stride), start)), bias: typed(biasOf(o, start)) })
+
+/**
+ * N transposed convolutions that start partly alike, for a mixture of experts whose weights are blended:
+ * W_k = deviation (sqrt(shared) W + sqrt(1 - shared) V_k) with W and V_k standard normal. Under a uniform mixture the blend
+ * has variance shared + (1 - shared) / N of that; `deviation` makes up for it, so the blended layer starts as He has it.
+ */
+export const initExpertsConvT = <const N extends Dim, const I extends Dim, const O extends Dim, const K extends number>(
+  key: Key, n: N, i: I, o: O, k: K, stride: number, shared: number, { gain = Math.SQRT2, bias = 0 }: Omit<Start, 'centred'> = {},
+): Batched<N, ConvT<I, O, K>> => {
+  const keys = split(key, 2)
+  const blend = shared + (1 - shared) / sizeOf(n)
+  const deviation = gain / Math.sqrt((blend * sizeOf(i) * k * k) / (stride * stride))
+  const common: Floats = mul(normals(at(keys, 0), [i, o, k, k]), deviation * Math.sqrt(shared))
+  const own: Floats = mul(normals(at(keys, 1), [n, i, o, k, k]), deviation * Math.sqrt(1 - shared))
+  const weight = add(own, op<Floats>('broadcast', [common], { shape: shapeOf(own), axes: [1, 2, 3, 4] }))
+  return { weight: typed(weight), bias: typed(fill(sizes([n, o]), 'f32', bias)) } as unknown as Batched<N, ConvT<I, O, K>> // Border: Batched of generic dims.
+}
 
 /** PyTorch's default: weight and bias uniform on (-b, b), b = 1 / sqrt(in). */
 export const defaultLinear = <const I extends Dim, const O extends Dim>(key: Key, i: I, o: O): Linear<I, O> => {

@@ -5,9 +5,8 @@
  * (config `input`), a gain on the last layer of q(s | x), scale heads that start as constants, and a bank whose experts
  * share half of their initial variance.
  */
-import { add, at, full, mul, randomNormal, split, vmap, type Batched, type Key } from '../../dsl/index.ts'
-import { initConv, initLinear, leakyGain, type ConvT } from '../../dsl/nn/index.ts'
-import { sizeOf } from '../../dsl/core/apply.ts'
+import { at, split, type Key } from '../../dsl/index.ts'
+import { initConv, initExpertsConvT, initLinear, leakyGain } from '../../dsl/nn/index.ts'
 import type { Dim } from '../../dsl/shape.ts'
 import type { Options } from './config.ts'
 import type { Bank } from './decoder.ts'
@@ -37,29 +36,15 @@ const startEncoder = (key: Key, slope: number): Encoder => {
   }
 }
 
-/**
- * S transposed convolutions: W_k = deviation (sqrt(shared) W + sqrt(1 - shared) V_k), W and V_k standard normal. Under a
- * uniform mixture the blend has variance shared + (1 - shared) / S of that; `deviation` makes up for it, so the blended
- * decoder starts as He has it.
- */
-const startBank = <const I extends Dim, const O extends Dim>(key: Key, i: I, o: O, stride: number, gain: number, shared: number, bias: number): Batched<'S', ConvT<I, O, 4>> => {
-  const keys = split(key, 2)
-  const blend = shared + (1 - shared) / sizeOf('S')
-  const deviation = gain / Math.sqrt((blend * sizeOf(i) * 16) / (stride * stride))
-  const common = mul(randomNormal(at(keys, 0), [i, o, 4, 4]), deviation * Math.sqrt(shared))
-  const own = mul(randomNormal(at(keys, 1), ['S', i, o, 4, 4]), deviation * Math.sqrt(1 - shared))
-  return { weight: vmap(own, w => add(w, common)), bias: full(['S', o], bias) }
-}
-
-const startDecoders = (key: Key, { slope, start }: Options): Bank => {
+const startBank = (key: Key, { slope, start }: Options): Bank => {
   const keys = split(key, 5)
   const gain = leakyGain(slope)
   return {
-    layer1: startBank(at(keys, 0), 'S+Z', 'G1', 4, 1, start.shared, 0),
-    layer2: startBank(at(keys, 1), 'G1', 'G2', 2, gain, start.shared, 0),
-    layer3: startBank(at(keys, 2), 'G2', 'G3', 2, gain, start.shared, 0),
-    layer4: startBank(at(keys, 3), 'G3', 'G4', 2, gain, start.shared, 0),
-    layer5: startBank(at(keys, 4), 'G4', 3, 2, gain, start.shared, start.logit),
+    layer1: initExpertsConvT(at(keys, 0), 'S', 'S+Z', 'G1', 4, 4, start.shared, { gain: 1 }),
+    layer2: initExpertsConvT(at(keys, 1), 'S', 'G1', 'G2', 4, 2, start.shared, { gain }),
+    layer3: initExpertsConvT(at(keys, 2), 'S', 'G2', 'G3', 4, 2, start.shared, { gain }),
+    layer4: initExpertsConvT(at(keys, 3), 'S', 'G3', 'G4', 4, 2, start.shared, { gain }),
+    layer5: initExpertsConvT(at(keys, 4), 'S', 'G4', 3, 4, 2, start.shared, { gain, bias: start.logit }),
   }
 }
 
@@ -72,6 +57,6 @@ export const startParams = (o: Options, key: Key): Params => {
       identity: startHead(at(keys, 1), 'E', 'S', o.start.gainS, o.start.scaleS),
       pose: startHead(at(keys, 2), 'F', 'Z', o.start.gainZ, o.start.scaleZ),
     },
-    bank: startDecoders(at(keys, 3), o),
+    bank: startBank(at(keys, 3), o),
   }
 }
