@@ -1,7 +1,7 @@
 /** A compiled build: its manifest, and its programs made ready to run on a device. */
 import { pipe } from 'fp-ts/lib/function.js'
 import * as TE from 'fp-ts/lib/TaskEither.js'
-import type { Failure } from '../dsl/errors.ts'
+import { Refusal, type Failure } from '../dsl/errors.ts'
 import type { Host } from './device/host.ts'
 import { loadWasm, type Variant } from './device/wasm.ts'
 import type { Executable } from './executor.ts'
@@ -47,3 +47,8 @@ export const openBuild = (host: Host): TE.TaskEither<Failure, Build> =>
 /** Opens the build and loads one program of it. */
 export const loadProgram = (host: Host, id: string, options: LoadOptions = {}): TE.TaskEither<Failure, Executable> =>
   pipe(openBuild(host), TE.chain(build => build.load(id, options)))
+
+/** Runs `f`, turning a refusal into its failure; other errors (a trap of the module) are ours. */
+export const attempt = <A>(where: string, f: () => A): TE.TaskEither<Failure, A> =>
+  TE.tryCatch(async () => f(), (error): Failure =>
+    error instanceof Refusal ? error.failure : { kind: 'bug', where, message: error instanceof Error ? error.message : String(error) })

@@ -4,7 +4,7 @@
  */
 import { pipe } from 'fp-ts/lib/function.js'
 import * as TE from 'fp-ts/lib/TaskEither.js'
-import { Refusal, refuse, type Failure } from '../dsl/errors.ts'
+import { refuse, type Failure } from '../dsl/errors.ts'
 import { isTensor, toDense, type Opaque } from '../dsl/core/apply.ts'
 import { dense, type Dense } from '../dsl/core/dense.ts'
 import type { Host } from './device/host.ts'
@@ -19,7 +19,7 @@ export type EagerExecutable = Executable & {
 
 type Callable = { readonly call: (...args: readonly unknown[]) => unknown }
 
-const isProgram = (u: unknown): u is Callable => (typeof u === 'object' || typeof u === 'function') && u !== null && 'call' in u && typeof u.call === 'function'
+const isProgram = (u: unknown): u is Callable => (typeof u === 'object' || typeof u === 'function') && u !== null && Object.hasOwn(u, 'call') && 'call' in u && typeof u.call === 'function'
 
 const atBorder = (x: Dense): AnyArray => {
   switch (x.dtype) {
@@ -101,8 +101,3 @@ export const loadEager = (host: Host, root: string, program: ProgramInfo): TE.Ta
         : TE.left<Failure>({ kind: 'file', path: program.file, message: `it no longer exports a program called ${name}`, remedy: 'Compile again: npm run compile (or: npx vdsm compile).' })
     }),
   )
-
-/** Runs `f`, turning a refusal into its failure; other errors are ours. */
-export const attempt = <A>(where: string, f: () => A): TE.TaskEither<Failure, A> =>
-  TE.tryCatch(async () => f(), (error): Failure =>
-    error instanceof Refusal ? error.failure : { kind: 'bug', where, message: error instanceof Error ? error.message : String(error) })

@@ -1,0 +1,72 @@
+/**
+ * The command line: routes to the commands and prints failures. Exit codes: 0 done, 1 failed, 2 wrongly called. Only the
+ * module of the command that was named is loaded, so that starting is quick.
+ */
+import { Command, CommanderError } from 'commander'
+import * as E from 'fp-ts/lib/Either.js'
+import { readFileSync } from 'node:fs'
+import { print, Refusal, type Failure } from '../dsl/errors.ts'
+import type { Register, Settle } from './commands/command.ts'
+
+const commands: Readonly<Record<string, () => Promise<{ readonly register: Register }>>> = {
+  train: () => import('./commands/train.ts'),
+  run: () => import('./commands/run.ts'),
+  list: () => import('./commands/list.ts'),
+  bench: () => import('./commands/bench.ts'),
+}
+
+const version = (): string => {
+  const read: unknown = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'))
+  return typeof read === 'object' && read !== null && 'version' in read ? String(read.version) : 'unknown'
+}
+
+const codeOf = (failure: Failure): number => (failure.kind === 'usage' ? 2 : 1)
+
+/** A mistake on the command line in the words of the one printer. */
+const usageOf = (error: CommanderError, name: string): Failure => {
+  const [message = '', ...more] = error.message.replace(/^error: /, '').split('\n')
+  const hint = more.join(' ').replace(/^\((.*)\)$/, '$1').trim()
+  return { kind: 'usage', message, remedy: `${hint === '' ? '' : `${hint} `}See: vdsm ${name}--help` }
+}
+
+const complain = (failure: Failure): number => {
+  process.stderr.write(`${print(failure)}\n`)
+  return codeOf(failure)
+}
+
+/** Whatever was thrown, as a failure: what is no refusal is a bug of ours. */
+const failureOf = (error: unknown, name: string): Failure => {
+  if (error instanceof Refusal) return error.failure
+  if (error instanceof CommanderError) return usageOf(error, name)
+  return { kind: 'bug', where: 'the command line', message: error instanceof Error ? (error.stack ?? error.message) : String(error) }
+}
+
+/** Runs a command line without the program's own name, e.g. ['run', 'my/step', '--out', 'y.npz']; gives the exit code. */
+export const main = async (argv: readonly string[]): Promise<number> => {
+  let code = 0
+  const settle: Settle = async task => {
+    const result = await task()
+    if (E.isLeft(result)) code = complain(result.left)
+  }
+  const [first = ''] = argv
+  const named = commands[first] === undefined ? '' : `${first} `
+  const cli = new Command('vdsm')
+    .description('Compiles tensor programs written in TypeScript, runs them, and trains VDSM.')
+    .version(version(), '--version')
+    .showSuggestionAfterError()
+    .exitOverride()
+    .configureOutput({ writeErr: text => (text.startsWith('Usage:') ? process.stderr.write(text) : undefined), outputError: () => undefined })
+  // Compiling is the compiler's own command; it is described here for the overview.
+  cli.command('compile').argument('[paths...]', 'files or folders').description('compile the programs in these files (default: models/)')
+  try {
+    const wanted = named === '' ? Object.values(commands) : [commands[first]]
+    for (const load of wanted) (await load?.())?.register(cli, settle)
+    await cli.parseAsync([...argv], { from: 'user' })
+    // A command that ended well may still ask for a code of its own: training that was stopped by a signal, 130.
+    return code === 0 ? Number(process.exitCode ?? 0) : code
+  } catch (error) {
+    if (error instanceof CommanderError && ['commander.helpDisplayed', 'commander.version'].includes(error.code)) return 0
+    if (error instanceof CommanderError && error.code === 'commander.help') return 2
+    return complain(failureOf(error, named))
+  }
+}

@@ -1,0 +1,140 @@
+/**
+ * `vdsm bench PROGRAM`: how fast a program runs here, on seeded random inputs, beside what this machine can do at best,
+ * measured in the same run. `--profile` times each step of the program.
+ */
+import { pipe } from 'fp-ts/lib/function.js'
+import * as TE from 'fp-ts/lib/TaskEither.js'
+import type { Failure } from '../../dsl/errors.ts'
+import { attempt, openBuild } from '../build.ts'
+import { nodeHost } from '../device/node.ts'
+import { measurePeak, type Peak } from '../device/peak.ts'
+import type { Variant } from '../device/wasm.ts'
+import type { Executable } from '../executor.ts'
+import { sizeOfShape, type ProgramInfo, type Slot } from '../manifest.ts'
+import { bytesText, flopsText, oneOf, positiveNumber, say, seedOption, withBuild, type Register } from './command.ts'
+
+type Options = { readonly build: string; readonly json?: true; readonly profile?: true; readonly seconds: number; readonly seed: number; readonly variant?: Variant }
+
+/** Numbers uniform in [0, 1), by seed: a plain linear congruential step with a scrambled output. */
+const uniform = (seed: number): (() => number) => {
+  let state = seed >>> 0
+  return () => {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0
+    let x = Math.imul(state ^ (state >>> 16), 0x45d9f3b)
+    x = Math.imul(x ^ (x >>> 16), 0x45d9f3b)
+    return ((x ^ (x >>> 16)) >>> 8) / 2 ** 24
+  }
+}
+
+/** Random values of a kind that most programs can live with: real numbers in [0, 0.1), small indices, any bits. */
+export const randomArray = (slot: Slot, next: () => number): Float64Array => {
+  const size = sizeOfShape(slot.shape)
+  switch (slot.dtype) {
+    case 'f32': return Float64Array.from({ length: size }, () => 0.1 * next())
+    case 'i32': return Float64Array.from({ length: size }, () => Math.floor(4 * next()))
+    case 'u32': return Float64Array.from({ length: size }, () => Math.floor(2 ** 32 * next()))
+    case 'bool': return Float64Array.from({ length: size }, () => (next() < 0.5 ? 0 : 1))
+  }
+}
+
+const timed = (f: () => void): number => {
+  const start = performance.now()
+  f()
+  return performance.now() - start
+}
+
+const median = (times: readonly number[]): number => {
+  const sorted = [...times].sort((a, b) => a - b)
+  const middle = sorted.length >> 1
+  return sorted.length % 2 === 1 ? (sorted[middle] ?? NaN) : ((sorted[middle - 1] ?? NaN) + (sorted[middle] ?? NaN)) / 2
+}
+
+/** Calls `f` for about that long, at least `least` times, and gives every duration in milliseconds. */
+const repeat = (seconds: number, least: number, f: () => void): readonly number[] => {
+  const end = performance.now() + 1000 * seconds
+  const times: number[] = []
+  while (times.length < least || (performance.now() < end && times.length < 100_000)) times.push(timed(f))
+  return times
+}
+
+type StepTime = { readonly step: number; readonly ms: number; readonly share: number; readonly gflops: number; readonly kernels: readonly string[]; readonly places: readonly string[] }
+
+const profile = (executable: Executable, seconds: number): readonly StepTime[] => {
+  const times = Array.from({ length: executable.steps }, (): number[] => [])
+  repeat(seconds, 3, () => times.forEach((list, step) => list.push(timed(() => executable.runStep(step)))))
+  const medians = times.map(median)
+  const total = medians.reduce((a, b) => a + b, 0)
+  return medians.map((ms, step) => {
+    const kernels = executable.program.kernels.filter(kernel => kernel.step === step)
+    const flops = kernels.reduce((sum, kernel) => sum + kernel.flops * kernel.count, 0)
+    return { step, ms, share: ms / total, gflops: flops / ms / 1e6, kernels: kernels.map(k => k.name), places: [...new Set(kernels.flatMap(k => k.places))] }
+  }).sort((a, b) => b.ms - a.ms)
+}
+
+type Report = {
+  readonly program: string
+  readonly variant: string
+  readonly runs: number
+  readonly medianMs: number
+  readonly minMs: number
+  readonly flops: number
+  readonly gflops: number
+  readonly peakGflops: number
+  readonly peakShare: number
+  readonly kernels: number
+  readonly kernelsBeforeFusion: number
+  readonly bytes: number
+  readonly memoryBytes: number
+  readonly profile?: readonly StepTime[]
+}
+
+const measure = (program: ProgramInfo, executable: Executable, options: Options): Report => {
+  const next = uniform(options.seed)
+  program.inputs.forEach(slot => executable.set(slot.path, randomArray(slot, next)))
+  const before: Peak = measurePeak(150)
+  repeat(options.seconds / 4, 2, executable.run)
+  const times = repeat(options.seconds, 5, executable.run)
+  const peakGflops = Math.max(before.gflops, measurePeak(150).gflops)
+  const medianMs = median(times)
+  const gflops = program.stats.flops / medianMs / 1e6
+  return {
+    program: program.id, variant: executable.variant, runs: times.length, medianMs, minMs: Math.min(...times),
+    flops: program.stats.flops, gflops, peakGflops, peakShare: gflops / peakGflops,
+    kernels: program.kernels.reduce((n, kernel) => n + kernel.count, 0), kernelsBeforeFusion: program.stats.kernelsBefore,
+    bytes: program.stats.bytes, memoryBytes: executable.memoryBytes,
+    ...(options.profile === true ? { profile: profile(executable, options.seconds) } : {}),
+  }
+}
+
+const ms = (value: number): string => `${value < 10 ? value.toFixed(3) : value.toFixed(1)} ms`
+
+const stepText = (time: StepTime): string =>
+  `  ${ms(time.ms).padStart(11)} ${(100 * time.share).toFixed(1).padStart(5)}%  ${time.gflops.toFixed(1).padStart(6)} GFLOP/s  s${time.step} ${time.kernels.slice(0, 3).join(', ')}${time.kernels.length > 3 ? `, ... (${time.kernels.length} kernels)` : ''}  ${time.places[0] ?? ''}`
+
+const reportText = (report: Report): string => [
+  `${report.program}  (${report.variant}, 1 thread)`,
+  `  median ${ms(report.medianMs)}, min ${ms(report.minMs)} of ${report.runs} calls`,
+  `  ${report.gflops.toFixed(2)} GFLOP/s, ${(100 * report.peakShare).toFixed(1)}% of this machine's peak of ${report.peakGflops.toFixed(1)} GFLOP/s (measured now, 1 thread)`,
+  `  ${report.kernels} kernels a call (${report.kernelsBeforeFusion} before fusion), ${flopsText(report.flops)}, ${bytesText(report.bytes)} moved, ${bytesText(report.memoryBytes)} of memory`,
+  ...(report.profile === undefined ? [] : ['', '  steps, slowest first', ...report.profile.map(stepText)]),
+].join('\n')
+
+export const benchProgram = (id: string, options: Options): TE.TaskEither<Failure, void> =>
+  pipe(
+    openBuild(nodeHost(options.build)),
+    TE.chain(build => build.load(id, options.variant === undefined ? {} : { variant: options.variant })),
+    TE.chain(executable => attempt(`running ${id}`, () => measure(executable.program, executable, options))),
+    TE.chainTaskK(report => say(options.json === true ? JSON.stringify(report, null, 2) : reportText(report))),
+  )
+
+export const register: Register = (cli, settle) => {
+  withBuild(cli.command('bench'))
+    .description('measure the speed of a compiled program on random inputs')
+    .argument('<program>', 'its id, as `vdsm list` shows it')
+    .option('--profile', 'time each step of the program')
+    .option('--seconds <n>', 'how long to measure', positiveNumber, 2)
+    .option('--seed <n>', 'of the random inputs', seedOption, 0)
+    .option('--variant <name>', 'fma or simd: force one of the two modules', oneOf('fma', 'simd'))
+    .option('--json', 'as JSON, for other programs')
+    .action((id: string, options: Options) => settle(benchProgram(id, options)))
+}
