@@ -197,4 +197,8 @@ const rules: { readonly [P in Prim]: Rule<P> } = {
 }
 
 /** The result of `prim` on `inputs`; throws a `Refusal` of kind 'shape' where they do not fit. */
-export const infer = <P extends Prim>(prim: P, inputs: readonly Aval[], attrs: Attrs[P]): Aval => rules[prim](inputs, attrs, prim)
+export const infer = <P extends Prim>(prim: P, inputs: readonly Aval[], attrs: Attrs[P]): Aval => {
+  // Nothing but the two fields: an input may be a whole tensor.
+  const { shape, dtype } = rules[prim](inputs, attrs, prim)
+  return { shape, dtype }
+}
