@@ -14,7 +14,11 @@ export type Shape = readonly unknown[]
 /** A dim as text; its own alias, so that a generic dim prints as one name. */
 export type Text<D> = D extends Dim ? `${D}` : '?'
 
-/** Identical. Resolves at once for identical generics (true) and for a generic against a literal (false). */
+/**
+ * Identical. Between tuples or tensors of type parameters and anything else it resolves at once (`[N]` is not `[3]`);
+ * between a type parameter itself and a literal it stays unresolved. Within type aliases one side must be a parameter of the
+ * alias, never a tuple of it: that would resolve where the alias is declared.
+ */
 export type Same<A, B> = (<T>() => T extends A ? 1 : 2) extends (<T>() => T extends B ? 1 : 2) ? true : false
 
 // ---- digits: decimal text, added and multiplied least significant digit first ------------------------------------
@@ -126,11 +130,27 @@ export type Product<S extends Shape> = S extends readonly [] ? 1 : S extends rea
 
 // ---- shapes -----------------------------------------------------------------------------------------------------
 /** `[3, 64, 64]` as text. */
-export type Show<S extends Shape> = S extends readonly [infer A, ...infer R] ? `[${Text<A>}${ShowRest<R>}]` : '[]'
+export type Show<S extends Shape> = S extends readonly [infer A, ...infer R] ? `[${Text<A>}${ShowRest<R>}]` : S extends readonly [] ? '[]' : '[...]'
 type ShowRest<S extends Shape> = S extends readonly [infer A, ...infer R] ? `, ${Text<A>}${ShowRest<R>}` : ''
 /** A mutable copy of a tuple of dims, as it is written in `Tensor<[...]>`. */
 export type Plain<S extends Shape> = S extends readonly [...infer E] ? E : never
 /** Without the leading dim. */
 export type Tail<S extends Shape> = S extends readonly [unknown, ...infer R] ? R : never
-/** Whether some dim is not one literal but any `number` or `string`. Resolves at once for generic shapes (false). */
-export type Loose<S extends Shape> = Same<S[number] | string, Dim> extends true ? true : Same<S[number] | number, Dim>
+/** Whether some dim is not one literal but any `number` or `string`, or the rank is not known. Resolves at once for tuples of generics (false). */
+export type Loose<S extends Shape> = LooseBox<{ [K in keyof S]: [S[K]] }>
+type LooseBox<B> = B extends readonly [infer H, ...infer R] ? (Same<H, [number]> extends true ? true : Same<H, [string]> extends true ? true : LooseBox<R>) : B extends readonly [] ? false : true
+
+// ---- names under a config -----------------------------------------------------------------------------------------
+type ValueOf<N extends string, C> = N extends keyof C ? (C[N] extends number ? `${C[N]}` : never) : never
+type MonomialOf<M extends string, C> = M extends `${infer A}*${infer B}` ? ProductText<ValueOf<A, C>, MonomialOf<B, C>> : M extends '' ? '1' : ValueOf<M, C>
+type Balance<Ts extends readonly unknown[], C, P extends string = '0', N extends string = '0'> =
+  Ts extends readonly [infer T extends Term, ...infer R]
+    ? T[0] extends '+' ? Balance<R, C, SumText<P, ProductText<T[1], MonomialOf<T[2], C>>>, N> : Balance<R, C, P, SumText<N, ProductText<T[1], MonomialOf<T[2], C>>>>
+  : ToNumber<DifferenceText<P, N>>
+/** The number that a dim stands for under a config: 80 for `Z+D` under { Z: 30, D: 50 }; never where a name is unknown. */
+export type Value<D, C> = D extends number ? D : D extends keyof C ? C[D] : D extends string ? Balance<Parse<D>, C> : never
+/** The names in a dim, as a union. */
+export type Names<D> = D extends string
+  ? D extends `${infer A}+${infer B}` ? Names<A> | Names<B> : D extends `${infer A}-${infer B}` ? Names<A> | Names<B> : D extends `${infer A}*${infer B}` ? Names<A> | Names<B>
+  : D extends `${number}` | '' ? never : D
+  : never

@@ -3,7 +3,7 @@
  * argument would stand.
  */
 import type { DType } from './core/prim.ts'
-import type { Loose, Shape, Show } from './shape.ts'
+import type { Loose, Same, Shape, Show } from './shape.ts'
 
 export type { DType } from './core/prim.ts'
 
@@ -34,19 +34,16 @@ export type Scalar<D extends DType = 'f32'> = Tensor<[], D>
 export type ShapeOf<X> = X extends { readonly [shape]: infer S extends Shape } ? S : []
 /** The element type of a tensor; of a number, f32. */
 export type DTypeOf<X> = X extends { readonly [dtype]: infer D extends DType } ? D : 'f32'
-/** Whether X is a tensor (and not a record of tensors). */
-export type IsTensor<X> = X extends { readonly [shape]: Shape } ? true : false
-
-/** The argument itself where `Problem` is null, otherwise the message. */
-export type Check<Problem, X> = [Problem] extends [null] ? X : Problem
+/** Whether X is a scalar tensor. (Tensors are compared, not shapes: so it resolves for generic shapes.) */
+export type IsScalar<X> = Same<X, Tensor<[], DTypeOf<X>>>
 
 declare const problem: unique symbol
 /** A message for array arguments: against a bare string TypeScript would blame every element. */
 export interface Problem<Text> {
   readonly [problem]: Text
 }
-/** `Check` for arguments that are arrays. */
-export type CheckArray<P, X> = [P] extends [null] ? X : Problem<P>
+/** The argument itself where the problem `P` is null, otherwise the message. */
+export type Check<P, X> = [P] extends [null] ? X : [X] extends [readonly unknown[]] ? Problem<P> : P
 
 /** A tensor in words: `[2, 3]`, and `i32 [2, 3]` where it does not hold f32. */
 export type Describe<X> = DTypeOf<X> extends 'f32' ? Show<ShapeOf<X>> : `${DTypeOf<X>} ${Show<ShapeOf<X>>}`

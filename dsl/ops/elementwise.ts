@@ -1,0 +1,154 @@
+/**
+ * Element-wise operations. Operands have one shape; a number or a scalar tensor takes the shape of its partner. Nothing
+ * else broadcasts: use `broadcast` or `vmap`.
+ */
+import { aval, op } from '../core/apply.ts'
+import type { DType } from '../core/prim.ts'
+import type { Any, Check, DTypeOf, Describe, IsScalar, Scalar, ShapeOf, Tensor } from '../tensor.ts'
+import type { Same, Show } from '../shape.ts'
+import { expand, fill, meet, operand, shapeOf, typed, untyped } from './border.ts'
+import type { Operand } from './border.ts'
+
+export type { Operand } from './border.ts'
+
+// ---- the types of operands ---------------------------------------------------------------------------------------
+/** null where two operands meet in one shape and element type, otherwise the message. */
+type Meet<Op extends string, A, B> =
+  [A] extends [number] ? null : [B] extends [number] ? null : Same<A, B> extends true ? null
+  : Same<DTypeOf<A>, DTypeOf<B>> extends true
+    ? Same<ShapeOf<A>, ShapeOf<B>> extends true ? null
+      : IsScalar<A> extends true ? null : IsScalar<B> extends true ? null
+      : `${Op}: left is ${Describe<A>}, right is ${Describe<B>}`
+  : `${Op}: left is ${Describe<A>}, right is ${Describe<B>} [${DTypeOf<A>} != ${DTypeOf<B>}]`
+
+type Unbool<Op extends string, A> = [DTypeOf<A>] extends ['bool'] ? `${Op}: operand is ${Describe<A>}; cast it to a number type first` : null
+type Arithmetic<Op extends string, A, B> = Unbool<Op, A> extends infer E ? ([E] extends [null] ? (Unbool<Op, B> extends infer E2 ? ([E2] extends [null] ? Meet<Op, A, B> : E2) : never) : E) : never
+type Logic<Op extends string, X> = [DTypeOf<X>] extends ['f32'] ? `${Op}: operand is ${Describe<X>}; compare it first, e.g. gt(x, 0)` : null
+type Logical<Op extends string, A, B> = Logic<Op, A> extends infer E ? ([E] extends [null] ? Meet<Op, A, B> : E) : never
+/** null where X holds f32. */
+export type Float<Op extends string, X> = [DTypeOf<X>] extends ['f32'] ? null : `${Op}: input is ${Describe<X>}; cast it to f32 first`
+type Signed<Op extends string, X> = [DTypeOf<X>] extends ['f32' | 'i32'] ? null : `${Op}: input is ${Describe<X>}; cast it to f32 or i32 first`
+
+/** The tensor that two operands meet in. */
+export type Joined<A, B> = [A] extends [number] ? ([B] extends [number] ? Scalar : B) : [B] extends [number] ? A : Same<A, B> extends true ? A : IsScalar<A> extends true ? B : A
+/** The same, of truth values. */
+export type Compared<A, B> = Tensor<ShapeOf<Joined<A, B>>, 'bool'>
+
+// ---- two operands ------------------------------------------------------------------------------------------------
+type Arith = 'add' | 'sub' | 'mul' | 'div' | 'maximum' | 'minimum'
+type Comparison = 'eq' | 'ne' | 'lt' | 'le' | 'gt' | 'ge'
+type Bits = 'and' | 'or' | 'xor' | 'shl' | 'shr'
+const binary = (prim: Arith | Comparison | Bits, a: Operand, b: Operand): Any => {
+  const { shape, dtype } = meet(a, b)
+  return op(prim, [expand(a, shape, dtype), expand(b, shape, dtype)], {})
+}
+
+/** a + b */
+export const add = <A extends Operand, B extends Operand>(a: A, b: Check<Arithmetic<'add', A, B>, B>): Joined<A, B> => typed(binary('add', a, operand(b)))
+/** a - b */
+export const sub = <A extends Operand, B extends Operand>(a: A, b: Check<Arithmetic<'sub', A, B>, B>): Joined<A, B> => typed(binary('sub', a, operand(b)))
+/** a * b, element by element; `matmul`, `dot` and `contract` sum. */
+export const mul = <A extends Operand, B extends Operand>(a: A, b: Check<Arithmetic<'mul', A, B>, B>): Joined<A, B> => typed(binary('mul', a, operand(b)))
+/** a / b */
+export const div = <A extends Operand, B extends Operand>(a: A, b: Check<Arithmetic<'div', A, B>, B>): Joined<A, B> => typed(binary('div', a, operand(b)))
+/** The larger of a and b, element by element; `max` reduces. */
+export const maximum = <A extends Operand, B extends Operand>(a: A, b: Check<Arithmetic<'maximum', A, B>, B>): Joined<A, B> => typed(binary('maximum', a, operand(b)))
+/** The smaller of a and b, element by element; `min` reduces. */
+export const minimum = <A extends Operand, B extends Operand>(a: A, b: Check<Arithmetic<'minimum', A, B>, B>): Joined<A, B> => typed(binary('minimum', a, operand(b)))
+
+/** a = b */
+export const eq = <A extends Operand, B extends Operand>(a: A, b: Check<Meet<'eq', A, B>, B>): Compared<A, B> => typed(binary('eq', a, operand(b)))
+/** a != b */
+export const ne = <A extends Operand, B extends Operand>(a: A, b: Check<Meet<'ne', A, B>, B>): Compared<A, B> => typed(binary('ne', a, operand(b)))
+/** a < b */
+export const lt = <A extends Operand, B extends Operand>(a: A, b: Check<Arithmetic<'lt', A, B>, B>): Compared<A, B> => typed(binary('lt', a, operand(b)))
+/** a <= b */
+export const le = <A extends Operand, B extends Operand>(a: A, b: Check<Arithmetic<'le', A, B>, B>): Compared<A, B> => typed(binary('le', a, operand(b)))
+/** a > b */
+export const gt = <A extends Operand, B extends Operand>(a: A, b: Check<Arithmetic<'gt', A, B>, B>): Compared<A, B> => typed(binary('gt', a, operand(b)))
+/** a >= b */
+export const ge = <A extends Operand, B extends Operand>(a: A, b: Check<Arithmetic<'ge', A, B>, B>): Compared<A, B> => typed(binary('ge', a, operand(b)))
+
+/** a and b, of truth values or of the bits of integers */
+export const and = <A extends Any, B extends Operand>(a: A, b: Check<Logical<'and', A, B>, B>): Joined<A, B> => typed(binary('and', a, operand(b)))
+/** a or b, of truth values or of the bits of integers */
+export const or = <A extends Any, B extends Operand>(a: A, b: Check<Logical<'or', A, B>, B>): Joined<A, B> => typed(binary('or', a, operand(b)))
+/** Exclusive or, of truth values or of the bits of integers. */
+export const xor = <A extends Any, B extends Operand>(a: A, b: Check<Logical<'xor', A, B>, B>): Joined<A, B> => typed(binary('xor', a, operand(b)))
+/** The bits of integer a moved up by b places, modulo 32. */
+export const shl = <A extends Any, B extends Operand>(a: A, b: Check<Logical<'shl', A, B>, B>): Joined<A, B> => typed(binary('shl', a, operand(b)))
+/** The bits of integer a moved down by b places, modulo 32; i32 keeps its sign. */
+export const shr = <A extends Any, B extends Operand>(a: A, b: Check<Logical<'shr', A, B>, B>): Joined<A, B> => typed(binary('shr', a, operand(b)))
+
+// ---- one operand -------------------------------------------------------------------------------------------------
+/** -x */
+export const neg = <X extends Any>(x: Check<Signed<'neg', X>, X>): X => typed(op('neg', [untyped(x)], {}))
+/** |x| */
+export const abs = <X extends Any>(x: Check<Signed<'abs', X>, X>): X => typed(op('abs', [untyped(x)], {}))
+/** -1, 0 or 1 */
+export const sign = <X extends Any>(x: Check<Signed<'sign', X>, X>): X => typed(op('sign', [untyped(x)], {}))
+/** The largest whole number that is not above x. */
+export const floor = <X extends Any>(x: Check<Float<'floor', X>, X>): X => typed(op('floor', [untyped(x)], {}))
+/** e to the power x */
+export const exp = <X extends Any>(x: Check<Float<'exp', X>, X>): X => typed(op('exp', [untyped(x)], {}))
+/** Natural logarithm. */
+export const log = <X extends Any>(x: Check<Float<'log', X>, X>): X => typed(op('log', [untyped(x)], {}))
+/** log(1 + x), exact near 0 */
+export const log1p = <X extends Any>(x: Check<Float<'log1p', X>, X>): X => typed(op('log1p', [untyped(x)], {}))
+/** exp(x) - 1, exact near 0 */
+export const expm1 = <X extends Any>(x: Check<Float<'expm1', X>, X>): X => typed(op('expm1', [untyped(x)], {}))
+/** Square root. */
+export const sqrt = <X extends Any>(x: Check<Float<'sqrt', X>, X>): X => typed(op('sqrt', [untyped(x)], {}))
+/** 1 / sqrt(x) */
+export const rsqrt = <X extends Any>(x: Check<Float<'rsqrt', X>, X>): X => typed(op('rsqrt', [untyped(x)], {}))
+/** x * x */
+export const square = <X extends Any>(x: Check<Unbool<'square', X>, X>): X => typed(op('mul', [untyped(x), untyped(x)], {}))
+/** Sine of x in radians. */
+export const sin = <X extends Any>(x: Check<Float<'sin', X>, X>): X => typed(op('sin', [untyped(x)], {}))
+/** Cosine of x in radians. */
+export const cos = <X extends Any>(x: Check<Float<'cos', X>, X>): X => typed(op('cos', [untyped(x)], {}))
+/** x to the power of a fixed number. */
+export const pow = <X extends Any>(x: Check<Float<'pow', X>, X>, exponent: number): X => typed(op('pow', [untyped(x)], { exponent }))
+/** Hyperbolic tangent. */
+export const tanh = <X extends Any>(x: Check<Float<'tanh', X>, X>): X => typed(op('tanh', [untyped(x)], {}))
+/** 1 / (1 + exp(-x)) */
+export const sigmoid = <X extends Any>(x: Check<Float<'sigmoid', X>, X>): X => typed(op('sigmoid', [untyped(x)], {}))
+/** log(1 + exp(x)), stable */
+export const softplus = <X extends Any>(x: Check<Float<'softplus', X>, X>): X => typed(op('softplus', [untyped(x)], {}))
+/** Not, of truth values. */
+export const not = <X extends Any>(x: Check<Bool<'not', X>, X>): X => typed(op('not', [untyped(x)], {}))
+type Bool<Op extends string, X> = [DTypeOf<X>] extends ['bool'] ? null : `${Op}: input is ${Describe<X>}, not bool`
+/** x in another element type; f32 to integers drops the fraction, bool gives 0 or 1. */
+export const cast = <X extends Any, const D extends DType>(x: X, dtype: D): Tensor<ShapeOf<X>, D> => typed(op('cast', [x], { dtype }))
+/** x, taken as a constant by `grad`. */
+export const stopGradient = <X extends Any>(x: X): X => typed(op('stopGradient', [x], {}))
+
+// ---- compositions ------------------------------------------------------------------------------------------------
+/** x where it is positive, otherwise 0. */
+export const relu = <X extends Any>(x: Check<Signed<'relu', X>, X>): X => typed(rectify(untyped(x), 0))
+/** x where it is positive, otherwise slope * x. */
+export const leakyRelu = <X extends Any>(x: Check<Float<'leakyRelu', X>, X>, slope = 0.01): X => typed(rectify(untyped(x), slope))
+const rectify = (x: Any, slope: number): Any => {
+  const { shape, dtype } = aval(x)
+  const zero = fill(shape, dtype, 0)
+  return op('select', [op('gt', [x, zero], {}), x, slope === 0 ? zero : op('mul', [x, fill(shape, dtype, slope)], {})], {})
+}
+
+/** x kept between lo and hi. */
+export const clamp = <X extends Any>(x: Check<Unbool<'clamp', X>, X>, lo: number, hi: number): X => typed(binary('minimum', binary('maximum', untyped(x), lo), hi))
+
+type Selected<C, A, B> =
+  [DTypeOf<C>] extends ['bool']
+    ? Meet<'select', A, B> extends infer E ? ([E] extends [null] ? Chosen<C, Joined<A, B>> : E) : never
+    : `select: the condition is ${Describe<C>}, not bool`
+type Chosen<C, X> = Same<ShapeOf<C>, ShapeOf<X>> extends true ? null : IsScalar<C> extends true ? null : IsScalar<X> extends true ? null
+  : `select: the condition is ${Show<ShapeOf<C>>}, the choices are ${Describe<X>}`
+/** The shape that the condition and the choices meet in. */
+type Choice<C, X> = IsScalar<X> extends true ? Tensor<ShapeOf<C>, DTypeOf<X>> : X
+/** a where cond is true, otherwise b. Number choices and scalar choices take the shape of the condition. */
+export const select = <C extends Any, A extends Operand, B extends Operand>(cond: Check<Bool<'select', C>, C>, a: A, b: Check<Selected<C, A, B>, B>): Choice<C, Joined<A, B>> => {
+  const { shape: chosen, dtype } = meet(a, operand(b))
+  const c = untyped(cond)
+  const shape = chosen.length === 0 ? shapeOf(c) : chosen
+  return typed(op('select', [expand(c, shape, 'bool'), expand(a, shape, dtype), expand(operand(b), shape, dtype)], {}))
+}
