@@ -2,7 +2,6 @@
  * `vdsm train`: options to a run's config, programs from a build, signals to a clean stop. Everything that can be refused
  * is refused before the folder of the run is made.
  */
-import type { Command } from 'commander'
 import * as E from 'fp-ts/lib/Either.js'
 import * as t from 'io-ts'
 import { refuse } from '../../dsl/errors.ts'
@@ -18,7 +17,9 @@ import { writeAtomic } from '../io/files.ts'
 import type { Programs } from '../train/programs.ts'
 import { duration } from '../train/progress.ts'
 import { runSession } from '../train/session.ts'
-import { orThrow } from '../train/task.ts'
+import { stopOnSignal } from '../train/signals.ts'
+import { attempt, orThrow } from '../train/task.ts'
+import type { Register } from './command.ts'
 
 /** Steps of a whole run where --steps is not given. */
 export const DEFAULT_STEPS: Readonly<Record<keyof typeof schedules, number>> = { tiny: 200, small: 600, paper: 10_000 }
@@ -63,7 +64,7 @@ const flag = (name: string): string => `--${name.replace(/[A-Z]/g, letter => `-$
 /** Validates what commander read. Refuses bad values, naming the option, what it takes and what it got. */
 export const parseTrainOptions = (given: Readonly<Record<string, unknown>>): TrainOptions => {
   const entries = Object.entries(given).filter(([, value]) => value !== undefined).map(([name, value]) => {
-    const codec: t.Type<unknown, unknown, unknown> | undefined = Options[name as keyof typeof Options] // looked up, may be absent
+    const codec: Pick<t.Decoder<unknown, unknown>, 'decode'> & { readonly name: string } | undefined = Options[name as keyof typeof Options] // may be absent
     if (codec === undefined) return refuse({ kind: 'usage', message: `unknown option ${flag(name)}`, remedy: 'See: vdsm train --help' })
     const decoded = codec.decode(value)
     if (E.isLeft(decoded)) return refuse({ kind: 'usage', message: `option ${flag(name)} takes ${codec.name}; it was given '${String(value)}'`, remedy: 'See: vdsm train --help' })
@@ -131,18 +132,6 @@ const loadPrograms = async (folder: string, config: string, device: 'wasm' | 'ea
   return { init: await load('init'), trainStep: await load('trainStep'), encode: await load('encode'), decode: await load('decode') }
 }
 
-/** Turns SIGINT and SIGTERM into a question that the loop asks after each step; a second signal ends the process at once. */
-const stopOnSignal = (): { readonly stopped: () => boolean; readonly release: () => void } => {
-  let asked = false
-  const onSignal = (): void => {
-    if (asked) process.exit(130) // files are replaced whole, so this damages nothing
-    asked = true
-    process.stderr.write('\nStopping after this step; the state is being saved. (Once more: stop at once, without saving.)\n')
-  }
-  for (const name of ['SIGINT', 'SIGTERM'] as const) process.on(name, onSignal)
-  return { stopped: () => asked, release: () => { for (const name of ['SIGINT', 'SIGTERM'] as const) process.off(name, onSignal) } }
-}
-
 /** Runs the command; returns the exit code: 0, or 130 where it was stopped by a signal. Throws a `Refusal`. */
 export const trainCommand = async (given: Readonly<Record<string, unknown>>): Promise<number> => {
   const o = parseTrainOptions(given)
@@ -181,7 +170,7 @@ export const trainCommand = async (given: Readonly<Record<string, unknown>>): Pr
 }
 
 /** Adds the command to the command line. Options have no defaults here, so that --resume can tell what was asked for. */
-export const registerTrain = (cli: Command): void => {
+export const register: Register = (cli, settle) => {
   cli
     .command('train')
     .description('Train the first stage of VDSM; writes metrics, checkpoints and pictures to the folder of the run.')
@@ -200,7 +189,7 @@ export const registerTrain = (cli: Command): void => {
     .option('--picture-every <n>', `steps between pictures (default: ${DEFAULTS.pictureEvery})`)
     .option('--build <folder>', `folder of the compiled programs (default: ${DEFAULTS.build})`)
     .option('--device <name>', 'wasm or eager (slow; float64) (default: wasm)')
-    .action(async (given: Readonly<Record<string, unknown>>) => {
+    .action((given: Readonly<Record<string, unknown>>) => settle(attempt(async () => {
       process.exitCode = await trainCommand(given)
-    })
+    })))
 }

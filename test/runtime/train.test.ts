@@ -1,5 +1,6 @@
 /** Training: exact resumption, stopping, run folders, checkpoints, metrics, and every way in which a run is refused or ends early. */
 import * as E from 'fp-ts/lib/Either.js'
+import { spawn } from 'node:child_process'
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -8,6 +9,7 @@ import * as assert from 'uvu/assert'
 import { print, Refusal } from '../../dsl/errors.ts'
 import { pendulum } from '../../runtime/data/pendulum.ts'
 import { parseSafetensors } from '../../runtime/io/safetensors.ts'
+import { readCheckpoint } from '../../runtime/train/checkpoint.ts'
 import { parseRunConfig, printRunConfig, type RunConfig } from '../../runtime/train/config.ts'
 import { createRun, defaultFolder, listCheckpoints, newestRun, openRun, type RunFolder } from '../../runtime/train/folder.ts'
 import { checkTrainStep } from '../../runtime/train/loop.ts'
@@ -219,6 +221,21 @@ display('--lr scales the schedule', () => {
   assert.is(withLearningRate(schedule, undefined), schedule)
   assert.throws(() => withLearningRate(() => ({ temperature: 1 }), 1), /no learning rate/)
 })
+
+for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  training(`${signal}: the step is finished, the state saved, the exit code 130`, async () => {
+    const folder = join(root, signal)
+    const child = spawn(process.execPath, ['--import', 'tsx', 'test/runtime/support/train-child.ts', folder], { stdio: ['ignore', 'pipe', 'pipe'] })
+    child.stdout.once('data', () => setTimeout(() => child.kill(signal), 100))
+    const code = await new Promise(done => child.on('exit', done))
+    assert.is(code, 130)
+    const { folder: opened } = openRun(folder)
+    const [only, ...more] = listCheckpoints(opened)
+    assert.equal(more, [])
+    assert.is(readMetrics(opened.metrics).at(-1)!.step, only!.step)
+    assert.is((await readCheckpoint(only!.path)).step, only!.step)
+  })
+}
 
 training('nothing but the files of a run lies in its folder', () => {
   assert.equal(readdirSync(join(root, 'straight')).sort(), ['checkpoints', 'config.json', 'metrics.jsonl', 'pictures', 'revision.txt'])
