@@ -31,7 +31,7 @@ export const isTensor = (x: unknown): x is Opaque => isDense(x) || isTracked(x)
 const valueOf = (x: unknown): Value =>
   isDense(x) || isTracked(x)
     ? x
-    : refuse({ kind: 'shape', operation: 'op', message: `expected a tensor, got ${x === null ? 'null' : Array.isArray(x) ? 'an array' : typeof x === 'object' ? 'a record' : `${typeof x} ${String(x)}`}` })
+    : refuse({ kind: 'shape', operation: 'op', message: `expected a tensor, got ${x === null ? 'null' : Array.isArray(x) ? 'an array' : typeof x === 'object' ? 'a record' : x === undefined ? 'undefined' : `${typeof x} ${String(x)}`}` })
 
 /** The eager value of a tensor, out of every tape. */
 export const toDense = (x: Opaque): Dense => {
