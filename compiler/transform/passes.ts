@@ -7,6 +7,7 @@ import { verify } from '../ir/verify.ts'
 import { accumulate } from './accumulate.ts'
 import { cse, keyOf } from './cse.ts'
 import { dce } from './dce.ts'
+import { fission } from './fission.ts'
 import { fold } from './fold.ts'
 import { licm } from './licm.ts'
 import { mergeContracts } from './mergeContracts.ts'
@@ -24,6 +25,8 @@ export const passes: readonly Pass[] = [
   { name: 'merge contracts', run: mergeContracts },
   { name: 'scans', run: scans },
   { name: 'licm', run: licm },
+  { name: 'dce', run: dce },
+  { name: 'fission', run: fission },
   { name: 'dce', run: dce },
   // looks for carries that nothing else reads
   { name: 'accumulate', run: accumulate },

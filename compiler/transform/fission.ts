@@ -1,0 +1,103 @@
+/**
+ * Splits scans: work that does not depend on the carries moves in front of the loop, and work that no carry depends on
+ * behind it, batched over all steps. What is left in the loop is the recurrence. The input projection of a recurrent
+ * layer becomes one large product, and a loss over its outputs runs in parallel over time.
+ */
+import { type Builder, builder, replay } from '../ir/build.ts'
+import type { Func, Id, Inst, Scan } from '../ir/ir.ts'
+import { at, avalsOf, count, defined, partsOf, used } from '../ir/view.ts'
+import { batch } from './batch.ts'
+import { dce } from './dce.ts'
+import { rewrite } from './rewrite.ts'
+
+export const fission = (func: Func): Func => rewrite(func, () => null, (b, scan) => (scan.length < 2 ? null : (splitAhead(b, scan) ?? splitBehind(b, scan))))
+
+/** Instructions that take a kernel of their own in each step. */
+const makesKernel = (inst: Inst): boolean => inst.kind === 'scan' || ['contract', 'sum', 'max', 'min'].includes(inst.prim)
+
+/** The instructions that depend on `roots` and constants alone. */
+const closure = (insts: readonly Inst[], roots: readonly Id[]): { readonly insts: readonly Inst[]; readonly ids: ReadonlySet<Id> } => {
+  const ids = new Set<Id>(roots)
+  const within = insts.filter(inst => {
+    const is = used(inst).every(id => ids.has(id))
+    if (is) for (const id of defined(inst)) ids.add(id)
+    return is
+  })
+  return { insts: within, ids }
+}
+
+const idsOf = (params: Func['params']): readonly Id[] => params.map(param => param.id)
+
+/** Products and reductions of slices and constants, for all steps at once, become sequences. */
+const splitAhead = (b: Builder, scan: Scan): readonly Id[] | null => {
+  const { consts, carries, slices } = partsOf(scan)
+  const fixed = closure(scan.body.insts, idsOf(consts))
+  const early = closure(scan.body.insts, [...idsOf(consts), ...idsOf(slices)])
+  const moving = new Set(early.insts.filter(inst => makesKernel(inst) && !defined(inst).every(id => fixed.ids.has(id))))
+  if (moving.size === 0) return null
+  const reads = new Set<Id>([...scan.body.insts.filter(inst => !moving.has(inst)).flatMap(used), ...scan.body.results])
+  const values = [...moving].flatMap(defined).filter(id => reads.has(id))
+  const func = dce({ params: [...consts, ...slices], insts: early.insts, results: values })
+  const ahead = b.inline(batch(func, [...consts.map(() => false), ...slices.map(() => true)], scan.length), [...scan.consts, ...scan.xs])
+
+  const body = builder()
+  const names = new Map<Id, Id>()
+  for (const param of [...consts, ...carries, ...slices]) names.set(param.id, body.param(param.aval, param.path))
+  values.forEach((id, i) => {
+    const { shape, dtype } = b.aval(at(ahead, i))
+    names.set(id, body.param({ shape: shape.slice(1), dtype }))
+  })
+  const rest = dce({ ...scan.body, insts: scan.body.insts.filter(inst => !moving.has(inst)) })
+  return b.scan({ ...scan, xs: [...scan.xs, ...ahead], body: body.finish(replay(body, rest, names)) }, scan.origin)
+}
+
+/** A step may stack this many elements more for each one that it then does not compute, where that saves a kernel. */
+const worth = 4
+
+/** What only ys need, for all steps at once, from stacked values of the recurrence. */
+const splitBehind = (b: Builder, scan: Scan): readonly Id[] | null => {
+  const { consts, slices, next, ys } = partsOf(scan)
+  const { insts, params } = scan.body
+  const avals = avalsOf(scan.body)
+  const size = (id: Id): number => count(avals.get(id)?.shape ?? [])
+  const fixed = closure(insts, idsOf(consts))
+  const core = new Set(dce({ params, insts, results: next }).insts.flatMap(defined))
+  const late = insts.filter(inst => !defined(inst).some(id => core.has(id)) && !defined(inst).every(id => fixed.ids.has(id)))
+  const makers = new Map(late.flatMap(inst => defined(inst).map(id => [id, inst] as const)))
+  const given = new Set<Id>([...fixed.ids, ...idsOf(slices)])
+
+  const needed = new Set<Id>(ys.filter(id => !given.has(id)))
+  const moved = new Set<Inst>()
+  /** The elements a step has to stack so that the value can be had behind the loop. */
+  const price = (id: Id, seen: Map<Id, number>): number => {
+    if (given.has(id) || needed.has(id)) return 0
+    const before = seen.get(id)
+    if (before !== undefined) return before
+    const maker = makers.get(id)
+    const made = maker === undefined ? Infinity : [...new Set(used(maker))].reduce((n, input) => n + price(input, seen), 0)
+    const least = Math.min(size(id), made)
+    seen.set(id, least)
+    return least
+  }
+  for (const inst of late.toReversed()) {
+    const wanted = defined(inst).filter(id => needed.has(id))
+    if (wanted.length === 0) continue
+    const seen = new Map<Id, number>()
+    const room = [...new Set(used(inst))].reduce((n, id) => n + price(id, seen), 0)
+    if (room > (makesKernel(inst) ? worth : 1) * wanted.reduce((n, id) => n + size(id), 0)) continue
+    moved.add(inst)
+    for (const id of wanted) needed.delete(id)
+    for (const id of used(inst)) if (!given.has(id)) needed.add(id)
+  }
+  if (moved.size === 0) return null
+
+  const made = new Set([...moved].flatMap(defined))
+  const stacked = [...needed].filter(id => !made.has(id))
+  const ids = b.scan({ ...scan, body: dce({ params, insts, results: [...next, ...stacked] }) }, scan.origin)
+  const stackedParams = stacked.map(id => ({ id, aval: avals.get(id) ?? { shape: [], dtype: 'f32' as const }, path: '' }))
+  const isFixed = (inst: Inst): boolean => defined(inst).every(id => fixed.ids.has(id))
+  const func = dce({ params: [...consts, ...slices, ...stackedParams], insts: insts.filter(inst => moved.has(inst) || isFixed(inst)), results: ys })
+  const flags = [...consts.map(() => false), ...slices.map(() => true), ...stacked.map(() => true)]
+  const behind = b.inline(batch(func, flags, scan.length), [...scan.consts, ...scan.xs, ...ids.slice(next.length)])
+  return [...ids.slice(0, next.length), ...behind]
+}
