@@ -35,9 +35,9 @@ const byFours = (b: Builder, v: Var, from: Value, to: Value, body: (i: Local, al
 /** The outermost loop runs over lo .. hi. Where there is only one loop, its parts are blocks of `block` elements. */
 const block = 256
 
-const unitStrides = (indices: readonly Index[], v: Var): number => indices.filter(i => strideAlong(i, { id: v.id, aligned: true }) === 1).length
+export const unitStrides = (indices: readonly Index[], v: Var): number => indices.filter(i => strideAlong(i, { id: v.id, aligned: true }) === 1).length
 /** Indices that force work lane by lane. */
-const badStrides = (indices: readonly Index[], v: Var): number =>
+export const badStrides = (indices: readonly Index[], v: Var): number =>
   indices.filter(i => ![0, 1].includes(strideAlong(i, { id: v.id, aligned: true }) ?? 2)).length
 
 /** Which variable to vectorise along: unit stride in the stores first, then in the loads; null if none is long enough. */
@@ -50,15 +50,15 @@ const innermost = (vars: readonly Var[], stores: readonly Index[], loads: readon
 }
 
 /** Loops in the order of the strides of the first store, largest first. */
-const byStride = (vars: readonly Var[], at: Index | undefined): readonly Var[] => {
+export const byStride = (vars: readonly Var[], at: Index | undefined): readonly Var[] => {
   const coef = (v: Var): number => Math.abs(at?.terms.find(t => t.atom.kind === 'var' && t.atom.id === v.id)?.coef ?? 0)
   return [...vars].sort((x, y) => coef(y) - coef(x))
 }
 
 /** The parallel loops of a kernel, vectorised along `inner` where it is not null. */
-const parallel = (scope: Scope, vars: readonly Var[], inner: Var | null, body: (env: Env) => void): number => {
+export const parallel = (scope: Scope, vars: readonly Var[], inner: Var | null, body: (env: Env) => void): number => {
   const { b, dialect, lo, hi } = scope
-  const env = (vs: ReadonlyMap<number, Value>, along: Along | null): Env => ({ b, dialect, vars: vs, along, lane: null, acc: null })
+  const env = (vs: ReadonlyMap<number, Value>, along: Along | null): Env => ({ b, dialect, vars: vs, along, lane: null, acc: null, copy: 0 })
   const outer = vars.filter(v => v !== inner)
   const lane = (vs: ReadonlyMap<number, Value>, from: Value, to: Value): void => {
     if (inner === null) return body(env(vs, null))

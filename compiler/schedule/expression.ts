@@ -29,6 +29,8 @@ export type Env = {
   /** Lane by lane: the variable `along` counts `lane` more than its value. */
   readonly lane: number | null
   readonly acc: Value | null
+  /** Tells apart environments that give one variable different values within one block. */
+  readonly copy: number
 }
 
 let tags = 0
@@ -104,7 +106,7 @@ const atomStride = (atom: Atom, along: Along): number | null => {
 }
 
 const shifted = (env: Env, id: number): number => (env.lane !== null && env.along?.id === id ? env.lane : 0)
-const laneTag = (env: Env): string => (env.along === null ? 's' : env.lane === null ? `v${env.along.id}` : `l${env.along.id}.${env.lane}`)
+const laneTag = (env: Env): string => `${env.copy}${env.along === null ? 's' : env.lane === null ? `v${env.along.id}` : `l${env.along.id}.${env.lane}`}`
 
 const levels = (env: Env, terms: readonly { value: Value; order: number }[]): Value =>
   [...terms].sort((a, c) => a.order - c.order).reduce<Value>((sum, { value }) => env.b.call('add', 'i32', sum, value), i32(0))
@@ -116,7 +118,7 @@ const parts = (env: Env, index: Index, scale: number): { readonly sum: Value; re
   const rank = (vars: ReadonlySet<number>): number => [...vars].reduce((r, id) => Math.max(r, order.indexOf(id)), -1)
   const terms: { value: Value; order: number }[] = []
   for (const { coef, atom } of index.terms) {
-    const times = (value: Value): Value => multiplied(env, value, coef * scale)
+    const times = (value: Value): Value => multiplied(env.b, value, coef * scale)
     switch (atom.kind) {
       case 'var': {
         constant += coef * shifted(env, atom.id)
@@ -127,7 +129,7 @@ const parts = (env: Env, index: Index, scale: number): { readonly sum: Value; re
       }
       case 'div':
       case 'mod':
-        terms.push({ value: times(divided(env, indexValue(env, atom.of), atom.kind, atom.by)), order: rank(varsOfIndex(atom.of)) })
+        terms.push({ value: times(divided(env.b, indexValue(env, atom.of), atom.kind, atom.by)), order: rank(varsOfIndex(atom.of)) })
         break
       case 'value':
         terms.push({ value: times(scalar(env, atom.expr)), order: rank(varsOf(atom.expr)) })
@@ -137,11 +139,11 @@ const parts = (env: Env, index: Index, scale: number): { readonly sum: Value; re
   return { sum: levels(env, terms), constant }
 }
 const log2 = (n: number): number | null => (n > 0 && (n & (n - 1)) === 0 ? Math.log2(n) : null)
-const multiplied = ({ b }: Env, value: Value, by: number): Value => {
+export const multiplied = (b: Builder, value: Value, by: number): Value => {
   const bits = log2(by)
   return value.kind === 'const' || bits === null || bits === 0 ? b.call('mul', 'i32', value, i32(by)) : b.call('shl', 'i32', value, i32(bits))
 }
-const divided = ({ b }: Env, value: Value, kind: 'div' | 'mod', by: number): Value => {
+export const divided = (b: Builder, value: Value, kind: 'div' | 'mod', by: number): Value => {
   const bits = log2(by)
   if (kind === 'div') return bits === null ? b.call('div', 'i32', value, i32(by)) : b.call('shr', 'i32', value, i32(bits))
   return bits === null ? b.call('rem', 'i32', value, i32(by)) : b.call('and', 'i32', value, i32(by - 1))
@@ -166,7 +168,7 @@ const holds = (env: Env, guard: Guard): Value => {
   const value = indexValue(env, guard.of)
   const unsigned = b.call('bits', 'u32', value)
   const inside = b.call('lt', 'bool', unsigned, constOf('u32', guard.below))
-  return guard.by === 1 ? inside : b.call('and', 'bool', inside, b.call('eq', 'bool', divided(env, value, 'mod', guard.by), i32(0)))
+  return guard.by === 1 ? inside : b.call('and', 'bool', inside, b.call('eq', 'bool', divided(b, value, 'mod', guard.by), i32(0)))
 }
 const allHold = (env: Env, guards: readonly Guard[]): Value =>
   guards.map(g => holds(env, g)).reduce((x, y) => env.b.call('and', 'bool', x, y))
@@ -184,7 +186,7 @@ const either = (env: Env, condition: Value, type: Type, then: () => Value, other
   return result
 }
 
-const gathered = (env: Env, type: Type, lane: (inner: Env) => Value): Value =>
+export const gathered = (env: Env, type: Type, lane: (inner: Env) => Value): Value =>
   env.b.call('lanes', vectorOf(type), ...[0, 1, 2, 3].map(i => lane({ ...env, lane: i })))
 
 const load = (env: Env, expr: Extract<Expr, { kind: 'load' }>): Value => {

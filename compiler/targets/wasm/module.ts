@@ -4,6 +4,7 @@
  */
 import type { Kernel, Loop, Plan, Step, Var } from '../../schedule/kernel.ts'
 import { direct } from '../../schedule/elementwise.ts'
+import { packed } from '../../schedule/product.ts'
 import type { Dialect } from '../../schedule/expression.ts'
 import type { Nest } from '../../schedule/nest.ts'
 import { code, float, header, list, scalarCode, section, signed, text, types, unsigned, word } from './encode.ts'
@@ -22,9 +23,12 @@ export type Module = {
 }
 
 /** A kernel as nests that run one after the other, and the scratch spaces that it needs. */
-export type Scheduled = { readonly nests: readonly Nest[]; readonly scratch: readonly { readonly space: number; readonly bytes: number }[] }
+type Scheduled = { readonly nests: readonly Nest[]; readonly scratch: readonly { readonly space: number; readonly bytes: number }[] }
 
-export const schedule = (plan: Plan, kernel: Kernel, counters: readonly Var[], dialect: Dialect): Scheduled => ({ nests: [direct(kernel, counters, dialect)], scratch: [] })
+const schedule = (kernel: Kernel, counters: readonly Var[], dialect: Dialect, space: number): Scheduled => {
+  const product = packed(kernel, counters, dialect, space)
+  return product === null ? { nests: [direct(kernel, counters, dialect)], scratch: [] } : { nests: [product.nest], scratch: product.scratch }
+}
 
 const dataOf = (plan: Plan, offsets: readonly number[]): readonly (readonly number[])[] =>
   plan.buffers.flatMap(buffer => {
@@ -42,7 +46,7 @@ export const emitWasm = (plan: Plan, offsets: readonly number[], top: number, op
   const bodies: { params: number; body: readonly number[] }[] = []
   const ends: number[] = [top]
   const kernelCode = (kernel: Kernel, counters: readonly Var[]): readonly number[] => {
-    const { nests, scratch } = schedule(plan, kernel, counters, dialect)
+    const { nests, scratch } = schedule(kernel, counters, dialect, plan.buffers.length)
     const bases = new Map<number, number>()
     let end = top
     for (const { space, bytes } of scratch) {

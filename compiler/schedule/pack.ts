@@ -1,0 +1,113 @@
+/**
+ * Packing: copies one operand of a product into panels, so that the inner loop of the product reads memory from front to
+ * back. The operand is any expression (a window of an image, a mask, an activation), evaluated once per packed element.
+ * A panel holds `width` rows (or columns) side by side for every step of the reduction: position (k * width + lane).
+ */
+import type { Builder } from './builder.ts'
+import { kernelIndices } from './collapse.ts'
+import { badStrides, unitStrides } from './elementwise.ts'
+import { type Along, type Dialect, type Env, divided, lower, multiplied, varsOf } from './expression.ts'
+import type { Expr, Var } from './kernel.ts'
+import { type Local, type Value, i32, lanesOf } from './nest.ts'
+
+/** Several variables counted as one number, the last fastest. */
+export type Composite = readonly Var[]
+export const sizeOf = (vars: Composite): number => vars.reduce((n, v) => n * v.size, 1)
+
+/** The value of each variable at a composite index. */
+export const decode = (b: Builder, vars: Composite, index: Value): ReadonlyMap<number, Value> => {
+  const values: [number, Value][] = []
+  let rest = index
+  for (let i = vars.length - 1; i >= 0; i -= 1) {
+    const v = vars[i]!
+    values.push([v.id, i === 0 ? rest : divided(b, rest, 'mod', v.size)])
+    if (i > 0) rest = divided(b, rest, 'div', v.size)
+  }
+  return new Map(values.reverse())
+}
+
+/** A block of the reduction: the first of `vars` from `from` to `to`, the others whole; `outer` variables are fixed around it. */
+export type Depth = { readonly vars: Composite; readonly from: Value; readonly to: Value }
+
+export type Panels = {
+  readonly expr: Expr
+  /** The rows or columns. */
+  readonly vars: Composite
+  readonly space: number
+  readonly width: 4 | 8
+}
+
+/** Loops over a block of the reduction, by fours along its last variable where `fours`; the body gets the step's index within the block. */
+const overDepth = (
+  b: Builder, depth: Depth, scope: ReadonlyMap<number, Value>, fours: boolean,
+  body: (scope: ReadonlyMap<number, Value>, step: Value, wide: boolean) => void,
+): void => {
+  const [first, ...rest] = depth.vars
+  if (first === undefined) return body(scope, i32(0), false)
+  const last = depth.vars[depth.vars.length - 1]!
+  const inner = sizeOf(rest)
+  const run = (from: Value, to: Value, step: number, wide: boolean, scopeNow: ReadonlyMap<number, Value>, index: Value, v: Var, below: Composite): void =>
+    b.loop(v.name, from, to, step, i => {
+      const here = v === first ? multiplied(b, b.call('sub', 'i32', i, depth.from), inner) : multiplied(b, i, sizeOf(below))
+      const position = b.call('add', 'i32', index, here)
+      const next = new Map([...scopeNow, [v.id, i]])
+      const [deeper, ...others] = below
+      if (deeper === undefined) return body(next, position, wide)
+      within(deeper, i32(0), i32(deeper.size), next, position, others)
+    })
+  const within = (v: Var, from: Value, to: Value, scopeNow: ReadonlyMap<number, Value>, index: Value, below: Composite): void => {
+    if (v !== last || !fours) return run(from, to, 1, false, scopeNow, index, v, below)
+    const whole = b.call('sub', 'i32', to, b.call('and', 'i32', b.call('sub', 'i32', to, from), i32(3)))
+    const even = v.size % 4 === 0 && from.kind === 'const' && to.kind === 'const'
+    run(from, even ? to : whole, 4, true, scopeNow, index, v, below)
+    if (!even) run(whole, to, 1, false, scopeNow, index, v, below)
+  }
+  within(first, depth.from, depth.to, scope, i32(0), rest)
+}
+
+/** Four vectors, row by row, turned into four vectors column by column. */
+const transposed = (b: Builder, [r0, r1, r2, r3]: readonly Value[]): readonly Value[] => {
+  const mix = (a: Value, c: Value, lanes: readonly [number, number, number, number]): Value => b.let({ kind: 'shuffle', type: 'f32x4', a, b: c, lanes })
+  const [t0, t1] = [mix(r0!, r1!, [0, 4, 1, 5]), mix(r2!, r3!, [0, 4, 1, 5])]
+  const [t2, t3] = [mix(r0!, r1!, [2, 6, 3, 7]), mix(r2!, r3!, [2, 6, 3, 7])]
+  return [mix(t0, t1, [0, 1, 4, 5]), mix(t0, t1, [2, 3, 6, 7]), mix(t2, t3, [0, 1, 4, 5]), mix(t2, t3, [2, 3, 6, 7])]
+}
+
+/** Packs the groups of four rows from..to-1 of an operand; group `from` lands at the start of the space. `steps` is the depth of the block. */
+export const pack = (b: Builder, dialect: Dialect, scope: ReadonlyMap<number, Value>, panels: Panels, depth: Depth, steps: Value, from: Value, to: Value): void => {
+  const { expr, vars, space, width } = panels
+  const { unit } = dialect
+  const total = sizeOf(vars)
+  const lane0 = vars[vars.length - 1]
+  const deep = depth.vars[depth.vars.length - 1]
+  const indices = kernelIndices({ reduction: { kind: 'reduce', op: 'sum', vars: [], value: expr, dtype: 'f32' }, stores: [] })
+  const score = (v: Var | undefined): number => (v === undefined || v.size < 4 ? -100 : 2 * unitStrides(indices, v) - 3 * badStrides(indices, v))
+  const env = (vs: ReadonlyMap<number, Value>, along: Along | null, copy: number): Env => ({ b, dialect, vars: vs, along, lane: null, acc: null, copy })
+  const wide = (value: Value): Value => (lanesOf(value.type) === 4 ? value : b.splat(value))
+  b.loop('group', from, to, 1, (g: Local) => {
+    const relative = b.call('sub', 'i32', g, from)
+    const panel = width === 4 ? multiplied(b, relative, 4) : multiplied(b, divided(b, relative, 'div', 2), 8)
+    const half = width === 4 ? i32(0) : multiplied(b, divided(b, relative, 'mod', 2), 4 * unit)
+    const base = b.call('add', 'i32', multiplied(b, b.call('mul', 'i32', panel, steps), unit), half)
+    const place = (step: Value): Value => b.call('add', 'i32', base, multiplied(b, step, width * unit))
+    const first = multiplied(b, g, 4)
+    const across = (along: Along): void => {
+      const columns = decode(b, vars, total % 4 === 0 ? b.call('min', 'i32', first, i32(total - 4)) : first)
+      overDepth(b, depth, new Map([...scope, ...columns]), false, (vs, step) => b.store(space, place(step), 0, wide(lower(env(vs, along, 0), expr))))
+    }
+    const byLane = (): void => {
+      const each = [0, 1, 2, 3].map(i => decode(b, vars, b.call('min', 'i32', b.call('add', 'i32', first, i32(i)), i32(total - 1))))
+      const fours = deep !== undefined && deep.size >= 4 && score(deep) >= 0 && varsOf(expr).has(deep.id)
+      overDepth(b, depth, scope, fours, (vs, step, by4) => {
+        const lane = (along: Along | null) => each.map((columns, i) => lower(env(new Map([...scope, ...columns, ...vs]), along, i + 1), expr))
+        if (!by4) return b.store(space, place(step), 0, b.call('lanes', 'f32x4', ...lane(null)))
+        const columns = transposed(b, lane({ id: deep!.id, aligned: false }).map(wide))
+        columns.forEach((column, i) => b.store(space, place(step), i * width, column))
+      })
+    }
+    if (lane0 === undefined || lane0.size < 4 || (score(lane0) < 0 && score(deep) > score(lane0))) return byLane()
+    if (lane0.size % 4 === 0) return across({ id: lane0.id, aligned: true })
+    const place0 = vars.length === 1 ? first : divided(b, first, 'mod', lane0.size)
+    b.branch(b.call('le', 'bool', place0, i32(lane0.size - 4)), () => across({ id: lane0.id, aligned: false }), byLane)
+  })
+}
