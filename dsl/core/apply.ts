@@ -27,11 +27,14 @@ export type Call =
 /** Whether a value is a tensor, and not a number, a record or an array of tensors. */
 export const isTensor = (x: unknown): x is Opaque => isDense(x) || isTracked(x)
 
+const described = (x: unknown): string => {
+  if (x === null || x === undefined) return String(x)
+  return Array.isArray(x) ? 'an array' : typeof x === 'object' ? 'a record' : `${typeof x} ${String(x)}`
+}
+
 // The border between opaque tensors and their representation.
 const valueOf = (x: unknown): Value =>
-  isDense(x) || isTracked(x)
-    ? x
-    : refuse({ kind: 'shape', operation: 'op', message: `expected a tensor, got ${x === null ? 'null' : Array.isArray(x) ? 'an array' : typeof x === 'object' ? 'a record' : x === undefined ? 'undefined' : `${typeof x} ${String(x)}`}` })
+  isDense(x) || isTracked(x) ? x : refuse({ kind: 'shape', operation: 'op', message: `expected a tensor, got ${described(x)}` })
 
 /** The eager value of a tensor, out of every tape. */
 export const toDense = (x: Opaque): Dense => {

@@ -33,7 +33,12 @@ const lookup = (name: string, text: string, config: Dims): number => {
 }
 
 const malformed = (text: string): never =>
-  refuse({ kind: 'config', where: 'dimensions', message: `'${text}' is not a size`, remedy: "Write a number or an expression such as 'Z', 'Z+D', '2*H' or '1+(T-1)'." })
+  refuse({
+    kind: 'config',
+    where: 'dimensions',
+    message: `'${text}' is not a size`,
+    remedy: "Write a number or an expression such as 'Z', 'Z+D', '2*H' or '1+(T-1)'.",
+  })
 
 type Parsed = { readonly value: number; readonly rest: readonly string[] }
 
@@ -49,15 +54,17 @@ const parse = (text: string, config: Dims): number => {
     if (/^[0-9]/.test(head)) return { value: Number(head), rest }
     return /^[A-Za-z_$]/.test(head) ? { value: lookup(head, text, config), rest } : malformed(text)
   }
-  const chain = (operand: (tokens: readonly string[]) => Parsed, operators: readonly string[]) => (tokens: readonly string[]): Parsed => {
-    let left = operand(tokens)
-    while (left.rest[0] !== undefined && operators.includes(left.rest[0])) {
-      const right = operand(left.rest.slice(1))
-      const value = left.rest[0] === '+' ? left.value + right.value : left.rest[0] === '-' ? left.value - right.value : left.value * right.value
-      left = { value, rest: right.rest }
+  const chain =
+    (operand: (tokens: readonly string[]) => Parsed, operators: readonly string[]) =>
+    (tokens: readonly string[]): Parsed => {
+      let left = operand(tokens)
+      while (left.rest[0] !== undefined && operators.includes(left.rest[0])) {
+        const right = operand(left.rest.slice(1))
+        const value = left.rest[0] === '+' ? left.value + right.value : left.rest[0] === '-' ? left.value - right.value : left.value * right.value
+        left = { value, rest: right.rest }
+      }
+      return left
     }
-    return left
-  }
   const product = chain(atom, ['*'])
   const sum = chain(product, ['+', '-'])
   const tokens = text.match(/[A-Za-z_$][A-Za-z0-9_$]*|[0-9]+|[^\s]/g) ?? []
@@ -69,7 +76,11 @@ const parse = (text: string, config: Dims): number => {
 export const sizeUnder = (config: Dims, dim: number | string): number => {
   const value = typeof dim === 'number' ? dim : parse(dim, config)
   if (Number.isInteger(value) && value >= 0) return value
-  return refuse({ kind: 'config', where: 'dimensions', message: `size ${typeof dim === 'number' ? '' : `'${dim}' `}is ${value}: sizes are whole numbers, 0 or more` })
+  return refuse({
+    kind: 'config',
+    where: 'dimensions',
+    message: `size ${typeof dim === 'number' ? '' : `'${dim}' `}is ${value}: sizes are whole numbers, 0 or more`,
+  })
 }
 
 /** The value of a size under the configuration in force: a number is itself. Refused (kind 'config') where a name is unknown. */

@@ -36,7 +36,9 @@ const side = (x: Dense, dims: readonly Dimension[], loops: readonly string[], de
   return {
     stride: axis < 0 ? 0 : strides[axis]!,
     lookups: dims.flatMap((dim, i) =>
-      typeof dim !== 'string' && Math.max(loops.indexOf(dim.p), loops.indexOf(dim.k)) === depth ? [lookup(dim, x.shape[i]!, strides[i]!, loops, sizes, label)] : [],
+      typeof dim !== 'string' && Math.max(loops.indexOf(dim.p), loops.indexOf(dim.k)) === depth
+        ? [lookup(dim, x.shape[i]!, strides[i]!, loops, sizes, label)]
+        : [],
     ),
   }
 }

@@ -11,21 +11,25 @@ import { stream } from './threefry.ts'
 
 type Rule<P extends Prim> = (inputs: readonly Dense[], attrs: Attrs[P], out: Aval) => Data
 
-const unary = (f: (x: number) => number) => ([x]: readonly Dense[], _: unknown, out: Aval): Data => {
-  const from = x!.data
-  const to = allocate(out.dtype, from.length)
-  for (let i = 0; i < from.length; i++) to[i] = f(from[i]!)
-  return to
-}
+const unary =
+  (f: (x: number) => number) =>
+  ([x]: readonly Dense[], _: unknown, out: Aval): Data => {
+    const from = x!.data
+    const to = allocate(out.dtype, from.length)
+    for (let i = 0; i < from.length; i++) to[i] = f(from[i]!)
+    return to
+  }
 
 /** `integer` serves i32, u32 and bool where it differs from the float meaning. */
-const binary = (float: (a: number, b: number) => number, integer = float) => ([a, b]: readonly Dense[], _: unknown, out: Aval): Data => {
-  const [left, right] = [a!.data, b!.data]
-  const f = a!.dtype === 'f32' ? float : integer
-  const to = allocate(out.dtype, left.length)
-  for (let i = 0; i < left.length; i++) to[i] = f(left[i]!, right[i]!)
-  return to
-}
+const binary =
+  (float: (a: number, b: number) => number, integer = float) =>
+  ([a, b]: readonly Dense[], _: unknown, out: Aval): Data => {
+    const [left, right] = [a!.data, b!.data]
+    const f = a!.dtype === 'f32' ? float : integer
+    const to = allocate(out.dtype, left.length)
+    for (let i = 0; i < left.length; i++) to[i] = f(left[i]!, right[i]!)
+    return to
+  }
 
 const compare = (f: (a: number, b: number) => boolean) => binary((a, b) => (f(a, b) ? 1 : 0))
 
@@ -45,14 +49,16 @@ const put = (x: Dense, to: Data, at: Int32Array): void => {
 
 const sum = (terms: readonly number[]): number => terms.reduce((a, b) => a + b, 0)
 
-const reduce = (start: Readonly<Record<DType, number>>, f: (a: number, b: number) => number) => ([x]: readonly Dense[], { axes }: Attrs['sum'], out: Aval): Data => {
-  const to = allocate(out.dtype, count(out.shape)).fill(start[out.dtype])
-  const kept = stridesOf(out.shape)
-  const strides = x!.shape.map((_, axis) => (axes.includes(axis) ? 0 : kept[axis - axes.filter(a => a < axis).length]!))
-  const at = offsets(x!.shape, strides)
-  for (let i = 0; i < at.length; i++) to[at[i]!] = f(to[at[i]!]!, x!.data[i]!)
-  return to
-}
+const reduce =
+  (start: Readonly<Record<DType, number>>, f: (a: number, b: number) => number) =>
+  ([x]: readonly Dense[], { axes }: Attrs['sum'], out: Aval): Data => {
+    const to = allocate(out.dtype, count(out.shape)).fill(start[out.dtype])
+    const kept = stridesOf(out.shape)
+    const strides = x!.shape.map((_, axis) => (axes.includes(axis) ? 0 : kept[axis - axes.filter(a => a < axis).length]!))
+    const at = offsets(x!.shape, strides)
+    for (let i = 0; i < at.length; i++) to[at[i]!] = f(to[at[i]!]!, x!.data[i]!)
+    return to
+  }
 
 const truncated = (x: number, low: number, high: number): number => (Number.isNaN(x) ? 0 : Math.min(high, Math.max(low, Math.trunc(x))))
 
@@ -72,7 +78,10 @@ const rules: { readonly [P in Prim]: Rule<P> } = {
     return to
   },
   iota: (_, { axis }, out) => {
-    const at = offsets(out.shape, out.shape.map((__, i) => (i === axis ? 1 : 0)))
+    const at = offsets(
+      out.shape,
+      out.shape.map((__, i) => (i === axis ? 1 : 0)),
+    )
     const to = allocate(out.dtype, at.length)
     to.set(at)
     return to
@@ -133,11 +142,23 @@ const rules: { readonly [P in Prim]: Rule<P> } = {
   reshape: ([x]) => x!.data,
   transpose: ([x], { perm }, out) => {
     const strides = stridesOf(x!.shape)
-    return take(x!, offsets(out.shape, perm.map(axis => strides[axis]!)))
+    return take(
+      x!,
+      offsets(
+        out.shape,
+        perm.map(axis => strides[axis]!),
+      ),
+    )
   },
   broadcast: ([x], { axes }, out) => {
     const strides = stridesOf(x!.shape)
-    return take(x!, offsets(out.shape, out.shape.map((_, axis) => (axes.includes(axis) ? strides[axes.indexOf(axis)]! : 0))))
+    return take(
+      x!,
+      offsets(
+        out.shape,
+        out.shape.map((_, axis) => (axes.includes(axis) ? strides[axes.indexOf(axis)]! : 0)),
+      ),
+    )
   },
   concat: (inputs, { axis }, out) => {
     const to = allocate(out.dtype, count(out.shape))
@@ -147,26 +168,57 @@ const rules: { readonly [P in Prim]: Rule<P> } = {
   },
   slice: ([x], { start, step }, out) => {
     const strides = stridesOf(x!.shape)
-    return take(x!, offsets(out.shape, strides.map((stride, axis) => stride * step[axis]!), sum(strides.map((stride, axis) => stride * start[axis]!))))
+    return take(
+      x!,
+      offsets(
+        out.shape,
+        strides.map((stride, axis) => stride * step[axis]!),
+        sum(strides.map((stride, axis) => stride * start[axis]!)),
+      ),
+    )
   },
   pad: ([x], { low, interior, value }, out) => {
     const to = allocate(out.dtype, count(out.shape)).fill(value)
     const strides = stridesOf(out.shape)
-    put(x!, to, offsets(x!.shape, strides.map((stride, axis) => stride * (interior[axis]! + 1)), sum(strides.map((stride, axis) => stride * low[axis]!))))
+    put(
+      x!,
+      to,
+      offsets(
+        x!.shape,
+        strides.map((stride, axis) => stride * (interior[axis]! + 1)),
+        sum(strides.map((stride, axis) => stride * low[axis]!)),
+      ),
+    )
     return to
   },
   flip: ([x], { axes }) => {
     const strides = stridesOf(x!.shape)
     const last = sum(axes.map(axis => strides[axis]! * (x!.shape[axis]! - 1)))
-    return take(x!, offsets(x!.shape, strides.map((stride, axis) => (axes.includes(axis) ? -stride : stride)), last))
+    return take(
+      x!,
+      offsets(
+        x!.shape,
+        strides.map((stride, axis) => (axes.includes(axis) ? -stride : stride)),
+        last,
+      ),
+    )
   },
   gather: ([x, indices], { axis, batch }, out) => {
     const [xs, is] = [stridesOf(x!.shape), stridesOf(indices!.shape)]
     const rank = indices!.shape.length - batch // axes of the output that count in the indices
-    const fromX = offsets(out.shape, out.shape.map((_, i) => (i < axis ? xs[i]! : i < axis + rank ? 0 : xs[i - rank + 1]!)))
-    const fromIndices = offsets(out.shape, out.shape.map((_, i) => (i < batch ? is[i]! : i >= axis && i < axis + rank ? is[i - axis + batch]! : 0)))
+    const fromX = offsets(
+      out.shape,
+      out.shape.map((_, i) => (i < axis ? xs[i]! : i < axis + rank ? 0 : xs[i - rank + 1]!)),
+    )
+    const fromIndices = offsets(
+      out.shape,
+      out.shape.map((_, i) => (i < batch ? is[i]! : i >= axis && i < axis + rank ? is[i - axis + batch]! : 0)),
+    )
     const last = x!.shape[axis]! - 1
-    return take(x!, fromX.map((offset, i) => offset + Math.min(last, Math.max(0, indices!.data[fromIndices[i]!]!)) * xs[axis]!))
+    return take(
+      x!,
+      fromX.map((offset, i) => offset + Math.min(last, Math.max(0, indices!.data[fromIndices[i]!]!)) * xs[axis]!),
+    )
   },
 
   sum: reduce({ f32: 0, i32: 0, u32: 0, bool: 0 }, (a, b) => a + b),

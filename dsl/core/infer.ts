@@ -30,10 +30,17 @@ const two = (prim: Prim, inputs: readonly Aval[], allowed: readonly DType[]): Av
   return a!
 }
 
-const unary = (allowed: readonly DType[]) => (inputs: readonly Aval[], _: unknown, prim: Prim): Aval => one(prim, inputs, allowed)
-const binary = (allowed: readonly DType[]) => (inputs: readonly Aval[], _: unknown, prim: Prim): Aval => two(prim, inputs, allowed)
-const comparison = (allowed: readonly DType[]) => (inputs: readonly Aval[], _: unknown, prim: Prim): Aval =>
-  ({ shape: two(prim, inputs, allowed).shape, dtype: 'bool' })
+const unary =
+  (allowed: readonly DType[]) =>
+  (inputs: readonly Aval[], _: unknown, prim: Prim): Aval =>
+    one(prim, inputs, allowed)
+const binary =
+  (allowed: readonly DType[]) =>
+  (inputs: readonly Aval[], _: unknown, prim: Prim): Aval =>
+    two(prim, inputs, allowed)
+const comparison =
+  (allowed: readonly DType[]) =>
+  (inputs: readonly Aval[], _: unknown, prim: Prim): Aval => ({ shape: two(prim, inputs, allowed).shape, dtype: 'bool' })
 
 const reduction = (inputs: readonly Aval[], { axes }: Attrs['sum'], prim: 'sum' | 'max' | 'min'): Aval => {
   const x = one(prim, inputs, numbers)
@@ -44,8 +51,7 @@ const reduction = (inputs: readonly Aval[], { axes }: Attrs['sum'], prim: 'sum' 
 }
 
 const value = (prim: Prim, dtype: DType, x: number): void => {
-  const fits =
-    dtype === 'f32' || (Number.isInteger(x) && (dtype === 'i32' ? x === (x | 0) : dtype === 'u32' ? x === x >>> 0 : x === 0 || x === 1))
+  const fits = dtype === 'f32' || (Number.isInteger(x) && (dtype === 'i32' ? x === (x | 0) : dtype === 'u32' ? x === x >>> 0 : x === 0 || x === 1))
   if (!fits) no(prim, `${x} is not a value of ${dtype}`)
 }
 
@@ -74,9 +80,21 @@ const rules: { readonly [P in Prim]: Rule<P> } = {
     return { shape: [...key.shape.slice(0, -1), ...check.shape(prim, shape)], dtype: 'u32' }
   },
 
-  neg: unary(signed), abs: unary(signed), sign: unary(signed),
-  floor: unary(floats), exp: unary(floats), log: unary(floats), log1p: unary(floats), expm1: unary(floats), sqrt: unary(floats),
-  rsqrt: unary(floats), sin: unary(floats), cos: unary(floats), tanh: unary(floats), sigmoid: unary(floats), softplus: unary(floats),
+  neg: unary(signed),
+  abs: unary(signed),
+  sign: unary(signed),
+  floor: unary(floats),
+  exp: unary(floats),
+  log: unary(floats),
+  log1p: unary(floats),
+  expm1: unary(floats),
+  sqrt: unary(floats),
+  rsqrt: unary(floats),
+  sin: unary(floats),
+  cos: unary(floats),
+  tanh: unary(floats),
+  sigmoid: unary(floats),
+  softplus: unary(floats),
   pow: (inputs, { exponent }, prim) => {
     if (!Number.isFinite(exponent)) no(prim, `the exponent must be a finite number, got ${exponent}`)
     return one(prim, inputs, floats)
@@ -88,9 +106,23 @@ const rules: { readonly [P in Prim]: Rule<P> } = {
   },
   stopGradient: unary(all),
 
-  add: binary(numbers), sub: binary(numbers), mul: binary(numbers), div: binary(floats), maximum: binary(numbers), minimum: binary(numbers),
-  and: binary(bits), or: binary(bits), xor: binary(bits), shl: binary(integers), shr: binary(integers),
-  eq: comparison(all), ne: comparison(all), lt: comparison(numbers), le: comparison(numbers), gt: comparison(numbers), ge: comparison(numbers),
+  add: binary(numbers),
+  sub: binary(numbers),
+  mul: binary(numbers),
+  div: binary(floats),
+  maximum: binary(numbers),
+  minimum: binary(numbers),
+  and: binary(bits),
+  or: binary(bits),
+  xor: binary(bits),
+  shl: binary(integers),
+  shr: binary(integers),
+  eq: comparison(all),
+  ne: comparison(all),
+  lt: comparison(numbers),
+  le: comparison(numbers),
+  gt: comparison(numbers),
+  ge: comparison(numbers),
   select: (inputs, _, prim) => {
     const [cond, a, b] = wants(prim, inputs, 3)
     if (cond!.dtype !== 'bool') no(prim, `the condition must be bool, got ${showAval(cond!)}`)

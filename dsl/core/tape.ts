@@ -46,7 +46,8 @@ const sweep = (tape: Tape, from: number): ReadonlyMap<number, Value> => {
  */
 export const differentiate = (f: (xs: readonly Opaque[]) => Opaque | readonly [loss: Opaque, ...aux: Opaque[]], xs: readonly Opaque[]): Differentiated => {
   xs.forEach((x, i) => {
-    if (eager.aval(x as Value).dtype !== 'f32') refuse({ kind: 'shape', operation: 'grad', message: `cannot differentiate by argument ${i}, ${showAval(eager.aval(x as Value))}: only f32` })
+    if (eager.aval(x as Value).dtype !== 'f32')
+      refuse({ kind: 'shape', operation: 'grad', message: `cannot differentiate by argument ${i}, ${showAval(eager.aval(x as Value))}: only f32` })
   })
   const tape: Tape = { level: ++depth, records: [], places: 0, open: true }
   try {
@@ -55,7 +56,8 @@ export const differentiate = (f: (xs: readonly Opaque[]) => Opaque | readonly [l
     // An array is the loss and what goes with it; `f` returns tensors, which `eager.aval` checks.
     const [loss, ...aux] = (isTensor(returned) ? [returned] : returned) as readonly Value[]
     const { shape, dtype } = eager.aval(loss!)
-    if (dtype !== 'f32' || shape.length !== 0) refuse({ kind: 'shape', operation: 'grad', message: `the loss must be an f32 scalar, and is ${showAval({ shape, dtype })}` })
+    if (dtype !== 'f32' || shape.length !== 0)
+      refuse({ kind: 'shape', operation: 'grad', message: `the loss must be an f32 scalar, and is ${showAval({ shape, dtype })}` })
     const cotangents = isTracked(loss) && loss.tape === tape ? sweep(tape, loss.place) : new Map<number, Value>()
     const grads = inputs.map(x => cotangents.get(x.place) ?? eager.op('fill', [], { ...eager.aval(x), value: 0 }))
     return { value: released(tape, loss!), aux: aux.map(x => released(tape, x)), grads }

@@ -8,7 +8,10 @@ export type Words<T> = ReturnType<typeof words<T>>
 
 export const words = <T>(b: Build<T>) => {
   const full = (like: T, value: number): T => b.op('fill', [], { ...b.aval(like), value })
-  const two = (prim: 'add' | 'sub' | 'mul' | 'div' | 'maximum' | 'minimum') => (x: T, y: T): T => b.op(prim, [x, y], {})
+  const two =
+    (prim: 'add' | 'sub' | 'mul' | 'div' | 'maximum' | 'minimum') =>
+    (x: T, y: T): T =>
+      b.op(prim, [x, y], {})
   const mul = two('mul')
   return {
     zeros: (like: T): T => full(like, 0),

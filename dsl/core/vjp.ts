@@ -23,10 +23,12 @@ type Rule<P extends Prim> = <T>(w: Words<T>, given: Given<T, P>) => readonly (T 
 const none = <T>(_: Words<T>, { xs }: { readonly xs: readonly T[] }): readonly (T | null)[] => xs.map(() => null)
 
 /** y = max(a, b) or min(a, b): ct goes where the value came from; half each where a = b. `wins` is gt for max, lt for min. */
-const pick = (wins: 'gt' | 'lt') => <T>(w: Words<T>, { xs: [a, b], ct }: Given<T, 'maximum' | 'minimum'>): readonly (T | null)[] => {
-  const tie = w.select(w.compare('eq', a!, b!), w.scale(ct, 0.5), w.zeros(ct))
-  return [w.select(w.compare(wins, a!, b!), ct, tie), w.select(w.compare(wins, b!, a!), ct, tie)]
-}
+const pick =
+  (wins: 'gt' | 'lt') =>
+  <T>(w: Words<T>, { xs: [a, b], ct }: Given<T, 'maximum' | 'minimum'>): readonly (T | null)[] => {
+    const tie = w.select(w.compare('eq', a!, b!), w.scale(ct, 0.5), w.zeros(ct))
+    return [w.select(w.compare(wins, a!, b!), ct, tie), w.select(w.compare(wins, b!, a!), ct, tie)]
+  }
 
 /** y = max x or min x over axes: ct goes in equal parts to all elements that equal y. */
 const extreme = <T>(w: Words<T>, { b, x, y, ct, attrs: { axes } }: Given<T, 'max' | 'min'>): readonly (T | null)[] => {
@@ -105,18 +107,19 @@ const rules: { readonly [P in Prim]: Rule<P> } = {
   gt: none,
   ge: none,
   // d(c ? a : b) = c ? da : db
-  select: (w, { xs: [cond], ct, needs }) => [
-    null,
-    needs(1) ? w.select(cond!, ct, w.zeros(ct)) : null,
-    needs(2) ? w.select(cond!, w.zeros(ct), ct) : null,
-  ],
+  select: (w, { xs: [cond], ct, needs }) => [null, needs(1) ? w.select(cond!, ct, w.zeros(ct)) : null, needs(2) ? w.select(cond!, w.zeros(ct), ct) : null],
 
   // the elements go back where they came from
   reshape: (_, { b, x, ct }) => [b.op('reshape', [ct], { shape: b.aval(x).shape })],
   // by the inverse order
   transpose: (_, { b, ct, attrs: { perm } }) => [b.op('transpose', [ct], { perm: perm.map((__, axis) => perm.indexOf(axis)) })],
   // what was repeated is summed
-  broadcast: (w, { b, ct, attrs: { axes } }) => [w.sum(ct, b.aval(ct).shape.flatMap((_, axis) => (axes.includes(axis) ? [] : [axis])))],
+  broadcast: (w, { b, ct, attrs: { axes } }) => [
+    w.sum(
+      ct,
+      b.aval(ct).shape.flatMap((_, axis) => (axes.includes(axis) ? [] : [axis])),
+    ),
+  ],
   // each its part
   concat: (_, { b, xs, ct, attrs: { axis } }) => {
     const ends = xs.map((__, i) => xs.slice(0, i + 1).reduce((n, x) => n + b.aval(x).shape[axis]!, 0))
@@ -140,7 +143,9 @@ const rules: { readonly [P in Prim]: Rule<P> } = {
   pad: (w, { b, x, ct, attrs: { low, interior } }) => {
     const { shape } = b.aval(x)
     if (shape.includes(0)) return [w.zeros(x)]
-    return [b.op('slice', [ct], { start: low, limit: shape.map((n, axis) => low[axis]! + (n - 1) * (interior[axis]! + 1) + 1), step: interior.map(n => n + 1) })]
+    return [
+      b.op('slice', [ct], { start: low, limit: shape.map((n, axis) => low[axis]! + (n - 1) * (interior[axis]! + 1) + 1), step: interior.map(n => n + 1) }),
+    ]
   },
   // flipped back
   flip: (_, { b, ct, attrs }) => [b.op('flip', [ct], attrs)],

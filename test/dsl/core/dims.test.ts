@@ -9,14 +9,33 @@ const under = (dim: string | number): number => withDims(config, () => sizeOf(di
 
 test('numbers, names and expressions', () => {
   for (const [dim, want] of [
-    [7, 7], [0, 0], ['12', 12], ['Z', 8], ['Z+D', 11], ['2*H', 20], ['1+(T-1)', 5], ['T-1', 4], ['Z-D-1', 4], ['2*(Z+D)', 22], ['2*Z+D*T', 31],
-    ['(T)', 5], [' Z + D ', 11], ['Batch_2*Z*2', 64], ['((Z-(D-1)))', 6],
-  ] as const) assert.is(under(dim), want, String(dim))
+    [7, 7],
+    [0, 0],
+    ['12', 12],
+    ['Z', 8],
+    ['Z+D', 11],
+    ['2*H', 20],
+    ['1+(T-1)', 5],
+    ['T-1', 4],
+    ['Z-D-1', 4],
+    ['2*(Z+D)', 22],
+    ['2*Z+D*T', 31],
+    ['(T)', 5],
+    [' Z + D ', 11],
+    ['Batch_2*Z*2', 64],
+    ['((Z-(D-1)))', 6],
+  ] as const)
+    assert.is(under(dim), want, String(dim))
 })
 
 test('an expression is worth what arithmetic says', () => {
   const sizes = fc.letrec<{ sum: string; atom: string }>(tie => ({
-    sum: fc.oneof({ depthSize: 'small' }, tie('atom'), fc.tuple(tie('sum'), fc.constantFrom('+', '*'), tie('atom')).map(parts => parts.join('')), tie('sum').map(text => `(${text})`)),
+    sum: fc.oneof(
+      { depthSize: 'small' },
+      tie('atom'),
+      fc.tuple(tie('sum'), fc.constantFrom('+', '*'), tie('atom')).map(parts => parts.join('')),
+      tie('sum').map(text => `(${text})`),
+    ),
     atom: fc.oneof(fc.constantFrom('Z', 'D', 'H', 'T'), fc.nat(50).map(String)),
   })).sum
   fc.assert(
@@ -31,7 +50,10 @@ test('an expression is worth what arithmetic says', () => {
 test('the configuration in force nests and is restored, also after an error', () => {
   withDims({ A: 1 }, () => {
     assert.is(sizeOf('A'), 1)
-    assert.is(withDims({ A: 2 }, () => sizeOf('A+A')), 4)
+    assert.is(
+      withDims({ A: 2 }, () => sizeOf('A+A')),
+      4,
+    )
     assert.throws(() => withDims({ B: 3 }, () => sizeOf('A')), /size 'A' names A, which the configuration does not define \(it has B\)/)
     assert.is(sizeOf('A'), 1)
   })

@@ -19,7 +19,13 @@ const same = (a: Index, b: Index): boolean => a.every((x, i) => x === b[i])
 const get = (x: Dense, index: Index): number => x.data[indices(x.shape).findIndex(other => same(other, index))]!
 
 /** An input list, the attributes, and what each element of the result must be. */
-type Case<A> = { readonly xs: readonly Dense[]; readonly attrs: A; readonly shape: readonly number[]; readonly dtype?: DType; readonly want: (index: Index) => number }
+type Case<A> = {
+  readonly xs: readonly Dense[]
+  readonly attrs: A
+  readonly shape: readonly number[]
+  readonly dtype?: DType
+  readonly want: (index: Index) => number
+}
 
 const x = random([2, 3], 1)
 const y = random([2, 3], 2)
@@ -33,11 +39,20 @@ const flags = dense([2, 3], [1, 0, 0, 1, 1, 0], 'bool')
 const flags2 = dense([2, 3], [1, 1, 0, 0, 1, 0], 'bool')
 const like = (value: (index: Index) => number, dtype: DType = 'f32') => ({ shape: [2, 3], dtype, want: value })
 const map = (f: (v: number) => number, from = x): Case<None> => ({ xs: [from], attrs: {}, ...like(index => f(get(from, index)), from.dtype) })
-const zip = (f: (a: number, b: number) => number, a = x, b = y, dtype: DType = a.dtype): Case<None> => ({ xs: [a, b], attrs: {}, ...like(index => f(get(a, index), get(b, index)), dtype) })
+const zip = (f: (a: number, b: number) => number, a = x, b = y, dtype: DType = a.dtype): Case<None> => ({
+  xs: [a, b],
+  attrs: {},
+  ...like(index => f(get(a, index), get(b, index)), dtype),
+})
 const modulo = (n: bigint, dtype: 'i32' | 'u32'): number => Number(dtype === 'u32' ? BigInt.asUintN(32, n) : BigInt.asIntN(32, n))
-const wrap = (f: (a: bigint, b: bigint) => bigint, a: Dense, b: Dense): Case<None> => zip((p, q) => modulo(f(BigInt(p), BigInt(q)), a.dtype === 'u32' ? 'u32' : 'i32'), a, b)
+const wrap = (f: (a: bigint, b: bigint) => bigint, a: Dense, b: Dense): Case<None> =>
+  zip((p, q) => modulo(f(BigInt(p), BigInt(q)), a.dtype === 'u32' ? 'u32' : 'i32'), a, b)
 const big = dense([2, 3], [2 ** 31 - 1, -(2 ** 31), 65537, -65537, 123456789, -1], 'i32')
-const truth = (f: (a: number, b: number) => boolean) => [zip((a, b) => Number(f(a, b)), x, y, 'bool'), zip((a, b) => Number(f(a, b)), whole, whole, 'bool'), zip((a, b) => Number(f(a, b)), natural, natural2, 'bool')]
+const truth = (f: (a: number, b: number) => boolean) => [
+  zip((a, b) => Number(f(a, b)), x, y, 'bool'),
+  zip((a, b) => Number(f(a, b)), whole, whole, 'bool'),
+  zip((a, b) => Number(f(a, b)), natural, natural2, 'bool'),
+]
 
 const key = dense([2, 2], [1, 2, 3, 2 ** 32 - 1], 'u32')
 const word = (k0: number, k1: number, i: number): number => {
@@ -49,8 +64,13 @@ const gathered = dense([2, 2], [2, 0, -5, 7], 'i32')
 const clamped = (index: Index): number => Math.max(0, Math.min(2, get(gathered, index)))
 
 const cases: { readonly [P in Prim]: readonly Case<Attrs[P]>[] } = {
-  fill: [{ xs: [], attrs: { shape: [2, 2], dtype: 'f32', value: 0.25 }, shape: [2, 2], want: () => 0.25 }, { xs: [], attrs: { shape: [], dtype: 'u32', value: 4e9 }, shape: [], dtype: 'u32', want: () => 4e9 }],
-  literal: [{ xs: [], attrs: { shape: [2, 2], dtype: 'i32', data: [1, -2, 3, -4] }, shape: [2, 2], dtype: 'i32', want: ([i, j]) => [1, -2, 3, -4][2 * i! + j!]! }],
+  fill: [
+    { xs: [], attrs: { shape: [2, 2], dtype: 'f32', value: 0.25 }, shape: [2, 2], want: () => 0.25 },
+    { xs: [], attrs: { shape: [], dtype: 'u32', value: 4e9 }, shape: [], dtype: 'u32', want: () => 4e9 },
+  ],
+  literal: [
+    { xs: [], attrs: { shape: [2, 2], dtype: 'i32', data: [1, -2, 3, -4] }, shape: [2, 2], dtype: 'i32', want: ([i, j]) => [1, -2, 3, -4][2 * i! + j!]! },
+  ],
   iota: [0, 1].map(axis => ({ xs: [], attrs: { shape: [2, 3], dtype: 'f32', axis }, shape: [2, 3], want: index => index[axis]! })),
   randomBits: [
     { xs: [key], attrs: { shape: [2, 3] }, shape: [2, 2, 3], dtype: 'u32', want: ([n, i, j]) => word(get(key, [n!, 0]), get(key, [n!, 1]), 3 * i! + j!) },
@@ -71,10 +91,25 @@ const cases: { readonly [P in Prim]: readonly Case<Attrs[P]>[] } = {
   tanh: [map(v => (Math.exp(2 * v) - 1) / (Math.exp(2 * v) + 1))],
   sigmoid: [map(v => (1 + Math.tanh(v / 2)) / 2)],
   softplus: [map(v => Math.log(1 + Math.exp(v)))],
-  pow: [{ xs: [x], attrs: { exponent: 3 }, ...like(index => get(x, index) * get(x, index) * get(x, index)) }, { xs: [positive], attrs: { exponent: -1.5 }, ...like(index => Math.exp(-1.5 * Math.log(get(positive, index)))) }],
+  pow: [
+    { xs: [x], attrs: { exponent: 3 }, ...like(index => get(x, index) * get(x, index) * get(x, index)) },
+    { xs: [positive], attrs: { exponent: -1.5 }, ...like(index => Math.exp(-1.5 * Math.log(get(positive, index)))) },
+  ],
   not: [map(v => (v === 0 ? 1 : 0), flags)],
   cast: [
-    { xs: [random([2, 3], 8, -9, 9)], attrs: { dtype: 'i32' }, ...like(index => Number(get(random([2, 3], 8, -9, 9), index).toFixed(20).split('.')[0]), 'i32') },
+    {
+      xs: [random([2, 3], 8, -9, 9)],
+      attrs: { dtype: 'i32' },
+      ...like(
+        index =>
+          Number(
+            get(random([2, 3], 8, -9, 9), index)
+              .toFixed(20)
+              .split('.')[0],
+          ),
+        'i32',
+      ),
+    },
     { xs: [natural], attrs: { dtype: 'i32' }, ...like(index => modulo(BigInt(get(natural, index)), 'i32'), 'i32') },
     { xs: [whole], attrs: { dtype: 'u32' }, ...like(index => modulo(BigInt(get(whole, index)), 'u32'), 'u32') },
     { xs: [natural], attrs: { dtype: 'f32' }, ...like(index => get(natural, index)) },
@@ -91,41 +126,95 @@ const cases: { readonly [P in Prim]: readonly Case<Attrs[P]>[] } = {
   and: [zip((a, b) => a * b, flags, flags2), wrap((a, b) => a & b, natural, natural2), wrap((a, b) => a & b, big, whole)],
   or: [zip((a, b) => Math.max(a, b), flags, flags2), wrap((a, b) => a | b, natural, natural2)],
   xor: [zip((a, b) => Math.abs(a - b), flags, flags2), wrap((a, b) => a ^ b, natural, natural2), wrap((a, b) => a ^ b, big, whole)],
-  shl: [wrap((a, n) => a << n % 32n, natural, shifts), wrap((a, n) => a << n % 32n, big, dense([2, 3], shifts.data, 'i32'))],
-  shr: [wrap((a, n) => a >> n % 32n, natural, shifts), wrap((a, n) => a >> n % 32n, big, dense([2, 3], shifts.data, 'i32'))],
-  eq: truth((a, b) => a === b), ne: truth((a, b) => a !== b), lt: truth((a, b) => a < b), le: truth((a, b) => a <= b), gt: truth((a, b) => a > b), ge: truth((a, b) => a >= b),
-  select: [{ xs: [flags, x, y], attrs: {}, ...like(index => get(get(flags, index) === 1 ? x : y, index)) }, { xs: [flags2, natural, natural2], attrs: {}, ...like(index => get(get(flags2, index) === 1 ? natural : natural2, index), 'u32') }],
+  shl: [wrap((a, n) => a << (n % 32n), natural, shifts), wrap((a, n) => a << (n % 32n), big, dense([2, 3], shifts.data, 'i32'))],
+  shr: [wrap((a, n) => a >> (n % 32n), natural, shifts), wrap((a, n) => a >> (n % 32n), big, dense([2, 3], shifts.data, 'i32'))],
+  eq: truth((a, b) => a === b),
+  ne: truth((a, b) => a !== b),
+  lt: truth((a, b) => a < b),
+  le: truth((a, b) => a <= b),
+  gt: truth((a, b) => a > b),
+  ge: truth((a, b) => a >= b),
+  select: [
+    { xs: [flags, x, y], attrs: {}, ...like(index => get(get(flags, index) === 1 ? x : y, index)) },
+    { xs: [flags2, natural, natural2], attrs: {}, ...like(index => get(get(flags2, index) === 1 ? natural : natural2, index), 'u32') },
+  ],
 
-  reshape: [{ xs: [cube], attrs: { shape: [4, 6] }, shape: [4, 6], want: ([i, j]) => get(cube, [Math.floor((6 * i! + j!) / 12), Math.floor((6 * i! + j!) / 4) % 3, (6 * i! + j!) % 4]) }],
+  reshape: [
+    {
+      xs: [cube],
+      attrs: { shape: [4, 6] },
+      shape: [4, 6],
+      want: ([i, j]) => get(cube, [Math.floor((6 * i! + j!) / 12), Math.floor((6 * i! + j!) / 4) % 3, (6 * i! + j!) % 4]),
+    },
+  ],
   transpose: [{ xs: [cube], attrs: { perm: [2, 0, 1] }, shape: [4, 2, 3], want: ([i, j, k]) => get(cube, [j!, k!, i!]) }],
   broadcast: [
     { xs: [x], attrs: { shape: [2, 4, 3], axes: [0, 2] }, shape: [2, 4, 3], want: ([i, , k]) => get(x, [i!, k!]) },
     { xs: [scalar(3)], attrs: { shape: [2], axes: [] }, shape: [2], want: () => 3 },
   ],
   concat: [
-    { xs: [x, random([2, 2], 9), y], attrs: { axis: 1 }, shape: [2, 8], want: ([i, j]) => (j! < 3 ? get(x, [i!, j!]) : j! < 5 ? get(random([2, 2], 9), [i!, j! - 3]) : get(y, [i!, j! - 5])) },
+    {
+      xs: [x, random([2, 2], 9), y],
+      attrs: { axis: 1 },
+      shape: [2, 8],
+      want: ([i, j]) => (j! < 3 ? get(x, [i!, j!]) : j! < 5 ? get(random([2, 2], 9), [i!, j! - 3]) : get(y, [i!, j! - 5])),
+    },
     { xs: [flags, flags2], attrs: { axis: 0 }, shape: [4, 3], dtype: 'bool', want: ([i, j]) => (i! < 2 ? get(flags, [i!, j!]) : get(flags2, [i! - 2, j!])) },
   ],
-  slice: [{ xs: [cube], attrs: { start: [1, 0, 1], limit: [2, 3, 4], step: [1, 2, 2] }, shape: [1, 2, 2], want: ([, j, k]) => get(cube, [1, 2 * j!, 1 + 2 * k!]) }],
-  pad: [{ xs: [x], attrs: { low: [1, 0], high: [0, 2], interior: [1, 2], value: 9 }, shape: [4, 9], want: ([i, j]) => ((i === 1 || i === 3) && j! % 3 === 0 && j! <= 6 ? get(x, [(i - 1) / 2, j! / 3]) : 9) }],
+  slice: [
+    { xs: [cube], attrs: { start: [1, 0, 1], limit: [2, 3, 4], step: [1, 2, 2] }, shape: [1, 2, 2], want: ([, j, k]) => get(cube, [1, 2 * j!, 1 + 2 * k!]) },
+  ],
+  pad: [
+    {
+      xs: [x],
+      attrs: { low: [1, 0], high: [0, 2], interior: [1, 2], value: 9 },
+      shape: [4, 9],
+      want: ([i, j]) => ((i === 1 || i === 3) && j! % 3 === 0 && j! <= 6 ? get(x, [(i - 1) / 2, j! / 3]) : 9),
+    },
+  ],
   flip: [{ xs: [cube], attrs: { axes: [0, 2] }, shape: [2, 3, 4], want: ([i, j, k]) => get(cube, [1 - i!, j!, 3 - k!]) }],
   gather: [
     { xs: [cube, gathered], attrs: { axis: 1, batch: 0 }, shape: [2, 2, 2, 4], want: ([n, i, j, k]) => get(cube, [n!, clamped([i!, j!]), k!]) },
     { xs: [cube, gathered], attrs: { axis: 1, batch: 1 }, shape: [2, 2, 4], want: ([n, i, k]) => get(cube, [n!, clamped([n!, i!]), k!]) },
-    { xs: [cube, gathered], attrs: { axis: 2, batch: 1 }, shape: [2, 3, 2], want: ([n, i, j]) => get(cube, [n!, i!, Math.max(0, Math.min(3, get(gathered, [n!, j!])))]) },
+    {
+      xs: [cube, gathered],
+      attrs: { axis: 2, batch: 1 },
+      shape: [2, 3, 2],
+      want: ([n, i, j]) => get(cube, [n!, i!, Math.max(0, Math.min(3, get(gathered, [n!, j!])))]),
+    },
     { xs: [natural, scalar(1, 'i32')], attrs: { axis: 0, batch: 0 }, shape: [3], dtype: 'u32', want: ([j]) => get(natural, [1, j!]) },
   ],
   sum: [
     { xs: [cube], attrs: { axes: [0, 2] }, shape: [3], want: ([j]) => indices([2, 4]).reduce((s, [i, k]) => s + get(cube, [i!, j!, k!]), 0) },
-    { xs: [natural], attrs: { axes: [0, 1] }, shape: [], dtype: 'u32', want: () => modulo([...natural.data].reduce((s, v) => s + BigInt(v), 0n), 'u32') },
+    {
+      xs: [natural],
+      attrs: { axes: [0, 1] },
+      shape: [],
+      dtype: 'u32',
+      want: () =>
+        modulo(
+          [...natural.data].reduce((s, v) => s + BigInt(v), 0n),
+          'u32',
+        ),
+    },
     { xs: [x], attrs: { axes: [] }, shape: [2, 3], want: index => get(x, index) },
   ],
   max: [
     { xs: [cube], attrs: { axes: [1] }, shape: [2, 4], want: ([i, k]) => [0, 1, 2].map(j => get(cube, [i!, j, k!])).sort((a, b) => b - a)[0]! },
     { xs: [whole], attrs: { axes: [0, 1] }, shape: [], dtype: 'i32', want: () => [...whole.data].sort((a, b) => b - a)[0]! },
   ],
-  min: [{ xs: [cube], attrs: { axes: [0, 1, 2] }, shape: [], want: () => [...cube.data].sort((a, b) => a - b)[0]! }, { xs: [natural], attrs: { axes: [0] }, shape: [3], dtype: 'u32', want: ([j]) => Math.min(get(natural, [0, j!]), get(natural, [1, j!])) }],
-  contract: [{ xs: [x, random([3, 4], 10)], attrs: { sizes: { i: 2, j: 3, k: 4 }, a: ['i', 'j'], b: ['j', 'k'], out: ['k', 'i'] }, shape: [4, 2], want: ([k, i]) => [0, 1, 2].reduce((s, j) => s + get(x, [i!, j]) * get(random([3, 4], 10), [j, k!]), 0) }],
+  min: [
+    { xs: [cube], attrs: { axes: [0, 1, 2] }, shape: [], want: () => [...cube.data].sort((a, b) => a - b)[0]! },
+    { xs: [natural], attrs: { axes: [0] }, shape: [3], dtype: 'u32', want: ([j]) => Math.min(get(natural, [0, j!]), get(natural, [1, j!])) },
+  ],
+  contract: [
+    {
+      xs: [x, random([3, 4], 10)],
+      attrs: { sizes: { i: 2, j: 3, k: 4 }, a: ['i', 'j'], b: ['j', 'k'], out: ['k', 'i'] },
+      shape: [4, 2],
+      want: ([k, i]) => [0, 1, 2].reduce((s, j) => s + get(x, [i!, j]) * get(random([3, 4], 10), [j, k!]), 0),
+    },
+  ],
 }
 
 for (const [prim, list] of Object.entries(cases) as [Prim, readonly Case<Attrs[Prim]>[]][]) {
@@ -141,7 +230,8 @@ for (const [prim, list] of Object.entries(cases) as [Prim, readonly Case<Attrs[P
 
 const special = dense([7], [NaN, Infinity, -Infinity, 0, -0, 1e300, -1e300])
 const ones = (n: number): Dense => dense([n], new Array<number>(n).fill(1))
-const of = (prim: Prim & ('sign' | 'sigmoid' | 'softplus' | 'tanh' | 'exp' | 'abs' | 'log' | 'rsqrt' | 'expm1'), value: number): number => run(prim, [scalar(value)], {}).data[0]!
+const of = (prim: Prim & ('sign' | 'sigmoid' | 'softplus' | 'tanh' | 'exp' | 'abs' | 'log' | 'rsqrt' | 'expm1'), value: number): number =>
+  run(prim, [scalar(value)], {}).data[0]!
 
 test('corners of the element-wise functions', () => {
   assert.equal([of('sign', 0), of('sign', -Infinity), of('sign', NaN)], [0, -1, NaN])

@@ -21,16 +21,47 @@ const cube = random([2, 3, 4], 5)
 const flags = dense([2, 3], [1, 0, 0, 1, 1, 0], 'bool')
 
 const cases: { readonly [P in Prim]: readonly Case<P>[] | 'none' } = {
-  fill: 'none', literal: 'none', iota: 'none', randomBits: 'none', not: 'none', stopGradient: 'none', sign: 'none', floor: 'none',
-  and: 'none', or: 'none', xor: 'none', shl: 'none', shr: 'none', eq: 'none', ne: 'none', lt: 'none', le: 'none', gt: 'none', ge: 'none',
+  fill: 'none',
+  literal: 'none',
+  iota: 'none',
+  randomBits: 'none',
+  not: 'none',
+  stopGradient: 'none',
+  sign: 'none',
+  floor: 'none',
+  and: 'none',
+  or: 'none',
+  xor: 'none',
+  shl: 'none',
+  shr: 'none',
+  eq: 'none',
+  ne: 'none',
+  lt: 'none',
+  le: 'none',
+  gt: 'none',
+  ge: 'none',
 
-  neg: [at({}, any)], abs: [at({}, apart)], exp: [at({}, any)], log: [at({}, positive)], log1p: [at({}, positive)], expm1: [at({}, any)],
-  sqrt: [at({}, positive)], rsqrt: [at({}, positive)], sin: [at({}, any)], cos: [at({}, any)], tanh: [at({}, any)], sigmoid: [at({}, any)],
+  neg: [at({}, any)],
+  abs: [at({}, apart)],
+  exp: [at({}, any)],
+  log: [at({}, positive)],
+  log1p: [at({}, positive)],
+  expm1: [at({}, any)],
+  sqrt: [at({}, positive)],
+  rsqrt: [at({}, positive)],
+  sin: [at({}, any)],
+  cos: [at({}, any)],
+  tanh: [at({}, any)],
+  sigmoid: [at({}, any)],
   softplus: [at({}, any), at({}, random([4], 6, -20, 20))],
   pow: [0, 1, 2, 3, 4, -1, -0.5, 0.5, 2.7].map(exponent => ({ xs: [exponent >= 0 && Number.isInteger(exponent) ? any : positive], attrs: { exponent } })),
   cast: [at({ dtype: 'f32' }, any)],
-  add: [at({}, any, other)], sub: [at({}, any, other)], mul: [at({}, any, other)], div: [at({}, any, positive)],
-  maximum: [at({}, apart, other)], minimum: [at({}, apart, other)],
+  add: [at({}, any, other)],
+  sub: [at({}, any, other)],
+  mul: [at({}, any, other)],
+  div: [at({}, any, positive)],
+  maximum: [at({}, apart, other)],
+  minimum: [at({}, apart, other)],
   select: [{ xs: [any, other], attrs: {}, fixed: [flags] }],
 
   reshape: [at({ shape: [3, 2] }, any), at({ shape: [6] }, any), at({ shape: [] }, random([1, 1], 7))],
@@ -38,10 +69,7 @@ const cases: { readonly [P in Prim]: readonly Case<P>[] | 'none' } = {
   broadcast: [at({ shape: [2, 3], axes: [] }, random([], 8)), at({ shape: [2, 4, 3], axes: [0, 2] }, any), at({ shape: [2, 3], axes: [0, 1] }, any)],
   concat: [at({ axis: 0 }, any, random([1, 3], 9)), at({ axis: 1 }, any, random([2, 1], 10), other), at({ axis: 1 }, any)],
   slice: [at({ start: [0, 1, 0], limit: [2, 3, 4], step: [1, 1, 2] }, cube), at({ start: [1, 0, 1], limit: [2, 3, 4], step: [1, 2, 3] }, cube)],
-  pad: [
-    at({ low: [1, 0], high: [0, 2], interior: [0, 0], value: 0.5 }, any),
-    at({ low: [0, 2], high: [1, 0], interior: [2, 1], value: 0 }, any),
-  ],
+  pad: [at({ low: [1, 0], high: [0, 2], interior: [0, 0], value: 0.5 }, any), at({ low: [0, 2], high: [1, 0], interior: [2, 1], value: 0 }, any)],
   flip: [at({ axes: [1] }, cube), at({ axes: [0, 2] }, cube)],
   gather: [
     { xs: [cube], attrs: { axis: 1, batch: 0 }, fixed: [dense([4], [2, 0, 0, 9], 'i32')] },
@@ -75,19 +103,45 @@ const total = (x: object): object => op('sum', [x], { axes: [0] })
 
 test('what has no gradient gives zeros', () => {
   const x = dense([3], [-1.5, 0.2, 2.5])
-  for (const prim of ['sign', 'floor', 'stopGradient'] as const) assert.equal(gradient(y => total(op(prim, [y], {})), x), [0, 0, 0], prim)
-  assert.equal(gradient(y => total(op('cast', [op('gt', [y, y], {})], { dtype: 'f32' })), x), [0, 0, 0])
-  assert.equal(gradient(y => total(op('cast', [op('cast', [y], { dtype: 'i32' })], { dtype: 'f32' })), x), [0, 0, 0])
-  assert.equal(gradient(() => dense([], [3]), x), [0, 0, 0])
+  for (const prim of ['sign', 'floor', 'stopGradient'] as const)
+    assert.equal(
+      gradient(y => total(op(prim, [y], {})), x),
+      [0, 0, 0],
+      prim,
+    )
+  assert.equal(
+    gradient(y => total(op('cast', [op('gt', [y, y], {})], { dtype: 'f32' })), x),
+    [0, 0, 0],
+  )
+  assert.equal(
+    gradient(y => total(op('cast', [op('cast', [y], { dtype: 'i32' })], { dtype: 'f32' })), x),
+    [0, 0, 0],
+  )
+  assert.equal(
+    gradient(() => dense([], [3]), x),
+    [0, 0, 0],
+  )
 })
 
 test('ties: halves for maximum and minimum, equal parts for max and min', () => {
   const x = dense([4], [2, 1, 2, 2])
   const same = dense([4], [2, 1, 2, 2])
-  assert.equal(gradient(y => total(op('maximum', [y, same], {})), x), [0.5, 0.5, 0.5, 0.5])
-  assert.equal(gradient(y => total(op('minimum', [y, y], {})), x), [1, 1, 1, 1])
-  assert.equal(gradient(y => op('max', [y], { axes: [0] }), x), [1 / 3, 0, 1 / 3, 1 / 3])
-  assert.equal(gradient(y => op('min', [y], { axes: [0] }), x), [0, 1, 0, 0])
+  assert.equal(
+    gradient(y => total(op('maximum', [y, same], {})), x),
+    [0.5, 0.5, 0.5, 0.5],
+  )
+  assert.equal(
+    gradient(y => total(op('minimum', [y, y], {})), x),
+    [1, 1, 1, 1],
+  )
+  assert.equal(
+    gradient(y => op('max', [y], { axes: [0] }), x),
+    [1 / 3, 0, 1 / 3, 1 / 3],
+  )
+  assert.equal(
+    gradient(y => op('min', [y], { axes: [0] }), x),
+    [0, 1, 0, 0],
+  )
 })
 
 test('select hides what is not chosen, also where that is not finite', () => {
@@ -97,8 +151,14 @@ test('select hides what is not chosen, also where that is not finite', () => {
 })
 
 test('pow at zero', () => {
-  assert.equal(gradient(y => total(op('pow', [y], { exponent: 2 })), dense([2], [0, -3])), [0, -6])
-  assert.equal(gradient(y => total(op('pow', [y], { exponent: 1 })), dense([1], [0])), [1])
+  assert.equal(
+    gradient(y => total(op('pow', [y], { exponent: 2 })), dense([2], [0, -3])),
+    [0, -6],
+  )
+  assert.equal(
+    gradient(y => total(op('pow', [y], { exponent: 1 })), dense([1], [0])),
+    [1],
+  )
 })
 
 test('an input used many times gathers all its parts', () => {
@@ -111,7 +171,10 @@ test('gradients of third order', () => {
   const x = random([3], 21)
   const weight = random([3], 22)
   const f = (y: object): object => total(op('mul', [weight, op('sin', [y], {})], {}))
-  const once = (g: (y: object) => object) => (y: object): object => total(differentiate(([z]) => g(z!), [y]).grads[0]!)
+  const once =
+    (g: (y: object) => object) =>
+    (y: object): object =>
+      total(differentiate(([z]) => g(z!), [y]).grads[0]!)
   const third = differentiate(([y]) => once(once(f))(y!), [x]).grads[0]!
   near(third, op('neg', [op('mul', [weight, op('cos', [x], {})], {})], {}), 1e-14)
 })
@@ -120,10 +183,16 @@ test('nested derivatives are kept apart', () => {
   // d/dx (x * d/dy (x + y)) = 1: an inner tape that confused x with y would say 2
   const x = dense([], [3])
   const inner = (outer: object): object => differentiate(([y]) => op('add', [outer, y!], {}), [dense([], [1])]).grads[0]!
-  assert.equal(gradient(y => op('mul', [y, inner(y)], {}), x), [1])
+  assert.equal(
+    gradient(y => op('mul', [y, inner(y)], {}), x),
+    [1],
+  )
   // d/dx (x * d/dy (x * y)) = 2 x
   const product = (outer: object): object => differentiate(([y]) => op('mul', [outer, y!], {}), [dense([], [1])]).grads[0]!
-  assert.equal(gradient(y => op('mul', [y, product(y)], {}), x), [6])
+  assert.equal(
+    gradient(y => op('mul', [y, product(y)], {}), x),
+    [6],
+  )
 })
 
 test('aux passes through, seen from outside the tape', () => {
@@ -142,10 +211,13 @@ test('refusals: a loss that is no scalar, an argument that is no f32, a tensor u
   assert.throws(() => differentiate(([y]) => y!, [any]), /grad: the loss must be an f32 scalar, and is f32\[2, 3\]/)
   assert.throws(() => differentiate(() => dense([], [1]), [flags]), /grad: cannot differentiate by argument 0, bool\[2, 3\]: only f32/)
   const kept: object[] = []
-  differentiate(([y]) => {
-    kept.push(y!)
-    return weigh(y!, 1)
-  }, [any])
+  differentiate(
+    ([y]) => {
+      kept.push(y!)
+      return weigh(y!, 1)
+    },
+    [any],
+  )
   assert.throws(() => op('neg', [kept[0]!], {}), /used after its gradient was taken/)
 })
 

@@ -90,8 +90,14 @@ const refused: readonly (readonly [Call, string])[] = [
   [['contract', [f(2, 3), f(3, 4)], { ...product, sizes: { ...product.sizes, i: -2 } }], 'contract: label i has size -2: sizes are whole numbers, 0 or more'],
   [['contract', [f(4), f(3)], conv], 'contract: b [3] as k: axis 0 has size 3, label k has 2   [3 != 2]'],
   [['contract', [f(4), f(2)], { ...conv, a: [{ ...view, k: 'p' }] }], 'contract: a [4] as (1p+1p-0): label p occurs twice in one operand'],
-  [['contract', [f(4), f(2)], { ...conv, a: [{ ...view, stride: 0 }] }], "contract: a [4] as (0p+1k-0): a window's stride 0 and dilation 1 must not be 0, its base 1 must be 1 or more"],
-  [['contract', [f(4), f(2)], { ...conv, a: [{ ...view, base: 0 }] }], "contract: a [4] as (1p+1k-0)/0: a window's stride 1 and dilation 1 must not be 0, its base 0 must be 1 or more"],
+  [
+    ['contract', [f(4), f(2)], { ...conv, a: [{ ...view, stride: 0 }] }],
+    "contract: a [4] as (0p+1k-0): a window's stride 0 and dilation 1 must not be 0, its base 1 must be 1 or more",
+  ],
+  [
+    ['contract', [f(4), f(2)], { ...conv, a: [{ ...view, base: 0 }] }],
+    "contract: a [4] as (1p+1k-0)/0: a window's stride 1 and dilation 1 must not be 0, its base 0 must be 1 or more",
+  ],
   [['contract', [f(4), f(2)], { ...conv, a: [{ ...view, pad: 0.5 }] }], 'contract: window of a [4] as (1p+1k-0.5) [1, 1, 0.5, 1] must be whole numbers'],
 ]
 
@@ -107,7 +113,17 @@ test('what is not a tensor is refused as an input, and known as such', () => {
   assert.is(bad({ weight: f(1) }), 'op: expected a tensor, got a record')
   assert.is(bad(null), 'op: expected a tensor, got null')
   assert.ok(isTensor(f(2)) && isTensor(op('neg', [f(2)], {})))
-  for (const x of [3, 'Z', null, undefined, [1], { shape: [2] }, { data: [1], shape: [1], dtype: 'f32' }, { data: new Float64Array(1), shape: [1], dtype: 'f64' }]) assert.not(isTensor(x))
+  for (const x of [
+    3,
+    'Z',
+    null,
+    undefined,
+    [1],
+    { shape: [2] },
+    { data: [1], shape: [1], dtype: 'f32' },
+    { data: new Float64Array(1), shape: [1], dtype: 'f64' },
+  ])
+    assert.not(isTensor(x))
 })
 
 test('a tensor must have as many values as its shape says', () => {

@@ -22,7 +22,11 @@ export const uniform = (seed: number): (() => number) => {
 /** A tensor of values in [low, high). Values of integer types are whole. */
 export const random = (shape: readonly number[], seed: number, low = -1.5, high = 1.5, dtype: DType = 'f32'): Dense => {
   const next = uniform(seed)
-  return dense(shape, Array.from({ length: count(shape) }, () => (dtype === 'f32' ? low + (high - low) * next() : Math.floor(low + (high - low) * next()))), dtype)
+  return dense(
+    shape,
+    Array.from({ length: count(shape) }, () => (dtype === 'f32' ? low + (high - low) * next() : Math.floor(low + (high - low) * next()))),
+    dtype,
+  )
 }
 
 /** Well separated values in a shuffled order, none near 0: for primitives with kinks or ties. */
@@ -30,7 +34,10 @@ export const spaced = (shape: readonly number[], seed: number, step = 0.1): Dens
   const next = uniform(seed)
   const n = count(shape)
   const order = Array.from({ length: n }, (_, i) => [next(), i] as const).sort((a, b) => a[0] - b[0])
-  return dense(shape, order.map(([, i]) => (i - n / 2 + 0.25) * step))
+  return dense(
+    shape,
+    order.map(([, i]) => (i - n / 2 + 0.25) * step),
+  )
 }
 
 export const values = (x: Opaque): readonly number[] => [...toDense(x).data]
@@ -79,7 +86,10 @@ export const checkGradient = (f: Function, xs: readonly Dense[], message: string
   const { grads } = differentiate(loss, xs)
   numeric(loss, xs).forEach((expected, i) => near(grads[i]!, expected, tolerance, `${message}: gradient ${i}`))
   if (order === 1) return
-  const second: Function = inputs => differentiate(loss, inputs).grads.map((g, i) => weigh(g, 30 + i)).reduce((a, b) => op('add', [a, b], {}))
+  const second: Function = inputs =>
+    differentiate(loss, inputs)
+      .grads.map((g, i) => weigh(g, 30 + i))
+      .reduce((a, b) => op('add', [a, b], {}))
   const twice = differentiate(second, xs).grads
   numeric(second, xs).forEach((expected, i) => near(twice[i]!, expected, tolerance * 5, `${message}: second gradient ${i}`))
 }

@@ -20,7 +20,10 @@ test('known answers', () => {
 test('element i is the first word of counter (i, 0); a shorter draw is the beginning of a longer one', () => {
   const words = run('randomBits', [dense([2], [0, 0], 'u32')], { shape: [3] }).data
   assert.is(words[0], 0x6b200159)
-  assert.equal([...words], [0, 1, 2].map(i => parseInt(block(0, 0, i, 0)[0]!, 16)))
+  assert.equal(
+    [...words],
+    [0, 1, 2].map(i => parseInt(block(0, 0, i, 0)[0]!, 16)),
+  )
   assert.equal([...stream(5, 6, 100)].slice(0, 7), [...stream(5, 6, 7)])
 })
 
