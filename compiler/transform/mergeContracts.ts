@@ -2,6 +2,7 @@
  * Makes contractions of what is one: a sum or transpose of a contraction that nothing else reads becomes part of its
  * result's labels, and a sum over a product of repeated operands becomes a contraction.
  */
+import { elementwise, type Prim } from '../../dsl/core/prim.ts'
 import type { Func, Id } from '../ir/ir.ts'
 import { at, count, range } from '../ir/view.ts'
 import { defines, rewrite, type Site } from './rewrite.ts'
@@ -24,7 +25,10 @@ const transposed = (site: Site, perm: readonly number[]): Id | null => {
   return site.b.op('contract', inner.inputs, { ...inner.attrs, out: perm.map(axis => at(inner.attrs.out, axis)) })
 }
 
-/** sum(broadcast(x) * y): worth it where an operand is smaller than the product. */
+/** An element-wise result fuses into a plain sum, but would have to be stored for a contraction. */
+const fuses = ({ b }: Site, id: Id): boolean => (elementwise as readonly (Prim | undefined)[]).includes(b.definition(id)?.prim)
+
+/** sum(broadcast(x) * y): worth it where an operand is smaller than the product, and nothing that fuses is lost. */
 const sumOfProduct = (site: Site, axes: readonly number[]): Id | null => {
   const { b } = site
   const product = defines(b, at(site.inputs, 0), 'mul')
@@ -38,7 +42,7 @@ const sumOfProduct = (site: Site, axes: readonly number[]): Id | null => {
   const covered = range(shape.length).every(axis => x.axes.includes(axis) || y.axes.includes(axis))
   const smaller = operands.some(o => o.axes.length > 0 && count(b.aval(o.id).shape) < count(shape))
   // something has to be shared and summed, or this is no product worth the name
-  if (!covered || !smaller || !axes.some(axis => x.axes.includes(axis) && y.axes.includes(axis))) return null
+  if (!covered || !smaller || operands.some(o => fuses(site, o.id)) || !axes.some(axis => x.axes.includes(axis) && y.axes.includes(axis))) return null
   const label = (axis: number): string => `d${axis}`
   return b.op('contract', [x.id, y.id], {
     sizes: Object.fromEntries(shape.map((size, axis) => [label(axis), size])),
