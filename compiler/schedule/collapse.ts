@@ -54,8 +54,8 @@ export const kernelIndices = (kernel: Pick<Kernel, 'reduction' | 'stores'>): rea
   return all
 }
 
-/** Rewrites every index of an expression, keeping what is shared shared. */
-export const mapIndices = (f: (index: Index) => Index): ((expr: Expr) => Expr) => {
+/** Rewrites every index of an expression (and then every guard), keeping what is shared shared. */
+export const mapIndices = (f: (index: Index) => Index, onGuard: (guard: Guard) => Guard = g => g): ((expr: Expr) => Expr) => {
   const done = new Map<Expr, Expr>()
   const indices = new Map<Index, Index>()
   const index = (i: Index): Index => {
@@ -72,7 +72,7 @@ export const mapIndices = (f: (index: Index) => Index): ((expr: Expr) => Expr) =
     indices.set(i, out)
     return out
   }
-  const guard = (g: Guard): Guard => ({ ...g, of: index(g.of) })
+  const guard = (g: Guard): Guard => onGuard({ ...g, of: index(g.of) })
   const once = (e: Expr): Expr => {
     switch (e.kind) {
       case 'const':
@@ -101,8 +101,8 @@ export const mapIndices = (f: (index: Index) => Index): ((expr: Expr) => Expr) =
 }
 
 /** Rewrites every index of a kernel; `f` maps one index whose inner indices are rewritten already. */
-export const mapKernel = (kernel: Kernel, f: (index: Index) => Index): Kernel => {
-  const expr = mapIndices(f)
+export const mapKernel = (kernel: Kernel, f: (index: Index) => Index, onGuard?: (guard: Guard) => Guard): Kernel => {
+  const expr = mapIndices(f, onGuard)
   const at = (i: Index): Index => {
     const e = expr({ kind: 'index', of: i, dtype: 'i32' })
     return e.kind === 'index' ? e.of : i

@@ -4,6 +4,7 @@
  */
 import type { Kernel, Loop, Plan, Step, Var } from '../../schedule/kernel.ts'
 import { direct } from '../../schedule/elementwise.ts'
+import { phases } from '../../schedule/phases.ts'
 import { packed } from '../../schedule/product.ts'
 import type { Dialect } from '../../schedule/expression.ts'
 import type { Nest } from '../../schedule/nest.ts'
@@ -45,7 +46,13 @@ export const emitWasm = (plan: Plan, offsets: readonly number[], top: number, op
   const dialect: Dialect = { unit: 4, maths, fma: options.fma }
   const bodies: { params: number; body: readonly number[] }[] = []
   const ends: number[] = [top]
+  let lastVar = 2 ** 30
+  const fresh = (): number => (lastVar += 1)
   const kernelCode = (kernel: Kernel, counters: readonly Var[]): readonly number[] => {
+    const parts = phases(kernel, fresh, id => counters.find(c => c.id === id)?.size ?? 1)
+    return parts.flatMap(part => partCode(part, counters))
+  }
+  const partCode = (kernel: Kernel, counters: readonly Var[]): readonly number[] => {
     const { nests, scratch } = schedule(kernel, counters, dialect, plan.buffers.length)
     const bases = new Map<number, number>()
     let end = top
