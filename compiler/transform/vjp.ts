@@ -82,7 +82,7 @@ export const forward = (
         if (inst.kind === 'op') {
           const cotangent = cotangents.get(inst.id)
           if (cotangent === undefined) return
-          const given = rule<Id, Prim>(b, inst.prim, inst.inputs.map(to), to(inst.id), inst.attrs, cotangent)
+          const given = rule<Id, Prim>(b, inst.prim, inst.inputs.map(to), to(inst.id), inst.attrs, cotangent, inst.inputs.map(id => active.has(id)))
           inst.inputs.forEach((id, i) => add(id, given[i] ?? null))
         } else {
           const given = inst.ids.map(id => cotangents.get(id) ?? null)

@@ -3,9 +3,12 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import fc from 'fast-check'
 import { type Dense, dense } from '../../../dsl/core/dense.ts'
+import { aval, op, type Opaque, toDense } from '../../../dsl/core/apply.ts'
+import type { Attrs, Prim } from '../../../dsl/core/prim.ts'
+import { differentiate } from '../../../dsl/core/tape.ts'
 import { interpret } from '../../../compiler/ir/interpret.ts'
 import { define } from '../../../compiler/ir/build.ts'
-import type { Func } from '../../../compiler/ir/ir.ts'
+import type { Func, Id } from '../../../compiler/ir/ir.ts'
 import { printFunc } from '../../../compiler/ir/print.ts'
 import { at, range } from '../../../compiler/ir/view.ts'
 import { verify } from '../../../compiler/ir/verify.ts'
@@ -82,6 +85,49 @@ const gradientNorm = (func: Func): Func => {
     return [squares.reduce((x, y) => b.op('add', [x, y], {}))]
   })
 }
+
+/** Runs a function with tape-tracked eager tensors. */
+const runOn = (func: Func, args: readonly Opaque[]): readonly Opaque[] => {
+  const values = new Map<Id, Opaque>(func.params.map((p, i) => [p.id, at(args, i)]))
+  const value = (id: Id): Opaque => values.get(id) ?? assert.unreachable(`%${id}`) ?? {}
+  const apply = (prim: Prim, inputs: readonly Opaque[], attrs: Attrs[Prim]): Opaque => op(...([prim, inputs, attrs] as unknown as Parameters<typeof op>)) // the pairing is lost
+  for (const inst of func.insts) {
+    if (inst.kind === 'op') {
+      values.set(inst.id, apply(inst.prim, inst.inputs.map(value), inst.attrs))
+      continue
+    }
+    const slice = (x: Opaque, t: number): Opaque => {
+      const { shape } = aval(x)
+      const start = shape.map((_, i) => (i === 0 ? t : 0))
+      return apply('reshape', [apply('slice', [x], { start, limit: shape.with(0, t + 1), step: shape.map(() => 1) })], { shape: shape.slice(1) })
+    }
+    const order = inst.reverse ? range(inst.length).toReversed() : range(inst.length)
+    const { carry, ys } = order.reduce<{ readonly carry: readonly Opaque[]; readonly ys: readonly (readonly Opaque[])[] }>(
+      (state, t) => {
+        const results = runOn(inst.body, [...inst.consts.map(value), ...state.carry, ...inst.xs.map(x => slice(value(x), t))])
+        const made = results.slice(inst.init.length).map(y => apply('reshape', [y], { shape: [1, ...aval(y).shape] }))
+        return { carry: results.slice(0, inst.init.length), ys: made.map((y, i) => (inst.reverse ? [y, ...(state.ys[i] ?? [])] : [...(state.ys[i] ?? []), y])) }
+      },
+      { carry: inst.init.map(value), ys: [] },
+    )
+    const all = [...carry, ...ys.map(parts => apply('concat', parts, { axis: 0 }))]
+    inst.ids.forEach((id, i) => values.set(id, at(all, i)))
+  }
+  return func.results.map(value)
+}
+
+test('the eager tape gives the same gradients', () => {
+  fc.assert(
+    fc.property(arbitrarySample({ scans: true }), ({ func, args }) => {
+      const loss = withLoss(func)
+      const compiled = interpret(valueAndGrad(loss, range(args.length)), args).slice(loss.results.length)
+      const { grads } = differentiate(xs => at(runOn(loss, xs), 0), args)
+      const error = difference(compiled, grads.map(toDense))
+      assert.ok(error < 1e-11, `differs by ${error}\n${printFunc(loss)}`)
+    }),
+    { numRuns: 200, seed: 11 },
+  )
+})
 
 test('second order', () => {
   fc.assert(fc.property(arbitrarySample({ smooth: true, steps: 7 }), fc.nat(999), ({ func, args }, seed) => close(gradientNorm(withLoss(func)), args, seed)), {
