@@ -27,7 +27,7 @@ const sourcesOf = (args: readonly string[]): E.Either<Failure, { files: readonly
   return files.length === 0 ? E.left({ kind: 'file', path: named.join(' '), message: 'holds no .ts files' }) : E.right({ files, root })
 }
 
-const run = (args: readonly string[], options: Options): number => {
+const run = async (args: readonly string[], options: Options): Promise<number> => {
   const started = performance.now()
   const fail = (failure: Failure): number => {
     process.stderr.write(`${print(failure)}\n`)
@@ -42,7 +42,7 @@ const run = (args: readonly string[], options: Options): number => {
     return fail({ kind: 'write', path: options.out, message: error instanceof Error ? error.message : String(error), remedy: 'Choose another folder with --out.' })
   }
   const wanted = (id: string): boolean => options.explain === true || options.explain === id
-  const result = compile({
+  const result = await compile({
     ...sources.right,
     out,
     force: options.force === true || options.explain !== undefined,
@@ -74,18 +74,18 @@ export const command = (): Command =>
     .option('-q, --quiet', 'no line per program')
 
 /** Exit code 0 when everything compiled, 1 on any error. */
-export const main = (argv: readonly string[]): Promise<number> => {
+export const main = async (argv: readonly string[]): Promise<number> => {
   let code = 0
   const cli = command()
     .exitOverride()
-    .action((paths: string[], options: Options) => {
-      code = run(paths, options)
+    .action(async (paths: string[], options: Options) => {
+      code = await run(paths, options)
     })
   try {
-    cli.parse([...argv], { from: 'user' })
-    return Promise.resolve(code)
+    await cli.parseAsync([...argv], { from: 'user' })
+    return code
   } catch (error) {
-    if (error instanceof CommanderError) return Promise.resolve(error.exitCode)
+    if (error instanceof CommanderError) return error.exitCode
     throw error
   }
 }

@@ -3,16 +3,16 @@
  * modules -> manifest and bindings. What has not changed since the last compile is kept.
  */
 import { existsSync, readFileSync } from 'node:fs'
-import { dirname, join, relative, resolve, sep } from 'node:path'
+import { join, relative, resolve, sep } from 'node:path'
 import * as E from 'fp-ts/lib/Either.js'
 import { type Failure, Refusal } from '../dsl/errors.ts'
-import { writeAtomic } from '../runtime/io/atomic.ts'
+import { writeAtomic } from '../runtime/io/files.ts'
 import { type Manifest, type ProgramInfo, manifestFile, manifestVersion, parseManifest, printManifest } from '../runtime/manifest.ts'
 import { bindings } from './emit/bindings.ts'
 import { type Built, build } from './emit/build.ts'
 import { type Cache, compilerHash, hashFiles, readCache, sha, unchanged } from './emit/cache.ts'
-import { lowerFiles } from './frontend/index.ts'
-import { print } from './ir/print.ts'
+import { lowerFiles } from './frontend/lower.ts'
+import { printFunc } from './ir/print.ts'
 import { optimise } from './transform/passes.ts'
 
 export type Request = {
@@ -30,7 +30,6 @@ export type Request = {
 export type Report = { readonly programs: readonly ProgramInfo[]; readonly compiled: readonly string[] }
 
 const slashes = (path: string): string => path.split(sep).join('/')
-const idOf = (root: string, file: string, name: string): string => `${slashes(relative(root, file)).replace(/\.ts$/, '')}/${name}`
 
 const previous = (out: string): Manifest | undefined => {
   const path = join(out, manifestFile)
@@ -48,7 +47,7 @@ const runtimeImport = (out: string): string => {
   return own.includes(`${sep}node_modules${sep}`) || path.startsWith(`..${sep}..`) ? 'vdsm/runtime' : slashes(path)
 }
 
-export const compile = (request: Request): E.Either<Failure, Report> => {
+export const compile = async (request: Request): Promise<E.Either<Failure, Report>> => {
   const { files, root, out } = request
   const cachePath = join(out, 'cache.json')
   const compiler = compilerHash()
@@ -66,10 +65,10 @@ export const compile = (request: Request): E.Either<Failure, Report> => {
   const hashes: Record<string, string> = {}
   try {
     for (const source of lowered.right) {
-      const id = idOf(root, resolve(root, source.file), source.name)
+      const id = source.name
       const func = optimise(source.func)
-      const program = { ...source, func, file: slashes(relative(dirname(out), resolve(root, source.file))) }
-      const hash = sha([compiler, print(func), JSON.stringify([source.config, source.outputs, source.line, program.file])].join('\n'))
+      const program = { ...source, func, file: slashes(source.file) }
+      const hash = sha([compiler, printFunc(func), JSON.stringify([source.config, source.outputs, source.line, program.file])].join('\n'))
       hashes[id] = hash
       const kept = cache?.programs[id] === hash ? old?.programs.find(p => p.id === id && p.hash === hash && complete(out, p)) : undefined
       if (kept !== undefined) {
@@ -78,7 +77,7 @@ export const compile = (request: Request): E.Either<Failure, Report> => {
       }
       const built = build(id, program, hash)
       for (const [name, bytes] of [[built.info.modules.simd, built.modules.simd], [built.info.modules.fma, built.modules.fma]] as const) {
-        const written = writeAtomic(join(out, name), bytes)
+        const written = await writeAtomic(join(out, name), bytes)()
         if (E.isLeft(written)) return written
       }
       programs.push(built.info)
@@ -95,14 +94,14 @@ export const compile = (request: Request): E.Either<Failure, Report> => {
     compiler, root: relative(out, root), entries, programs: hashes,
     sources: Object.fromEntries(Object.entries(sources).map(([path, hash]) => [slashes(relative(root, path)), hash])),
   }
-  const manifest: Manifest = { version: manifestVersion, root: slashes(relative(out, dirname(out))), programs }
+  const manifest: Manifest = { version: manifestVersion, root: slashes(relative(out, process.cwd())) || '.', programs }
   const texts = [
     [manifestFile, printManifest(manifest)],
     ['bindings.ts', bindings(programs, runtimeImport(out))],
     ['cache.json', `${JSON.stringify(record, null, 1)}\n`],
   ] as const
   for (const [name, text] of texts) {
-    const written = writeAtomic(join(out, name), new TextEncoder().encode(text))
+    const written = await writeAtomic(join(out, name), text)()
     if (E.isLeft(written)) return written
   }
   return E.right({ programs, compiled })
