@@ -1,0 +1,136 @@
+/** What the passes on scans make of small loops. */
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { type Builder, builder, define } from '../../../compiler/ir/build.ts'
+import type { Func, Id, Scan } from '../../../compiler/ir/ir.ts'
+import { interpret } from '../../../compiler/ir/interpret.ts'
+import { printFunc } from '../../../compiler/ir/print.ts'
+import { at, sizeOfFunc } from '../../../compiler/ir/view.ts'
+import { batch } from '../../../compiler/transform/batch.ts'
+import { optimise } from '../../../compiler/transform/passes.ts'
+import { valueAndGrad } from '../../../compiler/transform/vjp.ts'
+import type { Aval, Prim } from '../../../dsl/core/prim.ts'
+import { difference, randomArgs } from '../arbitrary.ts'
+import { recurrentLoss } from './recurrent.ts'
+
+const f = (...shape: readonly number[]): Aval => ({ shape, dtype: 'f32' })
+
+type Body = (b: Builder, consts: readonly Id[], carries: readonly Id[], slices: readonly Id[]) => readonly Id[]
+
+/** A function of [...consts, ...init, ...xs] that is one scan; results as its ids, those in `drop` left out. */
+const loop = (length: number, consts: readonly Aval[], carries: readonly Aval[], slices: readonly Aval[], step: Body, drop: readonly number[] = []): Func => {
+  const inner = builder()
+  const enter = (avals: readonly Aval[]): readonly Id[] => avals.map(aval => inner.param(aval))
+  const [c, s, x] = [enter(consts), enter(carries), enter(slices)]
+  const body = inner.finish(step(inner, c, s, x))
+  const params = [...consts, ...carries, ...slices.map(a => ({ ...a, shape: [length, ...a.shape] }))]
+  return define(params.map((aval, i) => ({ aval, path: `p${i}` })), (b, ids) => {
+    const results = b.scan({
+      length,
+      reverse: false,
+      consts: ids.slice(0, consts.length),
+      init: ids.slice(consts.length, consts.length + carries.length),
+      xs: ids.slice(consts.length + carries.length),
+      body,
+    })
+    return results.filter((_, i) => !drop.includes(i))
+  })
+}
+
+/** The optimised function, checked to mean the same. */
+const optimised = (func: Func): Func => {
+  const made = optimise(func)
+  const args = randomArgs(func, 3)
+  // orders of summation differ
+  assert.ok(difference(interpret(func, args), interpret(made, args)) < 1e-12, printFunc(made))
+  return made
+}
+
+const scansOf = (func: Func): readonly Scan[] => func.insts.flatMap(inst => (inst.kind === 'scan' ? [inst, ...scansOf(inst.body)] : []))
+const primsOf = (func: Func): readonly string[] => func.insts.map(inst => (inst.kind === 'op' ? inst.prim : 'scan'))
+const two = (b: Builder, prim: 'add' | 'mul' | 'sub', x: Id | undefined, y: Id | undefined): Id => b.op<Prim>(prim, [x ?? -1, y ?? -1], {})
+const one = (b: Builder, prim: 'tanh' | 'exp' | 'sin', x: Id | undefined): Id => b.op<Prim>(prim, [x ?? -1], {})
+
+test('one step is no loop', () => {
+  const func = loop(1, [], [f(3)], [f(3)], (b, _, [h], [x]) => [two(b, 'add', h, x), one(b, 'exp', x)])
+  assert.equal(scansOf(optimised(func)), [])
+})
+
+test('a carry that nothing changes is a constant, and what depends on constants alone is done once', () => {
+  const func = loop(4, [f(3)], [f(3), f(3)], [], (b, [c], [h, fixed]) => [one(b, 'tanh', two(b, 'add', h, one(b, 'exp', two(b, 'mul', c, fixed)))), fixed ?? 0])
+  const made = optimised(func)
+  assert.equal(primsOf(made), ['mul', 'exp', 'scan'])
+  const scan = at(scansOf(made), 0)
+  assert.equal([scan.consts.length, scan.init.length, primsOf(scan.body)], [1, 1, ['add', 'tanh']])
+})
+
+test('dead carries, ys, constants and sequences go', () => {
+  const func = loop(
+    4,
+    [f(3), f(3)],
+    [f(3), f(3)],
+    [f(3), f(3)],
+    (b, [c, unused], [h, dead], [x, alsoDead]) => [one(b, 'tanh', two(b, 'add', two(b, 'mul', h, c), x)), two(b, 'add', two(b, 'mul', dead, unused), alsoDead), one(b, 'exp', dead)],
+    [1, 2],
+  )
+  const scan = at(scansOf(optimised(func)), 0)
+  assert.equal([scan.consts.length, scan.init.length, scan.xs.length, scan.ids.length], [1, 1, 1, 1])
+})
+
+test('a loop without recurrence is no loop', () => {
+  const func = loop(4, [f(3)], [], [f(3)], (b, [c], _, [x]) => [one(b, 'exp', two(b, 'mul', c, x)), b.op('sum', [x ?? -1], { axes: [0] })])
+  assert.equal(scansOf(optimised(func)), [])
+})
+
+test('a sum over steps is a sum', () => {
+  const func = loop(4, [], [f(3)], [f(3)], (b, _, [total], [x]) => [two(b, 'add', total, x)])
+  assert.equal(primsOf(optimised(func)), ['sum', 'add'])
+})
+
+test('a sum of products over steps is one product', () => {
+  const func = loop(4, [], [f(2, 3)], [f(2), f(3)], (b, _, [total], [x, y]) => [
+    two(b, 'add', b.op('contract', [x ?? -1, y ?? -1], { sizes: { i: 2, j: 3 }, a: ['i'], b: ['j'], out: ['i', 'j'] }), total),
+  ])
+  const made = optimised(func)
+  assert.equal(primsOf(made), ['contract', 'add'])
+  assert.match(printFunc(made), /\((t0|n) i\), \((t0|n) j\) -> \(i j\)/)
+})
+
+test('what no carry needs is done behind the loop, what needs no carry in front of it', () => {
+  const w = f(3, 3)
+  const product = (b: Builder, m: Id | undefined, v: Id): Id => b.op('contract', [m ?? -1, v], { sizes: { o: 3, i: 3 }, a: ['o', 'i'], b: ['i'], out: ['o'] })
+  const func = loop(4, [w, w, w], [f(3)], [f(3)], (b, [w1, w2, w3], [h], [x]) => {
+    const next = one(b, 'tanh', two(b, 'add', product(b, w1, x ?? -1), product(b, w2, h ?? -1)))
+    return [next, product(b, w3, next)]
+  })
+  const made = optimised(func)
+  assert.equal(primsOf(made), ['contract', 'scan', 'contract'])
+  assert.equal(primsOf(at(scansOf(made), 0).body), ['contract', 'add', 'tanh'])
+})
+
+test('the gradient of a recurrent layer: one product a step each way', () => {
+  const plain = recurrentLoss(6, 4, 3)
+  const batched = batch(plain, [false, false, false, true, true], 2)
+  const loss = define(batched.params, (b, ids) => [b.op('sum', b.inline(batched, ids), { axes: [0] })])
+  for (const func of [plain, loss]) {
+    const made = optimised(valueAndGrad(func, [0, 1, 2]))
+    assert.equal(scansOf(made).map(scan => primsOf(scan.body).filter(prim => prim === 'contract' || prim === 'sum').length), [1, 1])
+    // the reverse loop reads two sequences: the error and the slope of tanh
+    assert.is(at(scansOf(made), 1).xs.length, 2)
+  }
+})
+
+test('no gradient work for what is not asked for', () => {
+  const gradient = optimised(valueAndGrad(recurrentLoss(6, 4, 3), []))
+  assert.is(sizeOfFunc(gradient), sizeOfFunc(optimised(recurrentLoss(6, 4, 3))))
+  const bias = optimised(valueAndGrad(recurrentLoss(6, 4, 3), [2]))
+  // two products forward (one in the loop), one in the backward loop
+  assert.is([bias, ...scansOf(bias).map(scan => scan.body)].flatMap(primsOf).filter(prim => prim === 'contract').length, 3)
+})
+
+test('integers and stopped values have no gradient, and cost none', () => {
+  const func = define([{ aval: f(3), path: 'x' }], (b, [x]) => [b.op('sum', [two(b, 'mul', x, b.op('stopGradient', [one(b, 'exp', x)], {}))], { axes: [0] })])
+  assert.equal(primsOf(optimised(valueAndGrad(func, [0]))), ['exp', 'mul', 'sum'])
+})
+
+test.run()
