@@ -127,18 +127,20 @@ const log1p = (o: Ops, x: Value): Value => {
   return o.select(o.or(o.or(o.le(x, -1), o.ne(x, x)), o.or(o.eq(x, Infinity), tiny)), edge, normal)
 }
 
-/** 2 ulp: (1 - e) / (1 + e) with e = exp(-2|x|), by expm1. */
+/** 2 ulp: with e = exp(-2|x|), by expm1: (1 - e) / (1 + e) below 0.6, 1 - 2e / (1 + e) above. */
 const tanh = (o: Ops, x: Value): Value => {
   const a = o.abs(x)
   const e = expm1(o, o.mul(-2, a))
-  const positive = o.div(o.sub(0, e), o.add(2, e))
+  const low = o.lt(a, 0.6)
+  const q = o.div(o.select(low, o.sub(0, e), o.mul(2, o.add(1, e))), o.add(2, e))
+  const positive = o.select(low, q, o.sub(1, q))
   const z = o.mul(x, x)
   // tanh x / x as a series in x^2, below 0.3
   const series = o.add(x, o.mul(o.mul(x, z), o.poly(z, [-1 / 3, 2 / 15, -17 / 315, 62 / 2835, -1382 / 155925, 21844 / 6081075])))
   return o.select(o.lt(a, 0.3), series, o.select(o.lt(x, 0), o.sub(0, positive), positive))
 }
 
-/** 2 ulp: 1 / (1 + e) or e / (1 + e) with e = exp(-|x|). */
+/** 2.5 ulp: 1 / (1 + e) or e / (1 + e) with e = exp(-|x|). */
 const sigmoid = (o: Ops, x: Value): Value => {
   const e = exp(o, o.sub(0, o.abs(x)))
   return o.div(o.select(o.ge(x, 0), 1, e), o.add(1, e))
