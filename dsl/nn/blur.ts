@@ -20,13 +20,14 @@ type Image<X> =
       ? [H, W] extends [number, number] ? null : `blurPool: height and width must be numbers, input is ${Show<ShapeOf<X>>}`
       : `blurPool: input is ${Describe<X>}, not [channels, height, width]; vmap over its leading axes`
     : `blurPool: input is ${Describe<X>}; cast it to f32 first`
+/** `taps`: 4 where not given. `stride`: 2 where not given, a literal. */
+export type BlurOptions = { readonly taps?: Taps; readonly stride?: 1 | 2 | 3 | 4 }
+type StrideOf<O> = O extends { readonly stride: infer V } ? V : 2
 type Pooled<S, Stride> = S extends readonly [infer C, infer H, infer W] ? Tensor<[C, Blurred<H, Stride>, Blurred<W, Stride>]> : never
 
-/** Blurs by a binomial filter of 2 to 5 taps (4 where none is given), then keeps every `stride`-th row and column. */
-export const blurPool = <X extends Any, const Stride extends 1 | 2 | 3 | 4 = 2>(
-  x: Check<Image<X>, X>, options: { readonly taps?: Taps; readonly stride?: Stride } = {},
-): Pooled<ShapeOf<X>, Stride> => {
-  const { taps = 4, stride = 2 } = options
+/** Blurs by a binomial filter of 2 to 5 taps, then keeps every `stride`-th row and column. */
+export const blurPool = <X extends Any, const O extends BlurOptions = {}>(x: Check<Image<X>, X>, options?: O): Pooled<ShapeOf<X>, StrideOf<O>> => {
+  const { taps = 4, stride = 2 } = (options ?? {}) as BlurOptions
   const [c, h, w] = shapeOf(untyped(x))
   const row: readonly number[] = binomial[taps]
   const total = 4 ** (taps - 1)
