@@ -10,19 +10,20 @@ import { openBuild } from '../build.ts'
 import { DATA_NAMES, openData } from '../data/open.ts'
 import { nodeHost } from '../device/node.ts'
 import type { Executable } from '../executor.ts'
+import { findProgram } from '../manifest.ts'
 import { printRunConfig, runVersion, type RunConfig } from '../train/config.ts'
 import { createRun, defaultFolder, newestRun, openRun, type RunFolder } from '../train/folder.ts'
 import { checkTrainStep, type Numbers } from '../train/loop.ts'
 import { writeAtomic } from '../io/files.ts'
-import type { Programs } from '../train/programs.ts'
+import { once, type Programs } from '../train/programs.ts'
 import { duration } from '../train/progress.ts'
 import { runSession } from '../train/session.ts'
 import { stopOnSignal } from '../train/signals.ts'
-import { attempt, orThrow } from '../train/task.ts'
+import { attempt, orThrow, right } from '../train/task.ts'
 import type { Register } from './command.ts'
 
 /** Steps of a whole run where --steps is not given. */
-export const DEFAULT_STEPS: Readonly<Record<keyof typeof schedules, number>> = { tiny: 200, small: 600, paper: 10_000 }
+export const DEFAULT_STEPS: Readonly<Record<keyof typeof schedules, number>> = { tiny: 200, small: 400, paper: 10_000 }
 const DEFAULTS = { config: 'small', data: 'pendulum', seed: 0, checkpointEvery: 100, pictureEvery: 100, build: 'build' } as const
 
 const numeral = (name: string, good: (n: number) => boolean): t.Type<number, string, unknown> =>
@@ -128,8 +129,9 @@ const scheduleOf = (config: string): ((progress: number) => Numbers) => {
 
 const loadPrograms = async (folder: string, config: string, device: 'wasm' | 'eager'): Promise<Programs> => {
   const build = await orThrow(openBuild(nodeHost(folder)))
-  const load = (name: string): Promise<Executable> => orThrow(build.load(`vdsm/${config}/${name}`, { device }))
-  return { init: await load('init'), trainStep: await load('trainStep'), encode: await load('encode'), decode: await load('decode') }
+  const load = (name: string) => (): Promise<Executable> => orThrow(build.load(`vdsm/${config}/${name}`, { device }))
+  for (const name of ['init', 'encode', 'decode', 'evaluate']) right(findProgram(build.manifest, `vdsm/${config}/${name}`))
+  return { trainStep: await load('trainStep')(), init: load('init'), encode: once(load('encode')), decode: once(load('decode')), evaluate: once(load('evaluate')) }
 }
 
 /** Runs the command; returns the exit code: 0, or 130 where it was stopped by a signal. Throws a `Refusal`. */

@@ -94,5 +94,6 @@ export const restoreState = (checkpoint: Checkpoint, program: Executable, config
   return [
     ...(metadata.hash === program.program.hash ? [] : ['The training step was compiled anew with changes: what follows may differ from a run that never stopped.']),
     ...(metadata.variant === program.variant ? [] : [`The checkpoint was computed on ${metadata.variant}, this run goes on on ${program.variant}: what follows may differ in the last digits.`]),
+    ...(program.device === 'eager' ? ['The eager device computes in float64, a checkpoint holds float32: what follows differs from a run that never stopped in the last digits.'] : []),
   ]
 }

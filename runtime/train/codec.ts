@@ -1,9 +1,11 @@
-/** `encode` and `decode` as functions for pictures, with the parameters that are being trained. */
+/** `encode`, `decode` and `evaluate` with the parameters that are being trained: for pictures, and to judge held-out frames. */
 import { refuse } from '../../dsl/errors.ts'
 import type { Executable } from '../executor.ts'
+import type { DataSet } from '../data/dataset.ts'
+import { PURPOSE, stream } from '../data/random.ts'
 import { restOf } from '../paths.ts'
 import type { Codec, Values } from '../report/pictures.ts'
-import type { Numbers } from './loop.ts'
+import type { Numbers, Shape } from './loop.ts'
 import type { Programs } from './programs.ts'
 
 /** Copies the parameters in `trainStep`'s state to the inputs below `params` of `target`. */
@@ -31,8 +33,10 @@ const output = (program: Executable, path: string): Values => {
 }
 
 /** What the pictures need, or nothing where the model has no `encode` and `decode`. */
-export const codecOf = (programs: Programs, schedule: Numbers): Codec | undefined => {
-  const { encode, decode, trainStep } = programs
+export const codecOf = async (programs: Programs, schedule: Numbers): Promise<Codec | undefined> => {
+  const { trainStep } = programs
+  const encode = await programs.encode?.()
+  const decode = await programs.decode?.()
   if (encode === undefined || decode === undefined) return undefined
   for (const target of [encode, decode]) {
     giveParameters(trainStep, target)
@@ -52,4 +56,33 @@ export const codecOf = (programs: Programs, schedule: Numbers): Codec | undefine
       return output(decode, only?.path ?? '').data
     },
   }
+}
+
+/** `n` standard normal numbers at a path (Box and Muller). */
+const normals = (n: number, ...path: readonly number[]): Float32Array => {
+  const s = stream(...path)
+  return Float32Array.from({ length: n }, () => Math.sqrt(-2 * Math.log(1 - s.uniform())) * Math.cos(2 * Math.PI * s.uniform()))
+}
+
+/**
+ * The outputs of `evaluate` on held-out frames: means over `batches` batches, the same frames and the same noise at every
+ * call, so that values of different steps compare. Nothing where the model has no `evaluate`.
+ */
+export const judgeHeldOut = async (programs: Programs, schedule: Numbers, data: DataSet, shape: Shape, seed: number, batches = 4): Promise<Numbers | undefined> => {
+  const { trainStep } = programs
+  const evaluate = await programs.evaluate?.()
+  if (evaluate === undefined) return undefined
+  giveParameters(trainStep, evaluate)
+  giveSchedule(schedule, evaluate)
+  const scalars = evaluate.program.outputs.filter(slot => slot.shape.length === 0)
+  const sums = new Map<string, number>()
+  for (let i = 0; i < batches; i++) {
+    evaluate.set('x', data.batch({ split: 'heldOut', groups: shape.groups, frames: shape.frames, seed, step: i }).x)
+    evaluate.program.inputs.forEach(({ path, shape: dims }, index) => {
+      if (restOf(path, 'eps') !== null) evaluate.set(path, normals(dims.reduce((n, d) => n * d, 1), seed, PURPOSE.evaluate, i, index))
+    })
+    evaluate.run()
+    for (const { path } of scalars) sums.set(path, (sums.get(path) ?? 0) + (evaluate.view(path)[0] ?? Number.NaN) / batches)
+  }
+  return Object.fromEntries(sums)
 }

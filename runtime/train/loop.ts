@@ -88,8 +88,8 @@ const brokenState = (program: Executable): { readonly name: string; readonly val
 const metricsReader = (program: Executable): (() => Numbers) => {
   const read = program.program.outputs
     .filter(slot => isMetric(slot.path) && slot.shape.length === 0)
-    .map(slot => [(restOf(slot.path, 'metrics') ?? '').slice(1), program.view(slot.path)] as const)
-  return () => Object.fromEntries(read.map(([name, view]) => [name, view[0] ?? Number.NaN]))
+    .map(slot => [(restOf(slot.path, 'metrics') ?? '').slice(1), slot.path] as const)
+  return () => Object.fromEntries(read.map(([name, path]) => [name, program.view(path)[0] ?? Number.NaN]))
 }
 
 const nextTurn = (): Promise<void> => new Promise(done => setImmediate(done))

@@ -13,13 +13,13 @@ import { curve } from '../report/curve.ts'
 import { encodePng, type Picture } from '../report/sheet.ts'
 import { reconstructionSheet, swapGrid, reconstruct } from '../report/pictures.ts'
 import { readCheckpoint, restoreState, writeCheckpoint } from './checkpoint.ts'
-import { codecOf } from './codec.ts'
+import { codecOf, judgeHeldOut } from './codec.ts'
 import type { RunConfig } from './config.ts'
 import { checkpointPath, gitRevision, listCheckpoints, type RunFolder } from './folder.ts'
 import { checkTrainStep, initialise, train, type Numbers, type Outcome } from './loop.ts'
 import { openMetrics, readMetrics, truncateMetrics } from './metrics.ts'
 import type { Programs } from './programs.ts'
-import { startProgress, type Sink } from './progress.ts'
+import { short, startProgress, type Sink } from './progress.ts'
 
 export type Session = {
   readonly config: RunConfig
@@ -32,6 +32,8 @@ export type Session = {
   readonly sink: Sink
   /** Checkpoints that are kept besides the newest. */
   readonly keep?: number
+  /** What checkpoints name as the source's revision; default: what git says. */
+  readonly revision?: string
   /** In the place of the data set that the config names. */
   readonly data?: DataSet
 }
@@ -55,7 +57,7 @@ const restore = async (session: Session, note: (text: string) => void): Promise<
   const newest = listCheckpoints(folder).at(-1)
   if (newest === undefined) {
     note('The run has no checkpoint yet: it starts at step 0.')
-    initialise(programs.init, programs.trainStep, config.seed)
+    initialise(await programs.init(), programs.trainStep, config.seed)
     await truncateMetrics(folder.metrics, 0)
     return 0
   }
@@ -76,7 +78,8 @@ export const runSession = async (session: Session): Promise<Outcome> => {
   const shape = checkTrainStep(programs.trainStep.program, Object.keys(schedule(0)))
   const data = session.data ?? openData(config.data)
   if (data.credit !== undefined) await orThrow(writeAtomic(join(folder.pictures, 'CREDITS.txt'), `${data.credit}\n`))
-  const from = session.resume ? await restore(session, note) : (initialise(programs.init, programs.trainStep, config.seed), 0)
+  if (!session.resume) initialise(await programs.init(), programs.trainStep, config.seed)
+  const from = session.resume ? await restore(session, note) : 0
   if (from >= config.steps) {
     note(`The run is complete: ${from} of ${config.steps} steps. To train it further: --steps with a larger number.`)
     return { step: from, end: 'finished' }
@@ -84,8 +87,18 @@ export const runSession = async (session: Session): Promise<Outcome> => {
 
   const shown = data.batch({ split: 'heldOut', groups: shape.groups, frames: shape.frames, seed: config.seed, step: 0 })
   const identities = new Set(shown.labels.identity).size
+  const metricsFile = openMetrics(folder.metrics)
+  const progress = startProgress(config.steps, from, sink)
+  const judge = async (step: number, scheduled: Numbers): Promise<void> => {
+    const heldOut = await judgeHeldOut(programs, scheduled, data, shape, config.seed)
+    if (heldOut === undefined) return
+    metricsFile.append({ step, ...Object.fromEntries(Object.entries(heldOut).map(([name, value]) => [`heldOut.${name}`, value])) })
+    progress.note(`step ${step}  held out: ${Object.entries(heldOut).map(([name, value]) => `${name} ${short(value)}`).join('  ')}`)
+  }
   const picture = async (step: number): Promise<void> => {
-    const codec = codecOf(programs, schedule(Math.min(step, config.steps - 1) / config.steps))
+    const scheduled = schedule(Math.min(step, config.steps - 1) / config.steps)
+    await judge(step, scheduled)
+    const codec = await codecOf(programs, scheduled)
     if (codec === undefined) return
     const name = String(step).padStart(8, '0')
     await writePicture(folder, `reconstruction-${name}.png`, reconstructionSheet(shown.x, reconstruct(codec, shown.x), shape))
@@ -94,9 +107,7 @@ export const runSession = async (session: Session): Promise<Outcome> => {
     if (points.length > 1) await writePicture(folder, 'loss.png', curve(points))
   }
 
-  const revision = gitRevision()
-  const metricsFile = openMetrics(folder.metrics)
-  const progress = startProgress(config.steps, from, sink)
+  const revision = session.revision ?? gitRevision()
   const save = async (step: number): Promise<void> => {
     metricsFile.flush()
     await writeCheckpoint(checkpointPath(folder, step), programs.trainStep, { step, config, revision })

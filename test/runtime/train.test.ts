@@ -36,8 +36,11 @@ const refused = async (act: () => unknown): Promise<Refusal> => {
 }
 
 const session = (folder: RunFolder, more: Partial<Session> = {}): Session => ({
-  config: config(), folder, programs: fakePrograms(), schedule, resume: false, stopped: () => false, sink: quiet, ...more,
+  config: config(), folder, programs: fakePrograms(), schedule, resume: false, stopped: () => false, sink: quiet, revision: 'test', ...more,
 })
+
+/** The lines about training steps, without those about held-out frames. */
+const trained = (folder: RunFolder) => readMetrics(folder.metrics).filter(line => 'loss' in line)
 
 const stopAfter = (n: number): (() => boolean) => { let asked = 0; return () => ++asked >= n }
 
@@ -60,8 +63,9 @@ training('ten steps equal five, a stop and five more, byte for byte', async () =
     assert.is(Buffer.compare(readFileSync(join(straight.checkpoints, name)), readFileSync(join(parts.checkpoints, name))), 0, name)
   }
   const lines = (folder: RunFolder) => readMetrics(folder.metrics).map(({ milliseconds: _, ...line }) => line)
-  assert.equal(lines(parts), lines(straight))
-  assert.equal(lines(parts).map(line => line.step), [1, 2, 3, 4, 5, 6, 7, 8, 9, 10])
+  // The stop at step 5 came before its held-out line; every line about training is there again.
+  assert.equal(lines(parts), lines(straight).filter(line => line.step !== 5 || 'loss' in line))
+  assert.equal(lines(straight).map(line => line.step), [1, 2, 3, 4, 5, 5, 6, 7, 8, 9, 10, 10])
   for (const name of ['swap-00000005.png', 'swap-00000010.png', 'reconstruction-00000010.png', 'loss.png']) assert.ok(existsSync(join(straight.pictures, name)), name)
   assert.is(Buffer.compare(readFileSync(join(straight.pictures, 'swap-00000010.png')), readFileSync(join(parts.pictures, 'swap-00000010.png'))), 0)
 })
@@ -70,12 +74,18 @@ training('the loss falls, the schedule arrives, another seed gives another run',
   const folder = await createRun(join(root, 'falls'), config({ steps: 30, learningRate: 0.5 }))
   await runSession(session(folder, { config: config({ steps: 30, learningRate: 0.5 }), keep: 1 }))
   const lines = readMetrics(folder.metrics)
-  const loss = lines.map(line => line['loss'] as number)
+  const loss = lines.flatMap(line => (typeof line['loss'] === 'number' ? [line['loss']] : []))
+  assert.is(loss.length, 30)
   assert.ok(loss[29]! < 0.6 * loss[0]!, `${loss[0]} -> ${loss[29]}`)
-  lines.forEach((line, k) => {
+  lines.filter(line => 'loss' in line).forEach((line, k) => {
     assert.is(line['klS'], Math.fround(schedule(k / 30).lambdaS))
     assert.is(line['lambdaZ'], schedule(k / 30).lambdaZ)
   })
+  const judged = lines.filter(line => 'heldOut.error' in line)
+  assert.equal(judged.map(line => line.step), [5, 10, 15, 20, 25, 30])
+  assert.ok(Math.abs((judged[5]!['heldOut.error'] as number) / loss[29]! - 1) < 0.3, 'held-out frames are like the ones trained on')
+  assert.ok(Math.abs((judged[0]!['heldOut.noise'] as number) - 1) < 0.6, 'mean square of 48 standard normal numbers: 1, three deviations 0.61')
+  assert.equal(new Set(judged.map(line => line['heldOut.noise'])).size, 1)
   assert.is(lines[0]!['learningRate'], 0.5)
   assert.not.ok('byGroup' in lines[0]!)
   assert.is(listCheckpoints(folder).length, 2)
@@ -101,7 +111,7 @@ training('a metric that is NaN ends the run at its step and keeps the last good 
   assert.equal({ ...failure, remedy: '' }, { kind: 'nonfinite', step: 7, metric: 'loss', value: 'NaN', remedy: '' })
   assert.match(message, /step-00000004\.safetensors/)
   assert.equal(listCheckpoints(folder).map(c => c.step), [4])
-  assert.equal(readMetrics(folder.metrics).map(line => line.step), [1, 2, 3, 4, 5, 6])
+  assert.equal(trained(folder).map(line => line.step), [1, 2, 3, 4, 5, 6])
   // It can be taken up again from there.
   assert.equal(await runSession(session(folder, { resume: true })), { step: 10, end: 'finished' })
   assert.is(Buffer.compare(readFileSync(listCheckpoints(folder).at(-1)!.path), readFileSync(join(root, 'straight', 'checkpoints', 'step-00000010.safetensors'))), 0)
@@ -121,7 +131,7 @@ training('a NaN in the data ends the run before it reaches the program', async (
   const data = { ...good, batch: (request: Parameters<typeof good.batch>[0]) => { const batch = good.batch(request); if (request.step === 5) batch.x[77] = NaN; return batch } }
   const { failure } = await refused(() => runSession(session(folder, { data })))
   assert.is(failure.kind, 'data')
-  assert.is(readMetrics(folder.metrics).length, 5)
+  assert.is(trained(folder).length, 5)
 })
 
 training('damaged, foreign and unfitting checkpoints are refused by name', async () => {
@@ -142,8 +152,9 @@ training('damaged, foreign and unfitting checkpoints are refused by name', async
 })
 
 training('a program that is no training step is refused, all problems named', async () => {
-  const { init, encode } = fakePrograms()
-  const { message } = await refused(() => checkTrainStep(encode!.program, ['temperature']))
+  const programs = fakePrograms()
+  const [init, encode] = [await programs.init(), await programs.encode!()]
+  const { message } = await refused(() => checkTrainStep(encode.program, ['temperature']))
   for (const part of [/expected input key: u32\[2\], got no key/, /expected input schedule\.temperature: f32\[\], got none/, /nothing is known to feed input params\.mean/]) assert.match(message, part)
   assert.match((await refused(() => checkTrainStep(init.program, []))).message, /got no x/)
 })

@@ -87,5 +87,10 @@ export const fakePrograms = (options: { readonly spoil?: number; readonly poison
       output('means')[at] = Math.min(1, input('s')[Math.floor(n / frames) * 3 + Math.floor((at % PIXELS) / 4096)]! * input('z')[n]! * 50)
     })
   })
-  return { init, trainStep, encode, decode }
+  const evaluate = make('test/evaluate', [['params.mean', [3, 64, 64]], x, ['eps.s', [groups, 3]], ['temperature', []]], [['error', []], ['noise', []]], (input, output) => {
+    output('error')[0] = input('x').reduce((sum, v, i) => sum + (v - input('params.mean')[i % PIXELS]!) ** 2, 0) / input('x').length
+    output('noise')[0] = input('eps.s').reduce((sum, v) => sum + v * v, 0) / input('eps.s').length
+  })
+  const given = (program: Executable) => async (): Promise<Executable> => program
+  return { trainStep, init: given(init), encode: given(encode), decode: given(decode), evaluate: given(evaluate) }
 }
