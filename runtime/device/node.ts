@@ -1,6 +1,6 @@
 /** Node's side of the runtime: files from a folder, sources through `import`, relaxed SIMD behind its flag on Node 20. */
 import * as TE from 'fp-ts/lib/TaskEither.js'
-import { resolve } from 'node:path'
+import { join, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { setFlagsFromString } from 'node:v8'
 import { Refusal, type Failure } from '../../dsl/errors.ts'
@@ -11,6 +11,16 @@ import type { Host } from './host.ts'
 const enableRelaxedSimd = (): void => {
   const [major = 0] = process.versions.node.split('.').map(Number)
   if (major < 22) setFlagsFromString('--experimental-wasm-relaxed-simd')
+}
+
+let commonJs = false
+
+/** A model of a package without "type": "module" counts as CommonJS, which tsx reads through a second hook. */
+const readCommonJs = async (): Promise<void> => {
+  if (commonJs) return
+  commonJs = true
+  const { register } = await import('tsx/cjs/api')
+  register()
 }
 
 const importFailure = (path: string, error: unknown): Failure => {
@@ -28,11 +38,14 @@ const importFailure = (path: string, error: unknown): Failure => {
 /** A build folder on disk. */
 export const nodeHost = (folder: string): Host => ({
   where: folder,
-  read: name => readBytes(resolve(folder, name), 'Compile first: npm run compile (or: npx vdsm compile).'),
+  read: name => readBytes(join(folder, name), 'Compile first: npm run compile (or: npx vdsm compile).'),
   source: (root, file) => {
     const path = resolve(folder, root, file)
     return TE.tryCatch(
-      async (): Promise<Readonly<Record<string, unknown>>> => (await import(pathToFileURL(path).href)) as Readonly<Record<string, unknown>>,
+      async (): Promise<Readonly<Record<string, unknown>>> => {
+        await readCommonJs()
+        return (await import(pathToFileURL(path).href)) as Readonly<Record<string, unknown>>
+      },
       error => importFailure(path, error),
     )
   },
