@@ -113,15 +113,15 @@ type ToDim<Ts> = Ts extends readonly [] ? 0 : Ts extends readonly [readonly ['+'
 
 // ---- arithmetic -------------------------------------------------------------------------------------------------
 /** a + b: 80 for 30 and 50, `Z+D` for `Z` and `D`, `T` for 1 and `T-1`. */
-export type Add<A, B> = B extends 0 ? A : A extends 0 ? B : [A, B] extends [number, number] ? ToNumber<SumText<Text<A>, Text<B>>> : ToDim<InsertAll<Parse<Text<A>>, Parse<Text<B>>>>
+export type Add<A, B> = B extends 0 ? A : A extends 0 ? B : [A, B] extends [number, number] ? (number extends A | B ? number : ToNumber<SumText<Text<A>, Text<B>>>) : ToDim<InsertAll<Parse<Text<A>>, Parse<Text<B>>>>
 /** a - b; never when both are numbers and a < b. */
-export type Sub<A, B> = B extends 0 ? A : [A, B] extends [number, number] ? ToNumber<DifferenceText<Text<A>, Text<B>>> : ToDim<InsertAll<Parse<Text<A>>, Negated<Parse<Text<B>>>>>
+export type Sub<A, B> = B extends 0 ? A : [A, B] extends [number, number] ? (number extends A | B ? number : ToNumber<DifferenceText<Text<A>, Text<B>>>) : ToDim<InsertAll<Parse<Text<A>>, Negated<Parse<Text<B>>>>>
 /** a * b */
-export type Mul<A, B> = B extends 1 ? A : A extends 1 ? B : [A, B] extends [number, number] ? ToNumber<ProductText<Text<A>, Text<B>>> : ToDim<MulTerms<Parse<Text<A>>, Parse<Text<B>>>>
+export type Mul<A, B> = B extends 1 ? A : A extends 1 ? B : [A, B] extends [number, number] ? (number extends A | B ? number : ToNumber<ProductText<Text<A>, Text<B>>>) : ToDim<MulTerms<Parse<Text<A>>, Parse<Text<B>>>>
 /** floor(a / b) for numbers, b below 1000; never for names. */
-export type Div<A, B> = B extends 1 ? A : [A, B] extends [number, number] ? ToNumber<Trim<DivDigits<Text<A>, ToUnary<Text<B>>>[0]>> : never
+export type Div<A, B> = B extends 1 ? A : [A, B] extends [number, number] ? (number extends A | B ? number : ToNumber<Trim<DivDigits<Text<A>, ToUnary<Text<B>>>[0]>>) : never
 /** a mod b for numbers, b below 1000; never for names. */
-export type Mod<A, B> = [A, B] extends [number, number] ? ToNumber<Length<DivDigits<Text<A>, ToUnary<Text<B>>>[1]>> : never
+export type Mod<A, B> = [A, B] extends [number, number] ? (number extends A | B ? number : ToNumber<Length<DivDigits<Text<A>, ToUnary<Text<B>>>[1]>>) : never
 /** a <= b for numbers. */
 export type AtMost<A, B> = [DifferenceText<Text<B>, Text<A>>] extends [never] ? false : true
 

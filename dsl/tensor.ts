@@ -48,6 +48,12 @@ export type Check<P, X> = [P] extends [null] ? X : [X] extends [readonly unknown
 /** A tensor in words: `[2, 3]`, and `i32 [2, 3]` where it does not hold f32. */
 export type Describe<X> = DTypeOf<X> extends 'f32' ? Show<ShapeOf<X>> : `${DTypeOf<X>} ${Show<ShapeOf<X>>}`
 
+/**
+ * The tensor of a computed shape. (The detour through `infer` keeps TypeScript from inferring backwards into the
+ * computation, and the leading 0 from matching it against a `Check`.)
+ */
+export type Result<S, D extends DType = 'f32'> = [0, S] extends [0, infer R extends Shape] ? Tensor<R, D> : never
+
 /** `Else` unless a dim of X is a plain `number` or `string`. */
 export type Known<Op extends string, S extends Shape, Else> =
   Loose<S> extends true ? `${Op}: a dimension of ${Show<S>} is not a literal; annotate the tensor or take sizes from a config declared 'as const'` : Else

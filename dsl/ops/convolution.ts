@@ -3,7 +3,7 @@
  * windows over (output position, kernel position), and `groups` is a label that input, weight and output share.
  */
 import { op } from '../core/apply.ts'
-import type { Any, Check, DTypeOf, Describe, ShapeOf, Tensor } from '../tensor.ts'
+import type { Any, Check, DTypeOf, Describe, Result, ShapeOf } from '../tensor.ts'
 import type { Add, AtMost, Div, Mod, Mul, Same, Show, Sub, Text } from '../shape.ts'
 import { shapeOf, typed, untyped } from './border.ts'
 
@@ -59,8 +59,9 @@ type ConvFits<X, W, O> = Then<Kernel<'conv2d', W>,
 type Covers<Have, Reach, X, W> = AtMost<Reach, Have> extends true ? null : `conv2d: kernel of ${Show<ShapeOf<W>>} reaches over ${Text<Reach>}, padded input ${Show<ShapeOf<X>>} has ${Text<Have>}`
 type Divides<Op extends string, Which extends string, N, G> =
   [G] extends [1] ? null : [N, G] extends [number, number] ? (Mod<N, G> extends 0 ? null : `${Op}: ${Text<N>} ${Which} channels do not divide into ${Text<G>} groups`) : null
-type Conved<X, W, O> = ShapeOf<X> extends readonly [unknown, infer H, infer V] ? (ShapeOf<W> extends readonly [infer N, unknown, infer K, infer L]
-  ? Tensor<[N, ConvOut<H, K, Y<Stride<O>>, Y<Pad<O>>, Y<Dilation<O>>>, ConvOut<V, L, X_<Stride<O>>, X_<Pad<O>>, X_<Dilation<O>>>]> : never) : never
+type Conved<X, W, O> = Result<ConvedShape<X, W, O>>
+type ConvedShape<X, W, O> = ShapeOf<X> extends readonly [unknown, infer H, infer V] ? (ShapeOf<W> extends readonly [infer N, unknown, infer K, infer L]
+  ? [N, ConvOut<H, K, Y<Stride<O>>, Y<Pad<O>>, Y<Dilation<O>>>, ConvOut<V, L, X_<Stride<O>>, X_<Pad<O>>, X_<Dilation<O>>>] : never) : never
 /** null where every option is a literal */
 export type Fixed<Op extends string, O> = Loose<O> extends true ? `${Op}: options must be literals; write them in place or declare them 'as const'` : null
 
@@ -73,8 +74,9 @@ type TransposeFits<X, W, O> = Then<Kernel<'convTranspose2d', W>,
       : `convTranspose2d: weight ${Show<ShapeOf<W>>} takes ${Text<I>} channels, input ${Show<ShapeOf<X>>} has ${Text<C>}`
     : null) : null>
 type Remains<N, X, W> = [N] extends [never] ? `convTranspose2d: padding removes all of the output of ${Show<ShapeOf<W>>} over ${Show<ShapeOf<X>>}` : null
-type ConvedT<X, W, O> = ShapeOf<X> extends readonly [unknown, infer H, infer V] ? (ShapeOf<W> extends readonly [unknown, infer N, infer K, infer L]
-  ? Tensor<[Mul<N, Groups<O>>, ConvTransposeOut<H, K, Y<Stride<O>>, Y<Pad<O>>, Y<Dilation<O>>, Y<OutputPad<O>>>, ConvTransposeOut<V, L, X_<Stride<O>>, X_<Pad<O>>, X_<Dilation<O>>, X_<OutputPad<O>>>]> : never) : never
+type ConvedT<X, W, O> = Result<ConvedTShape<X, W, O>>
+type ConvedTShape<X, W, O> = ShapeOf<X> extends readonly [unknown, infer H, infer V] ? (ShapeOf<W> extends readonly [unknown, infer N, infer K, infer L]
+  ? [Mul<N, Groups<O>>, ConvTransposeOut<H, K, Y<Stride<O>>, Y<Pad<O>>, Y<Dilation<O>>, Y<OutputPad<O>>>, ConvTransposeOut<V, L, X_<Stride<O>>, X_<Pad<O>>, X_<Dilation<O>>, X_<OutputPad<O>>>] : never) : never
 
 // ---- bodies -------------------------------------------------------------------------------------------------------
 const pairOf = (v: Both): readonly [number, number] => (typeof v === 'number' ? [v, v] : v)

@@ -2,7 +2,7 @@
 import { aval, op, toDense } from '../core/apply.ts'
 import { refuse } from '../errors.ts'
 import type { DType } from '../core/prim.ts'
-import type { Any, Check, ShapeOf, Tensor, Vec } from '../tensor.ts'
+import type { Any, Check, Result, ShapeOf, Tensor, Vec } from '../tensor.ts'
 import type { Dim, Loose, Plain, Shape } from '../shape.ts'
 import { fill, sizes, typed, untyped } from './border.ts'
 
@@ -33,7 +33,7 @@ const flat = (x: Nest): readonly number[] => (Array.isArray(x) ? (x as readonly 
 const lengths = (x: Nest): readonly number[] => (Array.isArray(x) ? [x.length, ...(x.length === 0 ? [] : lengths((x as readonly Nest[])[0]!))] : [])
 
 /** A tensor of literal numbers: `constant([[1, 2], [3, 4]])` is a `Tensor<[2, 2]>`. */
-export const constant = <const T extends Nest>(values: Check<Evenly<T>, T>): Tensor<Nested<T>> =>
+export const constant = <const T extends Nest>(values: Check<Evenly<T>, T>): Result<Nested<T>> =>
   typed(op('literal', [], { shape: lengths(values as Nest), dtype: 'f32', data: flat(values as Nest) }))
 
 /** A tensor of a given shape from row-major data: the way in for eager users. */

@@ -1,6 +1,6 @@
 /** Sums of products: matmul, matvec, dot, outer, and `contract`, which all of them are. */
 import { op } from '../core/apply.ts'
-import type { Any, Check, DTypeOf, Describe, Known, Scalar, ShapeOf, Tensor } from '../tensor.ts'
+import type { Any, Check, DTypeOf, Describe, Known, Result, Scalar, ShapeOf, Tensor } from '../tensor.ts'
 import type { Same, Shape, Text } from '../shape.ts'
 import { shapeOf, typed, untyped } from './border.ts'
 
@@ -73,7 +73,7 @@ type LeftFits<Spec, A> = Then<F32<'contract', 'left', A>, Then<Ranked<'left', Le
 type RightFits<Spec, A, B> =
   Then<F32<'contract', 'right', B>, Then<Ranked<'right', Right<Spec>, B, Spec>, Then<Known<'contract', ShapeOf<B>, null>, Clash<Right<Spec>, ShapeOf<B>, Labelled<Left<Spec>, ShapeOf<A>>>>>>
 type Read<L extends readonly unknown[], From> = L extends readonly [infer H, ...infer T] ? [From[H & keyof From], ...Read<T, From>] : []
-type Contracted<Spec, A, B> = Tensor<Read<Out<Spec>, Labelled<Right<Spec>, ShapeOf<B>, Labelled<Left<Spec>, ShapeOf<A>>>>>
+type Contracted<Spec, A, B> = Result<Read<Out<Spec>, Labelled<Right<Spec>, ShapeOf<B>, Labelled<Left<Spec>, ShapeOf<A>>>>>
 
 /** The sum over every label that is not in the output of the products of a and b: `contract('bij,jk->bik', a, b)`. */
 export const contract = <const Spec extends string, A extends Any, B extends Any>(

@@ -1,6 +1,6 @@
 /** Reductions. Axes are literal positions, one or a tuple of them; without axes everything is reduced. */
 import { aval, op } from '../core/apply.ts'
-import type { Any, Check, DTypeOf, Describe, ShapeOf, Tensor } from '../tensor.ts'
+import type { Any, Check, DTypeOf, Describe, Result, ShapeOf } from '../tensor.ts'
 import type { Same, Shape } from '../shape.ts'
 import type { Float } from './elementwise.ts'
 import { axesOf, fill, respread, shapeOf, typed, untyped } from './border.ts'
@@ -29,19 +29,19 @@ const reduce = (prim: 'sum' | 'max' | 'min', x: Any, axes: readonly number[]): A
 const extent = (x: Any, axes: readonly number[]): number => axes.reduce((n, axis) => n * shapeOf(x)[axis]!, 1)
 
 /** The sum over axes. */
-export const sum = <X extends Any, const A extends Axes = undefined>(x: Check<Number<'sum', X>, X>, axes?: Check<AxesOf<'sum', X, A>, A>): Tensor<Reduced<ShapeOf<X>, A>, DTypeOf<X>> =>
+export const sum = <X extends Any, const A extends Axes = undefined>(x: Check<Number<'sum', X>, X>, axes?: Check<AxesOf<'sum', X, A>, A>): Result<Reduced<ShapeOf<X>, A>, DTypeOf<X>> =>
   typed(reduce('sum', untyped(x), axesOf(untyped(x), axes)))
 /** The mean over axes. */
-export const mean = <X extends Any, const A extends Axes = undefined>(x: Check<Float<'mean', X>, X>, axes?: Check<AxesOf<'mean', X, A>, A>): Tensor<Reduced<ShapeOf<X>, A>> => {
+export const mean = <X extends Any, const A extends Axes = undefined>(x: Check<Float<'mean', X>, X>, axes?: Check<AxesOf<'mean', X, A>, A>): Result<Reduced<ShapeOf<X>, A>> => {
   const over = axesOf(untyped(x), axes)
   const total = reduce('sum', untyped(x), over)
   return typed(op('div', [total, fill(shapeOf(total), 'f32', extent(untyped(x), over))], {}))
 }
 /** The largest element over axes; `maximum` compares two tensors. */
-export const max = <X extends Any, const A extends Axes = undefined>(x: Check<Number<'max', X>, X>, axes?: Check<AxesOf<'max', X, A>, A>): Tensor<Reduced<ShapeOf<X>, A>, DTypeOf<X>> =>
+export const max = <X extends Any, const A extends Axes = undefined>(x: Check<Number<'max', X>, X>, axes?: Check<AxesOf<'max', X, A>, A>): Result<Reduced<ShapeOf<X>, A>, DTypeOf<X>> =>
   typed(reduce('max', untyped(x), axesOf(untyped(x), axes)))
 /** The smallest element over axes; `minimum` compares two tensors. */
-export const min = <X extends Any, const A extends Axes = undefined>(x: Check<Number<'min', X>, X>, axes?: Check<AxesOf<'min', X, A>, A>): Tensor<Reduced<ShapeOf<X>, A>, DTypeOf<X>> =>
+export const min = <X extends Any, const A extends Axes = undefined>(x: Check<Number<'min', X>, X>, axes?: Check<AxesOf<'min', X, A>, A>): Result<Reduced<ShapeOf<X>, A>, DTypeOf<X>> =>
   typed(reduce('min', untyped(x), axesOf(untyped(x), axes)))
 
 /** exp(x - max), and the max, which is constant for the gradient */
@@ -51,7 +51,7 @@ const shifted = (x: Any, axes: readonly number[]): { readonly top: Any; readonly
 }
 
 /** log(sum(exp(x))) over axes, stable. */
-export const logSumExp = <X extends Any, const A extends Axes = undefined>(x: Check<Float<'logSumExp', X>, X>, axes?: Check<AxesOf<'logSumExp', X, A>, A>): Tensor<Reduced<ShapeOf<X>, A>> => {
+export const logSumExp = <X extends Any, const A extends Axes = undefined>(x: Check<Float<'logSumExp', X>, X>, axes?: Check<AxesOf<'logSumExp', X, A>, A>): Result<Reduced<ShapeOf<X>, A>> => {
   const over = axesOf(untyped(x), axes)
   const { top, e } = shifted(untyped(x), over)
   return typed(op('add', [top, op('log', [reduce('sum', e, over)], {})], {}))
@@ -66,7 +66,7 @@ export const softmax = <X extends Any, const A extends number | undefined = unde
 }
 
 /** The position of the largest element along an axis, the first where several are equal. */
-export const argMax = <X extends Any, const A extends number>(x: Check<Number<'argMax', X>, X>, axis: Check<Axis<'argMax', X, A>, A>): Tensor<Reduced<ShapeOf<X>, A>, 'i32'> => {
+export const argMax = <X extends Any, const A extends number>(x: Check<Number<'argMax', X>, X>, axis: Check<Axis<'argMax', X, A>, A>): Result<Reduced<ShapeOf<X>, A>, 'i32'> => {
   const input = untyped(x)
   const { shape } = aval(input)
   const axes = [axis as unknown as number]

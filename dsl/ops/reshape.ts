@@ -1,6 +1,6 @@
 /** Operations that rearrange a tensor without changing its values: reshape, flatten, transpose, broadcast. */
 import { op } from '../core/apply.ts'
-import type { Any, Check, DTypeOf, Describe, Known, ShapeOf, Tensor, Vec } from '../tensor.ts'
+import type { Any, Check, DTypeOf, Describe, Known, Result, ShapeOf, Tensor } from '../tensor.ts'
 import type { Dim, Mul, Plain, Product, Same, Shape, Show, Text } from '../shape.ts'
 import type { Literals } from './create.ts'
 import { range, rankOf, shapeOf, sizes, typed, untyped } from './border.ts'
@@ -28,7 +28,7 @@ export const reshape = <X extends Any, const S extends readonly Dim[]>(x: X, sha
   typed(op('reshape', [x], { shape: sizes(shape) }))
 
 /** One long vector. */
-export const flatten = <X extends Any>(x: X): Vec<Product<ShapeOf<X>>, DTypeOf<X>> => typed(op('reshape', [x], { shape: [shapeOf(x).reduce((n, d) => n * d, 1)] }))
+export const flatten = <X extends Any>(x: X): Result<[Product<ShapeOf<X>>], DTypeOf<X>> => typed(op('reshape', [x], { shape: [shapeOf(x).reduce((n, d) => n * d, 1)] }))
 
 // ---- order of axes ------------------------------------------------------------------------------------------------
 type Flipped<S extends Shape> = S extends readonly [infer H, ...infer R] ? [...Flipped<R>, H] : []
@@ -45,7 +45,7 @@ type Once<X, P extends readonly unknown[]> =
 /** Output axis i is input axis perm[i]; without a permutation the axes are reversed. */
 export const transpose = <X extends Any, const P extends readonly number[] | undefined = undefined>(
   x: X, perm?: Check<Permutation<X, P>, P>,
-): Tensor<P extends readonly unknown[] ? Permuted<ShapeOf<X>, P> : Flipped<ShapeOf<X>>, DTypeOf<X>> =>
+): Result<P extends readonly unknown[] ? Permuted<ShapeOf<X>, P> : Flipped<ShapeOf<X>>, DTypeOf<X>> =>
   typed(op('transpose', [x], { perm: perm === undefined ? range(rankOf(x)).toReversed() : (perm as unknown as readonly number[]) }))
 
 // ---- repetition ---------------------------------------------------------------------------------------------------

@@ -1,6 +1,6 @@
 /** Parts of tensors, and tensors put together: concat, stack, slice, at, pad, flip, gather, oneHot. */
 import { op, sizeOf } from '../core/apply.ts'
-import type { Any, Check, DTypeOf, Describe, Known, ShapeOf, Tensor } from '../tensor.ts'
+import type { Any, Check, DTypeOf, Describe, Known, Result, ShapeOf, Tensor } from '../tensor.ts'
 import type { Add, AtMost, Dim, Div, Loose, Same, Shape, Sub, Tail, Text } from '../shape.ts'
 import type { Axes, AxesOf, Axis, Without } from './reduce.ts'
 import { axesOf, range, respread, shapeOf, typed, untyped } from './border.ts'
@@ -23,7 +23,7 @@ type Axed<X, B> = Same<ShapeOf<X>, []> extends true ? 'concat: left is a scalar;
 /** a, then b along one axis (0 where none is given); equal in every other axis. */
 export const concat = <A extends Any, B extends Any, const Ax extends number = 0>(
   a: Check<Axed<A, B>, A>, b: Check<Concat<A, B, Ax>, B>, axis?: Check<Axis<'concat', A, Ax>, Ax>,
-): Tensor<With<ShapeOf<A>, Ax, Add<At<A, Ax>, At<B, Ax>>>, DTypeOf<A>> => typed(op('concat', [untyped(a), untyped(b)], { axis: (axis as number | undefined) ?? 0 }))
+): Result<With<ShapeOf<A>, Ax, Add<At<A, Ax>, At<B, Ax>>>, DTypeOf<A>> => typed(op('concat', [untyped(a), untyped(b)], { axis: (axis as number | undefined) ?? 0 }))
 
 type Alike<Xs extends readonly unknown[], S, D, R extends readonly unknown[]> =
   R extends readonly [infer H, ...infer Q]
@@ -53,7 +53,7 @@ type Sliced<From, To, Step> = [Step] extends [1] ? Sub<To, From> : Div<Add<Sub<T
 /** Entries start, start + step, ... before end of one axis. */
 export const slice = <X extends Any, const A extends number, const From extends Dim, const To extends Dim, const Step extends number = 1>(
   x: X, axis: Check<Axis<'slice', X, A>, A>, start: From, end: Check<Range<X, At<X, A>, From, To>, To>, step?: Step,
-): Tensor<With<ShapeOf<X>, A, Sliced<From, To, Step>>, DTypeOf<X>> => typed(cut(x, axis as number, sizeOf(start), sizeOf(end as Dim), step ?? 1))
+): Result<With<ShapeOf<X>, A, Sliced<From, To, Step>>, DTypeOf<X>> => typed(cut(x, axis as number, sizeOf(start), sizeOf(end as Dim), step ?? 1))
 
 type Led<Op extends string, X> = Same<ShapeOf<X>, []> extends true ? `${Op}: a scalar has no leading axis` : null
 type Index<X, I> = number extends I ? null : ShapeOf<X> extends readonly [infer N, ...unknown[]]
@@ -67,9 +67,9 @@ export const first = <X extends Any>(x: Check<Led<'first', X>, X>): Tensor<Tail<
 export const last = <X extends Any>(x: Check<Led<'last', X>, X>): Tensor<Tail<ShapeOf<X>>, DTypeOf<X>> => typed(entry(untyped(x), shapeOf(untyped(x))[0]! - 1))
 type Shorter<S extends Shape> = S extends readonly [infer N, ...infer R] ? [Sub<N, 1>, ...R] : never
 /** Without entry 0 of the leading axis. */
-export const dropFirst = <X extends Any>(x: Check<Led<'dropFirst', X>, X>): Tensor<Shorter<ShapeOf<X>>, DTypeOf<X>> => typed(cut(untyped(x), 0, 1, shapeOf(untyped(x))[0]!, 1))
+export const dropFirst = <X extends Any>(x: Check<Led<'dropFirst', X>, X>): Result<Shorter<ShapeOf<X>>, DTypeOf<X>> => typed(cut(untyped(x), 0, 1, shapeOf(untyped(x))[0]!, 1))
 /** Without the last entry of the leading axis. */
-export const dropLast = <X extends Any>(x: Check<Led<'dropLast', X>, X>): Tensor<Shorter<ShapeOf<X>>, DTypeOf<X>> => typed(cut(untyped(x), 0, 0, shapeOf(untyped(x))[0]! - 1, 1))
+export const dropLast = <X extends Any>(x: Check<Led<'dropLast', X>, X>): Result<Shorter<ShapeOf<X>>, DTypeOf<X>> => typed(cut(untyped(x), 0, 0, shapeOf(untyped(x))[0]! - 1, 1))
 
 /** The entries of the leading axis as an array; its length must be a number by the time the program runs. */
 export const unstack = <X extends Any>(x: Check<Led<'unstack', X>, X>): readonly Tensor<Tail<ShapeOf<X>>, DTypeOf<X>>[] =>
@@ -81,7 +81,7 @@ type Padding<X, P extends readonly unknown[]> = P['length'] extends ShapeOf<X>['
 type Padded<S extends Shape, P extends readonly unknown[]> =
   S extends readonly [infer H, ...infer R] ? (P extends readonly [readonly [infer L, infer U], ...infer Q] ? [Add<Add<H, L>, U>, ...Padded<R, Q>] : never) : []
 /** `widths[i]` = [before, after] elements of `value` around axis i. */
-export const pad = <X extends Any, const P extends readonly Pair[]>(x: X, widths: Check<Padding<X, P>, P>, value = 0): Tensor<Padded<ShapeOf<X>, P>, DTypeOf<X>> => {
+export const pad = <X extends Any, const P extends readonly Pair[]>(x: X, widths: Check<Padding<X, P>, P>, value = 0): Result<Padded<ShapeOf<X>, P>, DTypeOf<X>> => {
   const pairs = widths as unknown as readonly Pair[]
   return typed(op('pad', [x], { low: pairs.map(([lo]) => sizeOf(lo)), high: pairs.map(([, hi]) => sizeOf(hi)), interior: pairs.map(() => 0), value }))
 }
@@ -102,4 +102,4 @@ type Gathered<S extends Shape, I extends Shape, A, P extends readonly 0[] = []> 
 /** The entries of x at indices along one axis: shape x[:axis] + indices + x[axis+1:]. Indices are clamped into range. */
 export const gather = <X extends Any, I extends Any, const A extends number = 0>(
   x: Check<Led<'gather', X>, X>, indices: Check<Integer<'gather', I>, I>, axis?: Check<Axis<'gather', X, A>, A>,
-): Tensor<Gathered<ShapeOf<X>, ShapeOf<I>, A>, DTypeOf<X>> => typed(op('gather', [untyped(x), untyped(indices)], { axis: (axis as number | undefined) ?? 0, batch: 0 }))
+): Result<Gathered<ShapeOf<X>, ShapeOf<I>, A>, DTypeOf<X>> => typed(op('gather', [untyped(x), untyped(indices)], { axis: (axis as number | undefined) ?? 0, batch: 0 }))
