@@ -55,14 +55,21 @@ export const byStride = (vars: readonly Var[], at: Index | undefined): readonly 
   return [...vars].sort((x, y) => coef(y) - coef(x))
 }
 
-/** The parallel loops of a kernel, vectorised along `inner` where it is not null. */
-export const parallel = (scope: Scope, vars: readonly Var[], inner: Var | null, body: (env: Env) => void): number => {
+/** How many groups of four results a reduction carries side by side: one cache line. */
+const groups = 4
+
+/** The parallel loops of a kernel, vectorised along `inner` where it is not null, `wide` of its groups at a time where they fit. */
+export const parallel = (scope: Scope, vars: readonly Var[], inner: Var | null, wide: 1 | 4, body: (envs: readonly Env[]) => void): number => {
   const { b, dialect, lo, hi } = scope
-  const env = (vs: ReadonlyMap<number, Value>, along: Along | null): Env => ({ b, dialect, vars: vs, along, lane: null, acc: null, copy: 0 })
+  const env = (vs: ReadonlyMap<number, Value>, along: Along | null, skip = 0): Env => ({ b, dialect, vars: vs, along, lane: null, acc: null, copy: 0, skip })
   const outer = vars.filter(v => v !== inner)
   const lane = (vs: ReadonlyMap<number, Value>, from: Value, to: Value): void => {
-    if (inner === null) return body(env(vs, null))
-    byFours(b, inner, from, to, (i, along) => body(env(new Map([...vs, [inner.id, i]]), along)))
+    if (inner === null) return body([env(vs, null)])
+    const single = (start: Value): void => byFours(b, inner, start, to, (i, along) => body([env(new Map([...vs, [inner.id, i]]), along)]))
+    if (wide === 1 || inner.size < 4 * wide) return single(from)
+    const whole = to.kind === 'const' ? i32(to.value - (to.value % (4 * wide))) : b.call('and', 'i32', to, i32(-4 * wide))
+    b.loop(inner.name, from, whole, 4 * wide, i => body(Array.from({ length: wide }, (_, g) => env(new Map([...vs, [inner.id, i]]), { id: inner.id, aligned: true }, 4 * g))))
+    if (inner.size % (4 * wide) !== 0) single(whole)
   }
   const [first, ...rest] = outer
   if (first !== undefined) {
@@ -93,36 +100,40 @@ const joined = (env: Env, op: keyof typeof starts, x: Value, y: Value): Value =>
   return env.b.let({ kind: 'apply', fn: bool ? (op === 'min' ? 'and' : 'or') : combine(op), type: x.type, args: [x, y] })
 }
 
-/** The reduced value at one place (or four). */
-const reduced = (env: Env, r: Extract<Reduction, { kind: 'reduce' }>): Value => {
+type Reduce = Extract<Reduction, { kind: 'reduce' }>
+const accumulate = (env: Env, r: Reduce, acc: Local): void => {
+  const { b } = env
+  const value = lower(env, r.value)
+  b.set(acc, joined(env, r.op, acc, widened(value.type, acc.type) === value.type ? value : b.splat(value)))
+}
+
+/** The reduced values at places beside each other (one result or four each), in one pass over the reduced variables. */
+const reduced = (envs: readonly Env[], r: Reduce): readonly Value[] => {
+  const [env] = envs
+  if (env === undefined) return []
   const { b } = env
   const loads = kernelIndices({ reduction: r, stores: [] })
-  const order = byStride(r.vars, loads.find(i => r.vars.some(v => strideAlong(i, { id: v.id, aligned: true }) === 1)))
+  const order = byStride(r.vars, loads.find(i => r.vars.some(v => strideAlong(i, { id: v.id, aligned: true }) === 1)) ?? loads[0])
   const inner = env.along === null ? innermost(r.vars, [], loads) : null
-  const wide = env.along !== null && varsOf(r.value).has(env.along.id)
   const start = constOf(r.dtype, startOf(r.op, r.dtype))
-  const accumulate = (acc: Local, e: Env): void => {
-    const value = lower(e, r.value)
-    const like = widened(value.type, acc.type) === value.type ? value : b.splat(value)
-    b.set(acc, joined(e, r.op, acc, like))
-  }
   if (inner === null) {
-    const acc = b.variable(wide ? vectorOf(r.dtype) : r.dtype, 'acc')
-    b.set(acc, wide ? b.splat(start) : start)
-    loops(b, order, env.vars, vars => accumulate(acc, { ...env, vars }))
-    b.settle(acc)
-    return acc
+    const wide = env.along !== null && varsOf(r.value).has(env.along.id)
+    const accs = envs.map(() => b.variable(wide ? vectorOf(r.dtype) : r.dtype, 'acc'))
+    for (const acc of accs) b.set(acc, wide ? b.splat(start) : start)
+    loops(b, order, env.vars, vars => envs.forEach((e, i) => accumulate({ ...e, vars }, r, accs[i]!)))
+    accs.forEach(b.settle)
+    return accs
   }
   const acc = b.variable(r.dtype, 'acc')
   const four = b.variable(vectorOf(r.dtype), 'acc4')
   b.set(acc, start)
   b.set(four, b.splat(start))
   loops(b, order.filter(v => v !== inner), env.vars, vars =>
-    byFours(b, inner, i32(0), i32(inner.size), (i, along) => accumulate(along === null ? acc : four, { ...env, along, vars: new Map([...vars, [inner.id, i]]) })),
+    byFours(b, inner, i32(0), i32(inner.size), (i, along) => accumulate({ ...env, along, vars: new Map([...vars, [inner.id, i]]) }, r, along === null ? acc : four)),
   )
   b.settle(four)
   b.settle(acc)
-  return [0, 1, 2, 3].map(i => b.lane(four, i)).reduce((x, y) => joined(env, r.op, x, y), acc)
+  return [[0, 1, 2, 3].map(i => b.lane(four, i)).reduce((x, y) => joined(env, r.op, x, y), acc)]
 }
 
 /** Schedules a kernel; `counters` are those of the enclosing loops, from the outside in. */
@@ -137,6 +148,9 @@ export const direct = (given: Kernel, counters: readonly Var[], dialect: Dialect
   const within = reduction === null ? [] : kernelIndices({ reduction, stores: [] })
   const alongResult = inner !== null && (over === null || badStrides(within, inner) === 0 || unitStrides(within, inner) > unitStrides(within, over))
   const along = reduction === null || alongResult ? inner : null
-  const extent = parallel(scope, byStride(kernel.vars, stores[0]), along, env => perform({ ...env, acc: reduction === null ? null : reduced(env, reduction) }, kernel.stores))
+  const extent = parallel(scope, byStride(kernel.vars, stores[0]), along, reduction === null ? 1 : groups, envs => {
+    const accs = reduction === null ? [] : reduced(envs, reduction)
+    envs.forEach((env, i) => perform({ ...env, acc: accs[i] ?? null }, kernel.stores))
+  })
   return scope.b.finish(extent)
 }

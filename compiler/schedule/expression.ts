@@ -31,6 +31,8 @@ export type Env = {
   readonly acc: Value | null
   /** Tells apart environments that give one variable different values within one block. */
   readonly copy: number
+  /** The variable `along` counts this much more than its value: several groups of lanes side by side. */
+  readonly skip: number
 }
 
 let tags = 0
@@ -105,8 +107,8 @@ const atomStride = (atom: Atom, along: Along): number | null => {
   }
 }
 
-const shifted = (env: Env, id: number): number => (env.lane !== null && env.along?.id === id ? env.lane : 0)
-const laneTag = (env: Env): string => `${env.copy}${env.along === null ? 's' : env.lane === null ? `v${env.along.id}` : `l${env.along.id}.${env.lane}`}`
+const shifted = (env: Env, id: number): number => (env.along?.id === id ? env.skip + (env.lane ?? 0) : 0)
+const laneTag = (env: Env): string => `${env.copy}+${env.skip}${env.along === null ? 's' : env.lane === null ? `v${env.along.id}` : `l${env.along.id}.${env.lane}`}`
 
 const levels = (env: Env, terms: readonly { value: Value; order: number }[]): Value =>
   [...terms].sort((a, c) => a.order - c.order).reduce<Value>((sum, { value }) => env.b.call('add', 'i32', sum, value), i32(0))

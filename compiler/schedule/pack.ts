@@ -82,7 +82,7 @@ export const pack = (b: Builder, dialect: Dialect, scope: ReadonlyMap<number, Va
   const deep = depth.vars[depth.vars.length - 1]
   const indices = kernelIndices({ reduction: { kind: 'reduce', op: 'sum', vars: [], value: expr, dtype: 'f32' }, stores: [] })
   const score = (v: Var | undefined): number => (v === undefined || v.size < 4 ? -100 : 2 * unitStrides(indices, v) - 3 * badStrides(indices, v))
-  const env = (vs: ReadonlyMap<number, Value>, along: Along | null, copy: number): Env => ({ b, dialect, vars: vs, along, lane: null, acc: null, copy })
+  const env = (vs: ReadonlyMap<number, Value>, along: Along | null, copy: number): Env => ({ b, dialect, vars: vs, along, lane: null, acc: null, copy, skip: 0 })
   const wide = (value: Value): Value => (lanesOf(value.type) === 4 ? value : b.splat(value))
   b.loop('group', from, to, 1, (g: Local) => {
     const relative = b.call('sub', 'i32', g, from)

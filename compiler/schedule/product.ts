@@ -144,7 +144,7 @@ export const packed = (given: Kernel, counters: readonly Var[], dialect: Dialect
       const body = (wide: boolean) => (j: Local): void => {
         const at = b.call('add', 'i32', line, multiplied(b, b.call('sub', 'i32', j, column0), unit))
         const acc = b.load(wide ? 'f32x4' : 'f32', spaceC, at)
-        const env: Env = { b, dialect, vars: new Map([...rowVars, ...decode(b, byColumns.vars, j)]), along: wide ? { id: lane!.id, aligned: true } : null, lane: null, acc, copy: 0 }
+        const env: Env = { b, dialect, vars: new Map([...rowVars, ...decode(b, byColumns.vars, j)]), along: wide ? { id: lane!.id, aligned: true } : null, lane: null, acc, copy: 0, skip: 0 }
         perform(env, stores)
       }
       if (lane !== undefined && lane.size % 4 === 0) return b.loop('j', fromColumn, toColumn, 4, body(true))
