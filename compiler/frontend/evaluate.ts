@@ -22,41 +22,46 @@ export const evaluate = (m: Machine, n: ts.Expression, env: Env): Value => {
   return v === stopped ? undefined : v
 }
 
-const chain = (m: Machine, n: ts.Expression, env: Env): Value | typeof stopped => {
-  switch (n.kind) {
-    case ts.SyntaxKind.TrueKeyword:
-      return true
-    case ts.SyntaxKind.FalseKeyword:
-      return false
-    case ts.SyntaxKind.NullKeyword:
-      return null
-    case ts.SyntaxKind.ThisKeyword:
-      return reject(m, n, 'this is outside the subset', 'pass what the function needs as an argument')
-  }
-  if (ts.isIdentifier(n)) return n.text === 'undefined' ? undefined : lookup(m, env, n.text, n)
-  if (ts.isNumericLiteral(n)) return Number(n.text.replaceAll('_', ''))
-  if (ts.isStringLiteralLike(n)) return n.text
-  if (ts.isCallExpression(n)) return calling(m, n, env)
-  if (ts.isPropertyAccessExpression(n)) return reading(m, n, env)
-  if (ts.isElementAccessExpression(n)) return reading(m, n, env)
-  if (ts.isArrowFunction(n) || ts.isFunctionExpression(n)) return closureOf(m, n, env)
-  if (ts.isNonNullExpression(n)) return present(m, n, chain(m, n.expression, env))
-  if (
-    ts.isParenthesizedExpression(n) || ts.isAsExpression(n) || ts.isSatisfiesExpression(n) ||
-    ts.isTypeAssertionExpression(n) || ts.isExpressionWithTypeArguments(n)
-  ) {
-    return evaluate(m, n.expression, env)
-  }
-  if (ts.isObjectLiteralExpression(n)) return record(m, n, env)
-  if (ts.isArrayLiteralExpression(n)) return elements(m, n.elements, env)
-  if (ts.isTemplateExpression(n)) return template(m, n, env)
-  if (ts.isConditionalExpression(n)) return evaluate(m, condition(m, n.condition, env) ? n.whenTrue : n.whenFalse, env)
-  if (ts.isBinaryExpression(n)) return binary(m, n, env)
-  if (ts.isPrefixUnaryExpression(n)) return prefix(m, n, env)
-  if (ts.isTypeOfExpression(n)) return typeName(evaluate(m, n.expression, env))
-  if (ts.isNewExpression(n)) return constructed(m, n)
-  return unsupported(m, n)
+type Result = Value | typeof stopped
+type Rule = (m: Machine, n: ts.Expression, env: Env) => Result
+
+const chain: Rule = (m, n, env) => {
+  const rule = rules.get(n.kind)
+  return rule === undefined ? unsupported(m, n) : rule(m, n, env)
 }
+
+/** A rule for nodes of the given kinds. The kind of a node determines its type: the one cast of the table. */
+const on = <N extends ts.Expression>(kinds: readonly ts.SyntaxKind[], rule: (m: Machine, n: N, env: Env) => Result): readonly (readonly [ts.SyntaxKind, Rule])[] =>
+  kinds.map(k => [k, rule as unknown as Rule] as const)
+
+const K = ts.SyntaxKind
+
+/** One rule per kind of expression; what has none is outside the subset. (Functions below, hence the thunks.) */
+const rules: ReadonlyMap<ts.SyntaxKind, Rule> = new Map([
+  ...on<ts.Identifier>([K.Identifier], (m, n, env) => (n.text === 'undefined' ? undefined : lookup(m, env, n.text, n))),
+  ...on<ts.CallExpression>([K.CallExpression], (m, n, env) => calling(m, n, env)),
+  ...on<ts.PropertyAccessExpression | ts.ElementAccessExpression>([K.PropertyAccessExpression, K.ElementAccessExpression], (m, n, env) => reading(m, n, env)),
+  ...on<ts.NumericLiteral>([K.NumericLiteral], (_, n) => Number(n.text.replaceAll('_', ''))),
+  ...on<ts.StringLiteralLike>([K.StringLiteral, K.NoSubstitutionTemplateLiteral], (_, n) => n.text),
+  ...on<ts.ArrowFunction | ts.FunctionExpression>([K.ArrowFunction, K.FunctionExpression], (m, n, env) => closureOf(m, n, env)),
+  ...on<ts.NonNullExpression>([K.NonNullExpression], (m, n, env) => present(m, n, chain(m, n.expression, env))),
+  ...on<ts.ParenthesizedExpression>(
+    [K.ParenthesizedExpression, K.AsExpression, K.SatisfiesExpression, K.TypeAssertionExpression, K.ExpressionWithTypeArguments],
+    (m, n, env) => evaluate(m, n.expression, env),
+  ),
+  ...on<ts.ObjectLiteralExpression>([K.ObjectLiteralExpression], (m, n, env) => record(m, n, env)),
+  ...on<ts.ArrayLiteralExpression>([K.ArrayLiteralExpression], (m, n, env) => elements(m, n.elements, env)),
+  ...on<ts.TemplateExpression>([K.TemplateExpression], (m, n, env) => template(m, n, env)),
+  ...on<ts.ConditionalExpression>([K.ConditionalExpression], (m, n, env) => evaluate(m, condition(m, n.condition, env) ? n.whenTrue : n.whenFalse, env)),
+  ...on<ts.BinaryExpression>([K.BinaryExpression], (m, n, env) => binary(m, n, env)),
+  ...on<ts.PrefixUnaryExpression>([K.PrefixUnaryExpression], (m, n, env) => prefix(m, n, env)),
+  ...on<ts.TypeOfExpression>([K.TypeOfExpression], (m, n, env) => typeName(evaluate(m, n.expression, env))),
+  ...on<ts.NewExpression>([K.NewExpression], (m, n) => constructed(m, n)),
+  ...on<ts.ThisExpression>([K.ThisKeyword], (m, n) => reject(m, n, 'this is outside the subset', 'pass what the function needs as an argument')),
+  ...on([K.TrueKeyword], () => true),
+  ...on([K.FalseKeyword], () => false),
+  ...on([K.NullKeyword], () => null),
+])
 
 const typeName = (v: Value): string => (isCallable(v) ? 'function' : v === null || isTensor(v) || isList(v) || isRec(v) ? 'object' : typeof v)
 
@@ -70,10 +75,10 @@ export const fixed = (m: Machine, v: Value, n: ts.Node, what: string): Exclude<V
 export const condition = (m: Machine, n: ts.Expression, env: Env): boolean => Boolean(fixed(m, evaluate(m, n, env), n, 'a condition'))
 
 /** `x!`: what must be there is there. */
-const present = (m: Machine, n: ts.NonNullExpression, v: Value | typeof stopped): Value | typeof stopped =>
+const present = (m: Machine, n: ts.NonNullExpression, v: Result): Result =>
   (v === undefined || v === null) && !inLanguage(m, n) ? reject(m, n, `${n.getText()} is ${String(v)} here`) : v
 
-const calling = (m: Machine, n: ts.CallExpression, env: Env): Value | typeof stopped => {
+const calling = (m: Machine, n: ts.CallExpression, env: Env): Result => {
   if (n.expression.kind === ts.SyntaxKind.ImportKeyword) return reject(m, n, 'import() is outside the subset', 'import at the top of the file')
   const f = chain(m, n.expression, env)
   if (f === stopped) return stopped
@@ -83,7 +88,7 @@ const calling = (m: Machine, n: ts.CallExpression, env: Env): Value | typeof sto
   return call(m, f, args, n)
 }
 
-const reading = (m: Machine, n: ts.PropertyAccessExpression | ts.ElementAccessExpression, env: Env): Value | typeof stopped => {
+const reading = (m: Machine, n: ts.PropertyAccessExpression | ts.ElementAccessExpression, env: Env): Result => {
   const of = chain(m, n.expression, env)
   if (of === stopped) return stopped
   if ((of === undefined || of === null) && n.questionDotToken !== undefined) return stopped
