@@ -64,6 +64,31 @@ const logic =
     return null
   }
 
+/** select(c, a, 0) + select(c, 0, b) = select(c, a, b), as the gradients of both branches meet. */
+const complementary = (site: Site): Id | null => {
+  const [x, y] = [0, 1].map(i => defines(site.b, operand(site, i), 'select'))
+  if (!x || !y || x.inputs[0] !== y.inputs[0]) return null
+  const isZero = (id: Id | undefined): boolean => id !== undefined && filled(site.b, id) === 0
+  const [cond, a, b] = x.inputs
+  const [, c, d] = y.inputs
+  const made = isZero(b) && isZero(c) ? [cond, a, d] : isZero(a) && isZero(d) ? [cond, c, b] : null
+  return made === null ? null : site.b.op('select', made.map(id => id ?? -1), {})
+}
+
+/** select(c, a, 0) * k = select(c, a * k, 0) for a finite constant k. */
+const masked = (site: Site): Id | null => {
+  for (const i of [0, 1]) {
+    const mask = defines(site.b, operand(site, i), 'select')
+    const by = filled(site.b, operand(site, 1 - i))
+    if (mask === null || by === null || !Number.isFinite(by) || site.uses(i) !== 1) continue
+    const [cond, a, b] = [at(mask.inputs, 0), at(mask.inputs, 1), at(mask.inputs, 2)]
+    const zeros = [a, b].map(id => filled(site.b, id) === 0)
+    const times = (id: Id, isZero: boolean | undefined): Id => (isZero === true ? id : site.b.op('mul', [id, operand(site, 1 - i)], {}))
+    if (zeros.includes(true)) return site.b.op('select', [cond, times(a, zeros[0]), times(b, zeros[1])], {})
+  }
+  return null
+}
+
 const powerOfTwo = (x: number): boolean => Number.isInteger(Math.log2(Math.abs(x))) && Math.abs(Math.log2(Math.abs(x))) < 100
 
 const fillLike = (site: Site, id: Id, value: number): Id => site.b.op('fill', [], { ...site.b.aval(id), value })
@@ -83,7 +108,7 @@ const rules: { readonly [P in Prim]?: Rule<P> } = {
     const right = negated(site, 1)
     if (right !== undefined) return site.b.op('sub', [operand(site, 0), right], {})
     const left = negated(site, 0)
-    return left === undefined ? null : site.b.op('sub', [operand(site, 1), left], {})
+    return left === undefined ? complementary(site) : site.b.op('sub', [operand(site, 1), left], {})
   },
   sub: site => {
     if (isFill(site, 1, 0)) return operand(site, 0)
@@ -97,7 +122,7 @@ const rules: { readonly [P in Prim]?: Rule<P> } = {
       if (isFill(site, i, -1)) return site.b.op('neg', [operand(site, 1 - i)], {})
     }
     const [left, right] = [negated(site, 0), negated(site, 1)]
-    return left !== undefined && right !== undefined ? site.b.op('mul', [left, right], {}) : null
+    return left !== undefined && right !== undefined ? site.b.op('mul', [left, right], {}) : masked(site)
   },
   div: site => {
     const by = filled(site.b, operand(site, 1))

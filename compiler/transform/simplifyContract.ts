@@ -1,6 +1,6 @@
 /**
  * The part of `simplify` that is about contractions: what only renames or repeats elements of an operand becomes part of
- * its labels, a label of one operand alone is summed first, and labels of size 1 go.
+ * its labels, a label of one operand alone is summed first, labels of size 1 go, and so do windows that do not slide.
  */
 import type { Contraction, Dimension } from '../../dsl/core/prim.ts'
 import type { Id } from '../ir/ir.ts'
@@ -66,7 +66,45 @@ const dropOnes = ({ b }: Site, form: Form, side: Side): Form | null => {
   return replace(form, side, b.op('reshape', [id], { shape: shape.filter((_, axis) => !one(at(dims, axis))) }), dims.filter(d => !one(d)))
 }
 
-const steps = [untranspose, unbroadcast, dropOnes, sumFirst] as const
+const labelsOfBoth = ({ attrs }: Form): readonly string[] => [...attrs.a, ...attrs.b].flatMap(labelsOf)
+
+/** A window that slides nowhere - one position that sees the whole axis, or a kernel of one element - is a plain label. */
+const standStill = ({ b }: Site, form: Form, side: Side): Form | null => {
+  const { id, dims } = sideOf(form, side)
+  const { sizes } = form.attrs
+  const { shape } = b.aval(id)
+  const still = (d: Dimension, axis: number): Dimension => {
+    if (typeof d === 'string' || d.base !== 1 || d.pad !== 0) return d
+    if (sizes[d.p] === 1 && d.dilation === 1 && sizes[d.k] === shape[axis]) return d.k
+    return sizes[d.k] === 1 && d.stride === 1 && sizes[d.p] === shape[axis] ? d.p : d
+  }
+  const made = dims.map(still)
+  return made.some((d, axis) => d !== dims[axis]) ? replace(form, side, id, made) : null
+}
+
+/** A window over an axis of size 1 that reads it where p = k: one label for both, and the axis goes. */
+const oneElement = ({ b }: Site, form: Form, side: Side): Form | null => {
+  const { id, dims, others } = sideOf(form, side)
+  const { sizes, out } = form.attrs
+  const { shape } = b.aval(id)
+  const counts = new Map<string, number>()
+  for (const label of labelsOfBoth(form)) counts.set(label, (counts.get(label) ?? 0) + 1)
+  const axis = dims.findIndex((d, i) => {
+    if (typeof d === 'string' || shape[i] !== 1 || d.stride !== 1 || d.dilation !== -1 || d.pad !== 0 || sizes[d.p] !== sizes[d.k]) return false
+    // exactly one of the two is in the other operand, as a plain label, and at most one in the result
+    const plain = form.attrs[side === 'a' ? 'b' : 'a'].filter(x => x === d.p || x === d.k)
+    return plain.length === 1 && (counts.get(d.p) ?? 0) + (counts.get(d.k) ?? 0) === 3 && others.has(String(plain[0])) && !(out.includes(d.p) && out.includes(d.k))
+  })
+  const window = dims[axis]
+  if (window === undefined || typeof window === 'string') return null
+  const rename = (label: string): string => (label === window.k ? window.p : label)
+  const renameAll = (list: readonly Dimension[]): readonly Dimension[] => list.map(d => (typeof d === 'string' ? rename(d) : d))
+  const reduced = b.op('reshape', [id], { shape: shape.toSpliced(axis, 1) })
+  const attrs: Contraction = { sizes, a: renameAll(form.attrs.a), b: renameAll(form.attrs.b), out: out.map(rename) }
+  return replace({ attrs, inputs: form.inputs }, side, reduced, renameAll(dims.toSpliced(axis, 1)))
+}
+
+const steps = [untranspose, unbroadcast, standStill, oneElement, dropOnes, sumFirst] as const
 
 const improve = (site: Site, form: Form): Form => {
   for (const step of steps) {
@@ -84,7 +122,7 @@ export const simplifyContract: Rule<'contract'> = (site, attrs) => {
   if (form === start) return null
   const present = new Set([...form.attrs.a, ...form.attrs.b].flatMap(labelsOf))
   const out = form.attrs.out.filter(label => present.has(label))
-  const sizes = Object.fromEntries(Object.entries(attrs.sizes).filter(([label]) => present.has(label)))
+  const sizes = Object.fromEntries(Object.entries(form.attrs.sizes).filter(([label]) => present.has(label)))
   const made = site.b.op('contract', form.inputs, { sizes, a: form.attrs.a, b: form.attrs.b, out })
   // labels that went from the result have size 1
   return site.b.op('reshape', [made], { shape: attrs.out.map(label => attrs.sizes[label] ?? 1) })

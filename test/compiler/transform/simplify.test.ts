@@ -3,24 +3,34 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { type Builder, define } from '../../../compiler/ir/build.ts'
 import type { Id } from '../../../compiler/ir/ir.ts'
+import { interpret } from '../../../compiler/ir/interpret.ts'
 import { printFunc } from '../../../compiler/ir/print.ts'
 import { at } from '../../../compiler/ir/view.ts'
 import { optimise } from '../../../compiler/transform/passes.ts'
-import type { Attrs, Aval, Prim } from '../../../dsl/core/prim.ts'
+import type { Attrs, Aval, Prim, Window } from '../../../dsl/core/prim.ts'
+import { difference, randomArgs } from '../arbitrary.ts'
 
 const f = (...shape: readonly number[]): Aval => ({ shape, dtype: 'f32' })
 
-/** The instructions left of a function of x and y, as text without types. */
-const left = (params: readonly Aval[], build: (b: Builder, x: Id, y: Id, z: Id) => Id): string =>
-  printFunc(optimise(define(params.map((aval, i) => ({ aval, path: at(['x', 'y', 'z'], i) })), (b, ids) => [build(b, ids[0] ?? -1, ids[1] ?? -1, ids[2] ?? -1)])))
+/** The instructions left of a function of x, y and z, as text without types; checked to mean the same. */
+const left = (params: readonly Aval[], build: (b: Builder, x: Id, y: Id, z: Id) => Id): string => {
+  const func = define(params.map((aval, i) => ({ aval, path: at(['x', 'y', 'z'], i) })), (b, ids) => [build(b, ids[0] ?? -1, ids[1] ?? -1, ids[2] ?? -1)])
+  const made = optimise(func)
+  const args = randomArgs(func, 4)
+  // sums run in another order
+  assert.ok(difference(interpret(func, args), interpret(made, args)) < 1e-12, printFunc(made))
+  return printFunc(made)
     .split('\n')
     .slice(1, -1)
     .map(line => line.trim().replace(/ : \w+\[[^\]]*\]/, '').replace(/ sizes=.*/, ''))
     .join('; ')
+}
 
 const fill = (b: Builder, like: Id, value: number): Id => b.op('fill', [], { ...b.aval(like), value })
 const two = (b: Builder, prim: 'add' | 'sub' | 'mul' | 'div', x: Id, y: Id): Id => b.op<Prim>(prim, [x, y], {})
 const contract = (b: Builder, x: Id, y: Id, attrs: Omit<Attrs['contract'], 'sizes'>, sizes: Readonly<Record<string, number>>): Id => b.op('contract', [x, y], { ...attrs, sizes })
+
+const window = (p: string, k: string, fields: Partial<Window> = {}): Window => ({ p, k, stride: 1, dilation: 1, pad: 0, base: 1, ...fields })
 
 const rows: readonly (readonly [string, readonly Aval[], (b: Builder, x: Id, y: Id, z: Id) => Id, string])[] = [
   ['x + 0', [f(3)], (b, x) => two(b, 'add', x, fill(b, x, 0)), 'return %0'],
@@ -85,6 +95,47 @@ const rows: readonly (readonly [string, readonly Aval[], (b: Builder, x: Id, y: 
     [f(2, 3), f(3, 4)],
     (b, x, y) => b.op('sum', [two(b, 'mul', b.op('broadcast', [x], { shape: [2, 3, 4], axes: [0, 1] }), b.op('broadcast', [y], { shape: [2, 3, 4], axes: [1, 2] }))], { axes: [1] }),
     '%2 = contract %0, %1 (d0 d1), (d1 d2) -> (d0 d2); return %2',
+  ],
+  [
+    'a convolution to one position is a product',
+    [f(2, 4), f(3, 2, 4)],
+    (b, x, y) => b.op('reshape', [contract(b, x, y, { a: ['c', window('p', 'k', { stride: 2 })], b: ['o', 'c', 'k'], out: ['o', 'p'] }, { c: 2, o: 3, k: 4, p: 1 })], { shape: [3] }),
+    '%2 = contract %0, %1 (c k), (o c k) -> (o); return %2',
+  ],
+  [
+    'a convolution with a kernel of one element is a product',
+    [f(2, 4), f(3, 2, 1)],
+    (b, x, y) => contract(b, x, y, { a: ['c', window('p', 'k')], b: ['o', 'c', 'k'], out: ['o', 'p'] }, { c: 2, o: 3, k: 1, p: 4 }),
+    '%2 = reshape %1; %3 = contract %0, %2 (c p), (o c) -> (o p); return %3',
+  ],
+  [
+    'a transposed convolution of one position is a product',
+    [f(2, 1), f(3, 2, 4)],
+    (b, x, y) => contract(b, x, y, { a: ['c', window('p', 'k', { dilation: -1 })], b: ['o', 'c', 'k'], out: ['o', 'p'] }, { c: 2, o: 3, k: 4, p: 4 }),
+    '%2 = reshape %0; %3 = contract %2, %1 (c), (o c p) -> (o p); return %3',
+  ],
+  [
+    'and so is the gradient by its kernel',
+    [f(3, 4), f(2, 1)],
+    (b, x, y) => contract(b, x, y, { a: ['o', 'p'], b: ['c', window('p', 'k', { dilation: -1 })], out: ['o', 'c', 'k'] }, { c: 2, o: 3, k: 4, p: 4 }),
+    '%2 = reshape %1; %3 = contract %0, %2 (o p), (c) -> (o c p); return %3',
+  ],
+  [
+    'windows that slide stay',
+    [f(2, 4), f(3, 2, 4)],
+    (b, x, y) => contract(b, x, y, { a: ['c', window('p', 'k', { pad: 1 })], b: ['o', 'c', 'k'], out: ['o', 'p'] }, { c: 2, o: 3, k: 4, p: 1 }),
+    '%2 = contract %0, %1 (c (p+k-1)), (o c k) -> (o p); return %2',
+  ],
+  [
+    'the gradients of two branches meet in one select',
+    [f(3), f(3), f(3)],
+    (b, x, y, z) => {
+      const cond = b.op('gt', [x, y], {})
+      const upper = b.op('select', [cond, z, fill(b, z, 0)], {})
+      const lower = b.op('select', [cond, fill(b, z, 0), z], {})
+      return two(b, 'add', upper, two(b, 'mul', lower, fill(b, z, 0.25)))
+    },
+    '%3 = gt %0, %1; %4 = fill 0.25; %5 = mul %2, %4; %6 = select %3, %2, %5; return %6',
   ],
   [
     'equal work is done once, whatever the labels and the order',
