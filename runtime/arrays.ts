@@ -44,6 +44,9 @@ export const nearest = (name: string, known: readonly string[]): string | undefi
 const many = <T>(items: readonly T[], show: (item: T) => string): readonly string[] =>
   items.length <= 12 ? items.map(show) : [...items.slice(0, 10).map(show), `... and ${items.length - 10} more like these`]
 
+const takes = ({ inputs }: ProgramInfo): string =>
+  inputs.length <= 6 ? `It takes: ${inputs.map(slot => `${slot.path} ${typeText(slot)}`).join(', ')}` : `It takes ${inputs.length} arrays; they are listed by: vdsm list --arrays`
+
 /**
  * The values of all inputs by path, or every problem at once: arrays that the program does not know, arrays that do not
  * fit, inputs for which there is no array. `made` are values that stand in where the files have none (a key from a seed).
@@ -66,7 +69,7 @@ export const fitArrays = (program: ProgramInfo, given: ReadonlyMap<string, FileA
     ...many(missing, slot => `${slot.path}: missing, expected ${elementOf[slot.dtype]}[${slot.shape.join(', ')}]`),
   ]
   if (problems.length > 0) {
-    return E.left({ kind: 'arrays', program: program.id, problems, remedy: `It takes: ${program.inputs.slice(0, 6).map(slot => `${slot.path} ${typeText(slot)}`).join(', ')}${program.inputs.length > 6 ? `, ... (${program.inputs.length} arrays)` : ''}` })
+    return E.left({ kind: 'arrays', program: program.id, problems, remedy: takes(program) })
   }
   return E.right(new Map(program.inputs.flatMap(slot => {
     const data = given.get(slot.path)?.data ?? made.get(slot.path)

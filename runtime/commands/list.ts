@@ -5,7 +5,7 @@ import type { Failure } from '../../dsl/errors.ts'
 import { openBuild } from '../build.ts'
 import { nodeHost } from '../device/node.ts'
 import { typeText } from '../executor.ts'
-import type { Manifest, ProgramInfo } from '../manifest.ts'
+import type { ProgramInfo } from '../manifest.ts'
 import { bytesText, flopsText, say, withBuild, type Register } from './command.ts'
 
 type Options = { readonly build: string; readonly json?: true; readonly arrays?: true }
@@ -23,22 +23,24 @@ const programText = (program: ProgramInfo, arrays: boolean): string => {
   ].join('\n')
 }
 
-const jsonText = (manifest: Manifest): string => JSON.stringify(manifest.programs.map(({ kernels: _, modules: __, hash: ___, ...program }) => program), null, 2)
+const jsonText = (programs: readonly ProgramInfo[]): string => JSON.stringify(programs.map(({ kernels: _, modules: __, hash: ___, ...program }) => program), null, 2)
 
-export const listPrograms = (options: Options): TE.TaskEither<Failure, void> =>
+export const listPrograms = (text: string, options: Options): TE.TaskEither<Failure, void> =>
   pipe(
     openBuild(nodeHost(options.build)),
-    TE.chainTaskK(({ manifest }) => say(
-      options.json === true ? jsonText(manifest)
-        : manifest.programs.length === 0 ? `${options.build} holds no programs.`
-          : manifest.programs.map(program => programText(program, options.arrays === true)).join('\n\n'),
+    TE.map(({ manifest }) => manifest.programs.filter(program => program.id.includes(text))),
+    TE.chainTaskK(programs => say(
+      options.json === true ? jsonText(programs)
+        : programs.length === 0 ? `${options.build} holds no programs${text === '' ? '' : ` with '${text}' in their id`}.`
+          : programs.map(program => programText(program, options.arrays === true)).join('\n\n'),
     )),
   )
 
 export const register: Register = (cli, settle) => {
   withBuild(cli.command('list'))
     .description('list the compiled programs with their signatures, configurations and sizes')
+    .argument('[text]', 'only programs whose id contains this')
     .option('--arrays', 'every array that a program takes and returns, with its shape')
     .option('--json', 'as JSON, for other programs')
-    .action((options: Options) => settle(listPrograms(options)))
+    .action((text: string | undefined, options: Options) => settle(listPrograms(text ?? '', options)))
 }

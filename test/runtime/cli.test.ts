@@ -95,7 +95,7 @@ const refused: readonly (readonly [string, readonly string[], number, RegExp])[]
   ['an unknown format', ['run', 'toy/step', '--out', 'out.csv'], 2, /--out: out\.csv is neither an \.npz nor a \.safetensors file/],
   ['an unknown program', ['run', 'toy/stop', '--out', 'out.npz'], 2, /no program 'toy\/stop' in the build folder\n {2}There are: toy\/step/],
   ['an unknown command', ['rnu'], 2, /unknown command 'rnu'\n {2}Did you mean run\?/],
-  ['a superfluous argument', ['list', 'x'], 2, /too many arguments/],
+  ['a superfluous argument', ['list', 'x', 'y'], 2, /too many arguments/],
   ['a missing output folder', [...usual.slice(0, -1), 'none/out.npz'], 1, /cannot write none\/out\.npz: the folder .*none does not exist\n {2}Create it first: mkdir -p/],
   ['a missing build', ['list', '--build', 'none'], 1, /none\/manifest\.json: no such file\n {2}Compile first/],
   ['a missing input file', [...usual.slice(0, 3), 'none.npz', '--out', 'out.npz'], 1, /^none\.npz: no such file/],
@@ -126,6 +126,7 @@ test('list: for people and for programs', async () => {
   const { code, out } = await vdsm(shared, ['list', '--arrays'])
   assert.is(code, 0)
   assert.match(out, /^toy\/step {2}\(toy\.ts:1\)\n {2}\(state: .*\n {2}N=2\n {2}2 kernels, 2 FLOP a call, 56 B of memory, 4 arrays in, 3 out\n {2}takes\n {4}state\.w {2}f32\[2\]\n/)
+  assert.is((await vdsm(shared, ['list', 'nothing'])).out, "build holds no programs with 'nothing' in their id.\n")
   const parsed: unknown = JSON.parse((await vdsm(shared, ['list', '--json'])).out)
   assert.ok(Array.isArray(parsed) && parsed.length === 1)
 })

@@ -1,7 +1,7 @@
 /** Loading and running: the WebAssembly device, the eager device, feeding states, typed calls, and what they refuse. */
 import * as E from 'fp-ts/lib/Either.js'
-import { writeFileSync, rmSync } from 'node:fs'
-import { join } from 'node:path'
+import { readFileSync, writeFileSync, rmSync } from 'node:fs'
+import { join, resolve } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { print, Refusal } from '../../dsl/errors.ts'
@@ -156,6 +156,19 @@ test('typed calls take and return trees', async () => {
   // @ts-expect-error there is no such program
   assert.match(await refusal(() => load<Programs>({ build: toyBuild().build })('toy/other')), /no program 'toy\/other'/)
   assert.match(await refusal(() => arr([3], [1])), /shape \[3\] has 3 elements, the data has 1/)
+})
+
+test('the public runtime can be bundled for a browser: no module of Node is imported before it is needed', () => {
+  const seen = new Set<string>()
+  const walk = (path: string): void => {
+    if (seen.has(path)) return
+    seen.add(path)
+    const imports = [...readFileSync(path, 'utf8').matchAll(/^(?:import|export) (?!type\b)[^'\n]*from '([^']+)'/gm)].map(m => m[1] ?? '')
+    assert.not(imports.some(from => from.startsWith('node:')), path)
+    imports.filter(from => from.startsWith('.')).forEach(from => walk(join(path, '..', from)))
+  }
+  walk(resolve('runtime/index.ts'))
+  assert.ok(seen.has(resolve('runtime/device/wasm.ts')))
 })
 
 test('the measured peak is a plausible number', () => {

@@ -3,7 +3,7 @@
  * to the state's w, passes a key and flags through, and exists in both variants (the fused one contains a relaxed
  * multiply-add whose result it drops).
  */
-import { mkdtempSync, mkdirSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { manifestVersion, printManifest, type Manifest, type ProgramInfo } from '../../runtime/manifest.ts'
@@ -69,8 +69,15 @@ export const step = {
 export const notAProgram = () => 1
 `
 
-/** A folder of its own in the system's temporary place. */
-export const temporary = (): string => mkdtempSync(join(tmpdir(), 'vdsm-test-'))
+const made: string[] = []
+process.on('exit', () => made.forEach(folder => rmSync(folder, { recursive: true, force: true })))
+
+/** A folder of its own in the system's temporary place, removed when the tests end. */
+export const temporary = (): string => {
+  const folder = mkdtempSync(join(tmpdir(), 'vdsm-test-'))
+  made.push(folder)
+  return folder
+}
 
 /** Writes the build below a new folder and gives the paths of both. */
 export const toyBuild = (change: (manifest: Manifest) => unknown = m => m): { readonly folder: string; readonly build: string } => {
