@@ -8,12 +8,11 @@ import { differentiate } from './core/tape.ts'
 import { refuse } from './errors.ts'
 import type { Any, Check, DTypeOf, Describe, IsScalar, ShapeOf } from './tensor.ts'
 import type { Same, Show } from './shape.ts'
-import type { Batched, Each, Leads, Listed, Static } from './tree.ts'
+import type { Batched, Each, Leads, Listed, Path, Static } from './tree.ts'
 import { leaves } from './tree.ts'
 import { at } from './ops/slicing.ts'
 
 // ---- one leading axis ---------------------------------------------------------------------------------------------
-type Path<At extends string, K> = `${At}${At extends '' ? '' : '.'}${K & string}`
 /** The leading dim in a tuple (so that comparisons resolve for generic dims); empty for a scalar. */
 type Lead<S> = S extends readonly [infer A, ...unknown[]] ? [A] : S extends readonly [] ? [] : [number]
 type LeadsOf<T> = T extends Any ? Lead<ShapeOf<T>> : T extends Static ? never : { [K in keyof T]: LeadsOf<T[K]> }[T extends readonly unknown[] ? number & keyof T : keyof T]
@@ -58,7 +57,7 @@ const lengthOf = (operation: string, xs: unknown): number => {
 const upTo = (n: number): readonly number[] => Array.from({ length: n }, (_, i) => i)
 
 /** f on every slice along the leading axis of every tensor in xs; results get that axis in front. */
-export const vmap = <Xs, R>(xs: Check<OneLead<'vmap', Xs>, Xs>, f: (x: Each<Xs>) => R): Batched<Leads<Xs>, R> =>
+export const vmap = <const Xs, R>(xs: Check<OneLead<'vmap', Xs>, Xs>, f: (x: Each<Xs>) => R): Batched<Leads<Xs>, R> =>
   stacked(upTo(lengthOf('vmap', xs)).map(i => f(entry(xs, i) as Each<Xs>))) as Batched<Leads<Xs>, R> // the marked border: slices are Each, stacks are Batched
 
 // ---- scan ---------------------------------------------------------------------------------------------------------
@@ -66,12 +65,13 @@ type Drift<C, N, At extends string> =
   C extends Any
     ? N extends Any
       ? Same<ShapeOf<C>, ShapeOf<N>> extends true ? Same<DTypeOf<C>, DTypeOf<N>> extends true ? never : Changed<C, N, At> : Changed<C, N, At>
-      : `scan: the carry${At} enters as ${Describe<C>} and does not leave as a tensor`
+      : `scan: the carry${In<At>} enters as ${Describe<C>} and does not leave as a tensor`
     : C extends Static ? never
-    : { [K in keyof C & string]: K extends keyof N ? Drift<C[K], N[K], At extends '' ? ` ${K}` : `${At}.${K}`> : `scan: the carry${At} loses ${K}` }[keyof C & string]
-type Changed<C, N, At extends string> = `scan: the carry${At} enters as ${Describe<C>} and leaves as ${Describe<N>}`
-type Tuples<C, N> = C extends readonly unknown[] ? { [K in keyof C]: K extends keyof N ? Drift<C[K], N[K], ` ${K & string}`> : never }[number] : Drift<C, N, ''>
-type Kept<C, N> = [C extends Any ? Drift<C, N, ''> : Tuples<C, N>] extends [infer E] ? ([E] extends [never] ? null : E) : never
+    : { [K in keyof C]: K extends keyof N ? Drift<C[K], N[K], Path<At, K>> : `scan: the carry${In<At>} loses ${K & string}` }[C extends readonly unknown[] ? number & keyof C : keyof C] | Gained<C, N, At>
+type Gained<C, N, At extends string> = C extends readonly unknown[] ? never : [Exclude<keyof N, keyof C>] extends [never] ? never : `scan: the carry${In<At>} gains ${Exclude<keyof N, keyof C> & string}`
+type In<At extends string> = At extends '' ? '' : ` ${At}`
+type Changed<C, N, At extends string> = `scan: the carry${In<At>} enters as ${Describe<C>} and leaves as ${Describe<N>}`
+type Kept<C, N> = [Drift<C, N, ''>] extends [infer E] ? ([E] extends [never] ? null : E) : never
 type NoNumber<C> = C extends Any ? never : C extends number ? 'number' : C extends Static ? never : { [K in keyof C]: NoNumber<C[K]> }[C extends readonly unknown[] ? number & keyof C : keyof C]
 type Carried<C> = [NoNumber<C>] extends [never] ? null : 'scan: the initial carry holds a number; write zeros([]) or full([], value)'
 
@@ -79,7 +79,7 @@ type Carried<C> = [NoNumber<C>] extends [never] ? null : 'scan: the initial carr
  * Runs f along the leading axis of xs, last first where `reverse`: `f(carry, x)` gives `[next carry, y]`. The result is the
  * final carry and every y; the y of slice t lands at index t, also where `reverse`.
  */
-export const scan = <Carry, Xs, Next, Y>(
+export const scan = <const Carry, const Xs, const Next, Y>(
   init: Check<Carried<Carry>, Carry>,
   xs: Check<OneLead<'scan', Xs>, Xs>,
   f: (carry: Carry, x: Each<Xs>) => readonly [Check<Kept<Carry, Next>, Next>, Y],

@@ -130,8 +130,15 @@ export type Product<S extends Shape> = S extends readonly [] ? 1 : S extends rea
 
 // ---- shapes -----------------------------------------------------------------------------------------------------
 /** `[3, 64, 64]` as text. */
-export type Show<S extends Shape> = S extends readonly [infer A, ...infer R] ? `[${Text<A>}${ShowRest<R>}]` : S extends readonly [] ? '[]' : '[...]'
-type ShowRest<S extends Shape> = S extends readonly [infer A, ...infer R] ? `, ${Text<A>}${ShowRest<R>}` : ''
+export type Show<S extends Shape> = S extends readonly [infer A, ...infer R] ? `[${Word<A>}${ShowRest<R>}]` : S extends readonly [] ? '[]' : '[...]'
+type ShowRest<S extends Shape> = S extends readonly [infer A, ...infer R] ? `, ${Word<A>}${ShowRest<R>}` : ''
+/** A dim in a message. */
+type Word<D> = number extends D ? 'number' : string extends D ? 'string' : Text<D>
+/** ` [3 != 4]` for the first dims that differ between two shapes of one rank, otherwise nothing. */
+export type Clash<A extends Shape, B extends Shape> =
+  A['length'] extends B['length'] ? FirstClash<A, B> : ''
+type FirstClash<A extends Shape, B extends Shape> =
+  A extends readonly [infer H, ...infer R] ? (B extends readonly [infer I, ...infer Q] ? (Same<H, I> extends true ? FirstClash<R, Q> : ` [${Word<H>} != ${Word<I>}]`) : '') : ''
 /** A mutable copy of a tuple of dims, as it is written in `Tensor<[...]>`. */
 export type Plain<S extends Shape> = S extends readonly [...infer E] ? E : never
 /** Without the leading dim. */

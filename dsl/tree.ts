@@ -17,10 +17,12 @@ export type Each<T> = T extends Any ? Tensor<Tail<ShapeOf<T>>, DTypeOf<T>> : T e
 export type Leads<T> =
   T extends Any ? ShapeOf<T>[0] : T extends Static ? never : T extends readonly unknown[] ? { [K in keyof T]: Leads<T[K]> }[number] : { [K in keyof T]: Leads<T[K]> }[keyof T]
 
-/** One text per leaf that `Test` (see below) objects to, as a union. */
+/** The place K within the place At: `bank.0.weight`; elements of arrays whose length is not known are `[i]`. */
+export type Path<At extends string, K> = `${At}${At extends '' ? '' : '.'}${K extends string ? K : '[i]'}`
+/** One text per tensor that does not hold f32, as a union. */
 type NotF32<T, At extends string> =
   T extends Any ? ([DTypeOf<T>] extends ['f32'] ? never : `${At} is ${Describe<T>}`) : T extends Static ? never
-  : { [K in keyof T]: NotF32<T[K], `${At}${At extends '' ? '' : '.'}${K & string}`> }[T extends readonly unknown[] ? number & keyof T : keyof T]
+  : { [K in keyof T]: NotF32<T[K], Path<At, K>> }[T extends readonly unknown[] ? number & keyof T : keyof T]
 
 /** A union of texts as one text; the order is the checker's. */
 export type Listed<U> = [U] extends [never] ? '' : LastMember<U> extends infer L extends string ? ([Exclude<U, L>] extends [never] ? L : `${Listed<Exclude<U, L>>}, ${L}`) : ''

@@ -63,7 +63,9 @@ type Conved<X, W, O> = Result<ConvedShape<X, W, O>>
 type ConvedShape<X, W, O> = ShapeOf<X> extends readonly [unknown, infer H, infer V] ? (ShapeOf<W> extends readonly [infer N, unknown, infer K, infer L]
   ? [N, ConvOut<H, K, Y<Stride<O>>, Y<Pad<O>>, Y<Dilation<O>>>, ConvOut<V, L, X_<Stride<O>>, X_<Pad<O>>, X_<Dilation<O>>>] : never) : never
 /** null where every option is a literal */
-export type Fixed<Op extends string, O> = Loose<O> extends true ? `${Op}: options must be literals; write them in place or declare them 'as const'` : null
+export type Fixed<Op extends string, O> = [Exclude<keyof O, Allowed[Op & keyof Allowed]>] extends [never] ? Literal<Op, O> : `${Op}: there is no option ${Exclude<keyof O, Allowed[Op & keyof Allowed]> & string}`
+type Allowed = { readonly conv2d: keyof ConvOptions; readonly convTranspose2d: keyof ConvTransposeOptions }
+type Literal<Op extends string, O> = Loose<O> extends true ? `${Op}: options must be literals; write them in place or declare them 'as const'` : null
 
 /** null where a weight [in, out / groups, kh, kw] fits an input [in, h, w] */
 type TransposeFits<X, W, O> = Then<Kernel<'convTranspose2d', W>,

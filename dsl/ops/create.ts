@@ -21,7 +21,7 @@ export const zerosLike = <X extends Any>(x: X): X => typed(fill(aval(x).shape, a
 /** Ones in the shape and element type of x. */
 export const onesLike = <X extends Any>(x: X): X => typed(fill(aval(x).shape, aval(x).dtype, 1))
 /** 0, 1, ..., n - 1. */
-export const iota = <const N extends Dim>(n: Check<Literals<'iota', [N]>, N>): Vec<N, 'i32'> => typed(op('iota', [], { shape: sizes([n]), dtype: 'i32', axis: 0 }))
+export const iota = <const N extends Dim>(n: Check<number extends N ? 'iota: n is a plain number, not a literal' : null, N>): Vec<N, 'i32'> => typed(op('iota', [], { shape: sizes([n]), dtype: 'i32', axis: 0 }))
 
 type Nest = number | readonly Nest[]
 type Nested<T> = T extends readonly [infer H, ...unknown[]] ? [T['length' & keyof T], ...Nested<H>] : T extends readonly [] ? [0] : []

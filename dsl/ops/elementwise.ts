@@ -5,7 +5,7 @@
 import { aval, op } from '../core/apply.ts'
 import type { DType } from '../core/prim.ts'
 import type { Any, Check, DTypeOf, Describe, IsScalar, Scalar, ShapeOf, Tensor } from '../tensor.ts'
-import type { Same, Show } from '../shape.ts'
+import type { Clash, Same, Show } from '../shape.ts'
 import { expand, fill, meet, operand, shapeOf, typed, untyped } from './border.ts'
 import type { Operand } from './border.ts'
 
@@ -18,7 +18,7 @@ type Meet<Op extends string, A, B> =
   : Same<DTypeOf<A>, DTypeOf<B>> extends true
     ? Same<ShapeOf<A>, ShapeOf<B>> extends true ? null
       : IsScalar<A> extends true ? null : IsScalar<B> extends true ? null
-      : `${Op}: left is ${Describe<A>}, right is ${Describe<B>}`
+      : `${Op}: left is ${Describe<A>}, right is ${Describe<B>}${Clash<ShapeOf<A>, ShapeOf<B>>}`
   : `${Op}: left is ${Describe<A>}, right is ${Describe<B>} [${DTypeOf<A>} != ${DTypeOf<B>}]`
 
 type Unbool<Op extends string, A> = [DTypeOf<A>] extends ['bool'] ? `${Op}: operand is ${Describe<A>}; cast it to a number type first` : null
@@ -142,7 +142,7 @@ type Selected<C, A, B> =
     ? Meet<'select', A, B> extends infer E ? ([E] extends [null] ? Chosen<C, Joined<A, B>> : E) : never
     : `select: the condition is ${Describe<C>}, not bool`
 type Chosen<C, X> = Same<ShapeOf<C>, ShapeOf<X>> extends true ? null : IsScalar<C> extends true ? null : IsScalar<X> extends true ? null
-  : `select: the condition is ${Show<ShapeOf<C>>}, the choices are ${Describe<X>}`
+  : `select: the condition is ${Show<ShapeOf<C>>}, the choices are ${Describe<X>}${Clash<ShapeOf<C>, ShapeOf<X>>}`
 /** The shape that the condition and the choices meet in. */
 type Choice<C, X> = IsScalar<X> extends true ? Tensor<ShapeOf<C>, DTypeOf<X>> : X
 /** a where cond is true, otherwise b. Number choices and scalar choices take the shape of the condition. */

@@ -1,7 +1,7 @@
 /** Parts of tensors, and tensors put together: concat, stack, slice, at, pad, flip, gather, oneHot. */
 import { op, sizeOf } from '../core/apply.ts'
 import type { Any, Check, DTypeOf, Describe, Known, Result, ShapeOf, Tensor } from '../tensor.ts'
-import type { Add, AtMost, Dim, Div, Loose, Same, Shape, Sub, Tail, Text } from '../shape.ts'
+import type { Add, AtMost, Clash, Dim, Div, Same, Shape, Sub, Tail, Text } from '../shape.ts'
 import type { Axes, AxesOf, Axis, Without } from './reduce.ts'
 import { axesOf, range, respread, shapeOf, typed, untyped } from './border.ts'
 
@@ -15,7 +15,7 @@ type Concat<A, B, Ax> =
   Same<DTypeOf<A>, DTypeOf<B>> extends true
     ? Same<ShapeOf<A>['length'], ShapeOf<B>['length']> extends true
       ? Same<Without<ShapeOf<A>, Ax>, Without<ShapeOf<B>, Ax>> extends true ? Known<'concat', ShapeOf<A>, Known<'concat', ShapeOf<B>, null>>
-        : `concat: beyond axis ${Text<Ax>} left is ${Describe<A>}, right is ${Describe<B>}`
+        : `concat: beyond axis ${Text<Ax>} left is ${Describe<A>}, right is ${Describe<B>}${Clash<Without<ShapeOf<A>, Ax>, Without<ShapeOf<B>, Ax>>}`
       : `concat: left is ${Describe<A>}, right is ${Describe<B>}; they differ in rank`
     : `concat: left is ${Describe<A>}, right is ${Describe<B>} [${DTypeOf<A>} != ${DTypeOf<B>}]`
 type Axed<X, B> = Same<ShapeOf<X>, []> extends true ? 'concat: left is a scalar; reshape it to [1]' : null
@@ -45,9 +45,8 @@ const cut = (x: Any, axis: number, start: number, limit: number, step: number): 
 const entry = (x: Any, i: number): Any => op('reshape', [cut(x, 0, i, i + 1, 1)], { shape: shapeOf(x).slice(1) })
 
 type Range<X, N, From, To> =
-  Same<Loose<[From, To]>, true> extends true ? 'slice: start and end must be literals'
-  : Same<To, N> extends true ? Ordered<X, From, To> : [To, N] extends [number, number] ? (AtMost<To, N> extends true ? Ordered<X, From, To> : `slice: end ${Text<To>} is beyond the ${Text<N>} of ${Describe<X>}`) : null
-type Ordered<X, From, To> = [From, To] extends [number, number] ? (AtMost<From, To> extends true ? null : `slice: start ${Text<From>} is after end ${Text<To>}`) : null
+  Same<To, N> extends true ? Ordered<X, From, To> : number extends To ? 'slice: the end is a plain number, not a literal' : [To, N] extends [number, number] ? (AtMost<To, N> extends true ? Ordered<X, From, To> : `slice: end ${Text<To>} is beyond the ${Text<N>} of ${Describe<X>}`) : null
+type Ordered<X, From, To> = number extends From ? 'slice: the start is a plain number, not a literal' : [From, To] extends [number, number] ? (AtMost<From, To> extends true ? null : `slice: start ${Text<From>} is after end ${Text<To>}`) : null
 type Sliced<From, To, Step> = [Step] extends [1] ? Sub<To, From> : Div<Add<Sub<To, From>, Sub<Step, 1>>, Step>
 
 /** Entries start, start + step, ... before end of one axis. */
@@ -91,7 +90,7 @@ export const flip = <X extends Any, const A extends Axes = undefined>(x: X, axes
 
 type Integer<Op extends string, X> = [DTypeOf<X>] extends ['i32'] ? null : `${Op}: the indices are ${Describe<X>}, not i32`
 /** 1 where the last axis counts the index, otherwise 0: f32, shape [...indices, n]. */
-export const oneHot = <I extends Any, const N extends Dim>(indices: Check<Integer<'oneHot', I>, I>, n: Check<Loose<[N]> extends true ? 'oneHot: n is a plain number, not a literal' : null, N>): Tensor<[...ShapeOf<I>, N]> => {
+export const oneHot = <I extends Any, const N extends Dim>(indices: Check<Integer<'oneHot', I>, I>, n: Check<number extends N ? 'oneHot: n is a plain number, not a literal' : null, N>): Tensor<[...ShapeOf<I>, N]> => {
   const shape = [...shapeOf(untyped(indices)), sizeOf(n as Dim)]
   const axis = shape.length - 1
   return typed(op('cast', [op('eq', [op('iota', [], { shape, dtype: 'i32', axis }), respread(untyped(indices), shape, [axis])], {})], { dtype: 'f32' }))
