@@ -14,9 +14,9 @@ import { errorsOf } from './diagnostics.ts'
 import { programsOf, type Found } from './discover.ts'
 import { evaluate } from './evaluate.ts'
 import { inputsOf } from './inputs.ts'
-import { configOf } from './intrinsics.ts'
+import { configOf, programOf } from './intrinsics.ts'
 import { fresh, machine, reject, type Machine } from './machine.ts'
-import { moduleOf } from './modules.ts'
+import { exported, moduleOf } from './modules.ts'
 import { languageFiles, placeOf, real } from './places.ts'
 import { closureOf, loadFiles, unreadable, type Loaded } from './project.ts'
 import { region, use } from './regions.ts'
@@ -40,20 +40,35 @@ const resultsOf = (m: Machine, value: Value, at: ts.Node): readonly Result[] =>
     return []
   })
 
+/** The parts of a program: where it is, the place of its function, the function's static type, and how to evaluate both arguments. */
+type Parts = { readonly node: ts.Node; readonly at: ts.Node; readonly type: ts.Type; readonly config: () => Value; readonly fn: () => Value }
+
+const partsOf = (m: Machine, { file, call: node, declaration, export: name }: Found): Parts => {
+  if (node !== undefined) {
+    const env = moduleOf(m, file)
+    const [fn, config] = node.arguments
+    if (fn === undefined) return reject(m, node, 'program takes a function')
+    return { node, at: fn, type: m.checker.getTypeAtLocation(fn), config: () => (config === undefined ? {} : evaluate(m, config, env)), fn: () => evaluate(m, fn, env) }
+  }
+  // made elsewhere: its value has the parts, its type has the function's type
+  const at = declaration.name
+  const read = () => programOf(exported(m, file, name, at)) ?? reject(m, at, `${name} is no program, though its type says so`)
+  const fn = m.checker.getTypeAtLocation(at).getProperty('fn')
+  if (fn === undefined) return reject(m, at, `the type of ${name} is no program's`)
+  return { node: at, at, type: m.checker.getTypeOfSymbol(fn), config: () => read().config, fn: () => read().fn }
+}
+
 const lowerOne = (base: Machine, found: Found): Program => {
   const m = fresh(base)
-  const { call: node, file } = found
-  const env = moduleOf(m, file)
-  const [fn, config] = node.arguments
-  if (fn === undefined) return reject(m, node, 'program takes a function')
-  m.config = config === undefined ? {} : configOf(m, evaluate(m, config, env), config)
+  const { node, at: fn, type, ...parts } = partsOf(m, found)
   const root = region(undefined)
   m.region = root
   m.root = root
-  const signature = m.checker.getTypeAtLocation(fn).getCallSignatures()[0]
+  m.config = configOf(m, parts.config(), fn)
+  const signature = type.getCallSignatures()[0]
   if (signature === undefined) return reject(m, fn, 'program takes a function')
   const args = inputsOf(m, signature, root, fn)
-  const f = evaluate(m, fn, env)
+  const f = parts.fn()
   if (!isCallable(f)) return reject(m, fn, `program takes a function, not ${describe(f)}`)
   m.names.length = 0
   const value = call(m, f, args, node)
@@ -71,9 +86,13 @@ const lowerOne = (base: Machine, found: Found): Program => {
   return { name: found.name, file: shownFile, line, config: m.config, func, outputs: results.map(r => r.path) }
 }
 
-const failureOf = (error: unknown): Failure => {
+const failureOf = (error: unknown, m: Machine, found: Found): Failure => {
   if (error instanceof Refusal) return error.failure
-  throw error
+  if (error instanceof RangeError && error.message.includes('call stack')) {
+    return { kind: 'source', at: placeOf(found.declaration, m.cwd), message: `${found.name}: the model nests too deeply to be read`, remedy: 'use scan to repeat a step, vmap over stacked parameters' }
+  }
+  const text = error instanceof Error ? (error.stack ?? error.message) : String(error)
+  return { kind: 'bug', where: `the front end, reading ${found.name}`, message: text }
 }
 
 type Outcome = { readonly programs: readonly Lowered[]; readonly failures: readonly Failure[]; readonly found: number; readonly check: number; readonly lower: number }
@@ -86,16 +105,24 @@ const lowerGroup = (loaded: Loaded, root: string, cwd: string, language: Machine
   const all = new Set([...closures.values()].flat())
   for (const file of all) if (language(file.fileName) === undefined && !file.fileName.includes('/node_modules/')) errors.set(file, errorsOf(loaded, file, cwd))
   const checked = performance.now()
-  const found = loaded.files.flatMap(file => programsOf(m, file, root))
   const programs: Lowered[] = []
   const failures: Failure[] = [...errors.values()].flat()
+  const found = loaded.files.flatMap(file => {
+    try {
+      return programsOf(m, file, root)
+    } catch (error) {
+      if (!(error instanceof Refusal)) throw error
+      failures.push(error.failure)
+      return []
+    }
+  })
   for (const one of found) {
     const closure = closures.get(one.file) ?? []
     if (closure.some(file => (errors.get(file) ?? []).length > 0)) continue
     try {
       programs.push({ ...lowerOne(m, one), sources: [...closure.map(file => file.fileName), ...(loaded.options === undefined ? [] : [loaded.options])].sort() })
     } catch (error) {
-      failures.push(failureOf(error))
+      failures.push(failureOf(error, m, one))
     }
   }
   return { programs, failures, found: found.length, check: checked - start, lower: performance.now() - checked }
@@ -127,10 +154,16 @@ export const lowerFilesTimed = (paths: readonly string[], root: string, cwd: str
   const bad = unreadable(paths)
   if (bad !== undefined) return E.left(bad)
   const start = performance.now()
-  const groups = loadFiles(paths)
-  const load = performance.now() - start
+  const groups = E.tryCatch(() => loadFiles(paths), error => {
+    if (error instanceof Refusal) return error.failure
+    throw error
+  })
+  return E.isLeft(groups) ? groups : lowerGroups(groups.right, paths, real(resolve(root)), cwd, performance.now() - start)
+}
+
+const lowerGroups = (groups: readonly Loaded[], paths: readonly string[], root: string, cwd: string, load: number): E.Either<Failure, { readonly programs: readonly Lowered[]; readonly timing: Timing }> => {
   const language = languageFiles()
-  const outcomes = groups.map(loaded => lowerGroup(loaded, real(resolve(root)), cwd, language))
+  const outcomes = groups.map(loaded => lowerGroup(loaded, root, cwd, language))
   const programs = outcomes.flatMap(o => o.programs)
   const failures = distinct([...outcomes.flatMap(o => o.failures), ...duplicates(programs)])
   const [first] = failures

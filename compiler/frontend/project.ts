@@ -5,7 +5,7 @@
 import { existsSync, statSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { Project, ts, type CompilerOptions } from 'ts-morph'
-import type { Failure } from '../../dsl/errors.ts'
+import { Refusal, type Failure } from '../../dsl/errors.ts'
 import { real } from './places.ts'
 
 /** Sources under one set of options, with the checker that has read them all. */
@@ -35,14 +35,16 @@ const defaults: CompilerOptions = {
   noUncheckedIndexedAccess: true,
 }
 
-/** What the front end needs whatever the project says: no output, no ambient packages, messages in full. */
+/** What the front end needs whatever the project says: strict types, the library of its own sources, no output, no ambient packages, messages in full. */
 const required: CompilerOptions = {
+  strict: true,
+  target: ts.ScriptTarget.ES2022,
+  lib: ['lib.es2023.d.ts'],
   noEmit: true,
   composite: false,
   incremental: false,
   declaration: false,
   skipLibCheck: true,
-  strictNullChecks: true,
   allowImportingTsExtensions: true,
   noErrorTruncation: true,
   types: [],
@@ -56,13 +58,26 @@ export const unreadable = (paths: readonly string[]): Failure | undefined => {
   return other === undefined ? undefined : { kind: 'file', path: other, message: 'not a TypeScript source', remedy: 'name .ts files that export programs' }
 }
 
+/** Resolutions that read a package's `exports`, where the parts of this one are named. */
+const modern: readonly (ts.ModuleResolutionKind | undefined)[] = [ts.ModuleResolutionKind.Node16, ts.ModuleResolutionKind.NodeNext, ts.ModuleResolutionKind.Bundler]
+
+const open = (options: string | undefined): Project => {
+  const common = { skipAddingFilesFromTsConfig: true, skipFileDependencyResolution: true }
+  if (options === undefined) return new Project({ ...common, compilerOptions: { ...defaults, ...required } })
+  try {
+    const project = new Project({ ...common, tsConfigFilePath: options, compilerOptions: required })
+    const { module, moduleResolution } = project.compilerOptions.get()
+    const resolves = modern.includes(moduleResolution) || (moduleResolution === undefined && module !== undefined && module >= ts.ModuleKind.Node16)
+    if (!resolves) project.compilerOptions.set({ module: ts.ModuleKind.NodeNext, moduleResolution: ts.ModuleResolutionKind.NodeNext })
+    return project
+  } catch (error) {
+    // ts-morph throws what TypeScript has to say about the file
+    throw new Refusal({ kind: 'file', path: options, message: error instanceof Error ? error.message : String(error), remedy: 'correct the options, or remove the file to use the defaults' })
+  }
+}
+
 const load = (paths: readonly string[], options: string | undefined): Loaded => {
-  const project = new Project({
-    ...(options === undefined ? {} : { tsConfigFilePath: options }),
-    compilerOptions: options === undefined ? { ...defaults, ...required } : required,
-    skipAddingFilesFromTsConfig: true,
-    skipFileDependencyResolution: true,
-  })
+  const project = open(options)
   paths.forEach(path => project.addSourceFileAtPath(path))
   const program = project.getProgram().compilerObject
   const checker = program.getTypeChecker()

@@ -70,6 +70,17 @@ test('what is wrong with paths', () => {
   assert.ok(message([write('broken.ts', 'export const x = (\n')]).includes('Expression expected. (TS1109)'))
 })
 
+test('options that do not fit, broken options, and a program without a name', () => {
+  const file = project('options', to => symlinkSync(process.cwd(), to))
+  write('options/tsconfig.json', '{ "compilerOptions": { "target": "es5", "module": "commonjs", "moduleResolution": "node10", "strict": false, "ignoreDeprecations": "6.0" } }')
+  assert.is(message([file]), 'lowered options/model/layer, options/model/site')
+  write('options/tsconfig.json', '{ "compilerOptions": ')
+  assert.ok(message([file]).startsWith(`${join(folder, 'options/tsconfig.json')}: `), message([file]))
+  rmSync(join(folder, 'options/tsconfig.json'))
+  const nameless = write('options/nameless.ts', "import { program, relu, type Vec } from 'vdsm'\nexport default program((x: Vec<3>) => relu(x), {})\n")
+  assert.ok(message([nameless]).startsWith('options/nameless.ts:2:1  a program needs a name'), message([nameless]))
+})
+
 test('two files of one name outside the root clash', () => {
   const file = project('one', to => symlinkSync(process.cwd(), to))
   const other = project('two', to => symlinkSync(process.cwd(), to))
