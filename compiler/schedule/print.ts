@@ -24,7 +24,7 @@ const printer = (names: Names) => {
       })()
       return coef === 1 ? text : `${coef}*${text}`
     }
-    const parts = i.terms.map(term)
+    const parts = [...i.terms].sort((a, b) => b.coef - a.coef).map(term)
     return [...parts, ...(i.offset !== 0 || parts.length === 0 ? [`${i.offset}`] : [])].join(' + ').replaceAll('+ -', '- ')
   }
   const guard = (g: Guard, inside: (e: Expr) => string): string => `0 <= ${index(g.of, inside)} < ${g.below}${g.by === 1 ? '' : ` by ${g.by}`}`
