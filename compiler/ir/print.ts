@@ -59,7 +59,8 @@ const printOp = (op: Op): string => {
 
 const printScan = (scan: Scan): readonly string[] => [
   `${scan.ids.map((id, i) => `%${id} : ${showAval(at(scan.avals, i))}`).join(', ')} =` +
-    ` scan${named(scan.origin)} ${scan.length}${scan.reverse ? ' reverse' : ''} consts (${refs(scan.consts)}) init (${refs(scan.init)}) xs (${refs(scan.xs)})${comment(scan.origin)}`,
+    ` scan${named(scan.origin)} ${scan.length}${scan.reverse ? ' reverse' : ''}` +
+    ` consts (${refs(scan.consts)}) init (${refs(scan.init)}) xs (${refs(scan.xs)})${comment(scan.origin)}`,
   ...lines(scan.body).map(line => `  ${line}`),
 ]
 

@@ -86,7 +86,12 @@ const totalOf = (b: Builder, op: Op, values: readonly Value[], length: number): 
     const { sizes, a, b: second, out } = op.attrs
     const label = range(Object.keys(sizes).length + 1).map(i => `t${i}`).find(name => !(name in sizes)) ?? 't'
     const [x, y] = [at(values, 0), at(values, 1)]
-    return b.op('contract', [x.id, y.id], { sizes: { ...sizes, [label]: length }, a: x.stepped ? [label, ...a] : a, b: y.stepped ? [label, ...second] : second, out })
+    return b.op('contract', [x.id, y.id], {
+      sizes: { ...sizes, [label]: length },
+      a: x.stepped ? [label, ...a] : a,
+      b: y.stepped ? [label, ...second] : second,
+      out,
+    })
   }
   if (op.prim === 'sum' && at(values, 0).stepped) return b.op('sum', [at(values, 0).id], { axes: [0, ...op.attrs.axes.map(axis => axis + 1)] })
   return sumSteps(b, { id: b.copy(op, values.map(v => v.id)), stepped: false }, length)

@@ -18,10 +18,13 @@ type Rule<P extends Prim> = (b: Builder, inputs: readonly Value[], attrs: Attrs[
  * The batched version of a function: parameters with `mapped` get a new leading axis of `size`, and so do all results
  * (a result that does not depend on a mapped parameter repeats).
  */
-export const batch = (func: Func, mapped: readonly boolean[], size: number): Func => batched(func, mapped, size, func.results.map(() => true)).func
+export const batch = (func: Func, mapped: readonly boolean[], size: number): Func =>
+  batched(func, mapped, size, func.results.map(() => true)).func
+
+type Batched = { readonly func: Func; readonly results: readonly boolean[] }
 
 /** As `batch`, where a result gets the axis if it is in `wanted` or depends on a mapped parameter: `results` tells. */
-const batched = (func: Func, mapped: readonly boolean[], size: number, wanted: readonly boolean[]): { readonly func: Func; readonly results: readonly boolean[] } => {
+const batched = (func: Func, mapped: readonly boolean[], size: number, wanted: readonly boolean[]): Batched => {
   if (mapped.length !== func.params.length) {
     throw new Refusal({ kind: 'bug', where: 'transform/batch', message: `${mapped.length} flags for ${func.params.length} parameters` })
   }
@@ -183,7 +186,7 @@ const batchScan = (b: Builder, scan: Scan, value: (id: Id) => Value, size: numbe
   const flags = (values: readonly Value[]): readonly boolean[] => values.map(x => x.mapped)
   const { ys } = partsOf(scan)
 
-  const close = (carried: readonly boolean[]): { readonly carried: readonly boolean[]; readonly body: ReturnType<typeof batched> } => {
+  const close = (carried: readonly boolean[]): { readonly carried: readonly boolean[]; readonly body: Batched } => {
     const body = batched(scan.body, [...flags(consts), ...carried, ...flags(xs)], size, [...carried, ...ys.map(() => false)])
     const next = body.results.slice(0, carried.length)
     return sameList(next, carried) ? { carried, body } : close(next)

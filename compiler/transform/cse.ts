@@ -36,7 +36,8 @@ const keyOfAttrs = (op: Op): string => {
   if (op.prim === 'contract') return keyOfContraction(op.attrs)
   const attrs = op.attrs as Attrs[Prim]
   // -0 and 0, NaN and null look the same in JSON
-  return JSON.stringify(attrs, (_, value: unknown) => (typeof value === 'number' && (Object.is(value, -0) || !Number.isFinite(value)) ? `${1 / value} ${value}` : value))
+  const special = (x: unknown): boolean => typeof x === 'number' && (Object.is(x, -0) || !Number.isFinite(x))
+  return JSON.stringify(attrs, (_, value: unknown) => (special(value) ? `special ${Object.is(value, -0) ? '-0' : String(value)}` : value))
 }
 
 /** Labels are numbered as they come, so that their names do not count. */

@@ -28,7 +28,7 @@ const foldOp = ({ b, inputs }: Site, op: Op): Id | null => {
   }
   const literals = inputs.map(id => count(defines(b, id, 'literal')?.attrs.shape ?? [0]))
   const size = count(op.aval.shape)
-  if (size === 0 || size > Math.max(small, Math.min(largest, ...[Math.max(...literals)]))) return null
+  if (size === 0 || size > Math.max(small, Math.min(largest, Math.max(...literals)))) return null
   if (inputs.some(id => count(b.aval(id).shape) > largest)) return null
   const constants = inputs.map(id => constant(b, id))
   if (constants.some(c => c === null)) return null

@@ -3,7 +3,7 @@
  * and work moved to where a tensor is smaller. One rule per primitive; null keeps the op. `stopGradient` goes too: the
  * passes run after differentiation.
  */
-import { elementwise, type Attrs, type Elementwise, type Prim } from '../../dsl/core/prim.ts'
+import { elementwise, type Elementwise, type Prim } from '../../dsl/core/prim.ts'
 import type { Func, Id, Op } from '../ir/ir.ts'
 import { at, count, sameList } from '../ir/view.ts'
 import { defines, filled, rewrite, type Rule, type Site } from './rewrite.ts'

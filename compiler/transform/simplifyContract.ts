@@ -93,7 +93,8 @@ const oneElement = ({ b }: Site, form: Form, side: Side): Form | null => {
     if (typeof d === 'string' || shape[i] !== 1 || d.stride !== 1 || d.dilation !== -1 || d.pad !== 0 || sizes[d.p] !== sizes[d.k]) return false
     // exactly one of the two is in the other operand, as a plain label, and at most one in the result
     const plain = form.attrs[side === 'a' ? 'b' : 'a'].filter(x => x === d.p || x === d.k)
-    return plain.length === 1 && (counts.get(d.p) ?? 0) + (counts.get(d.k) ?? 0) === 3 && others.has(String(plain[0])) && !(out.includes(d.p) && out.includes(d.k))
+    const uses = (counts.get(d.p) ?? 0) + (counts.get(d.k) ?? 0)
+    return plain.length === 1 && uses === 3 && others.has(String(plain[0])) && !(out.includes(d.p) && out.includes(d.k))
   })
   const window = dims[axis]
   if (window === undefined || typeof window === 'string') return null

@@ -185,7 +185,8 @@ const reduction =
     const value = filled(b, x)
     const n = axes.reduce((m, axis) => m * at(shape, axis), 1)
     const isSafe = prim !== 'sum' || b.aval(x).dtype === 'f32'
-    return value !== null && n > 0 && isSafe ? b.op('fill', [], { shape: without(shape, axes), dtype: b.aval(x).dtype, value: prim === 'sum' ? n * value : value }) : null
+    if (value === null || n === 0 || !isSafe) return null
+    return b.op('fill', [], { shape: without(shape, axes), dtype: b.aval(x).dtype, value: prim === 'sum' ? n * value : value })
   }
 
 export const shapeRules: { readonly [P in Prim]?: Rule<P> } = {

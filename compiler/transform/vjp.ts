@@ -8,7 +8,7 @@ import type { Aval, Prim } from '../../dsl/core/prim.ts'
 import { Refusal } from '../../dsl/errors.ts'
 import { type Builder, builder, renaming, replay } from '../ir/build.ts'
 import type { Func, Id } from '../ir/ir.ts'
-import { at, range, used } from '../ir/view.ts'
+import { at, range, showAval, used } from '../ir/view.ts'
 import { activity } from './activity.ts'
 import { dce } from './dce.ts'
 import { reverseScan } from './vjpScan.ts'
@@ -26,7 +26,7 @@ export const valueAndGrad = (func: Func, wrt: readonly number[]): Func => {
   const { results, backward } = forward(b, func, args, flagsOf(func, wrt))
   const loss = b.aval(at(results, 0))
   if (loss.dtype !== 'f32' || loss.shape.length !== 0) {
-    throw new Refusal({ kind: 'shape', operation: 'grad', message: `the loss must be an f32 scalar, and is ${loss.dtype}[${loss.shape.join(', ')}]` })
+    throw new Refusal({ kind: 'shape', operation: 'grad', message: `the loss must be an f32 scalar, and is ${showAval(loss)}` })
   }
   const seed = b.op('fill', [], { ...loss, value: 1 })
   const cotangents = backward(results.map((_, i) => (i === 0 ? seed : null)))
@@ -49,7 +49,9 @@ export const vjp = (func: Func, wrt: readonly number[]): Func => {
 const flagsOf = (func: Func, wrt: readonly number[]): readonly boolean[] => {
   for (const i of wrt) {
     const { aval, path } = at(func.params, i)
-    if (aval.dtype !== 'f32') throw new Refusal({ kind: 'shape', operation: 'grad', message: `cannot differentiate by ${path === '' ? `argument ${i}` : path}, of type ${aval.dtype}` })
+    if (aval.dtype === 'f32') continue
+    const name = path === '' ? `argument ${i}` : path
+    throw new Refusal({ kind: 'shape', operation: 'grad', message: `cannot differentiate by ${name}, ${showAval(aval)}: only f32` })
   }
   return range(func.params.length).map(i => wrt.includes(i))
 }

@@ -7,11 +7,12 @@ import { aval, op, type Opaque, toDense } from '../../../dsl/core/apply.ts'
 import type { Attrs, Prim } from '../../../dsl/core/prim.ts'
 import { differentiate } from '../../../dsl/core/tape.ts'
 import { interpret } from '../../../compiler/ir/interpret.ts'
-import { define } from '../../../compiler/ir/build.ts'
+import { builder, define } from '../../../compiler/ir/build.ts'
 import type { Func, Id } from '../../../compiler/ir/ir.ts'
 import { printFunc } from '../../../compiler/ir/print.ts'
 import { at, range } from '../../../compiler/ir/view.ts'
 import { verify } from '../../../compiler/ir/verify.ts'
+import { optimise } from '../../../compiler/transform/passes.ts'
 import { valueAndGrad, vjp } from '../../../compiler/transform/vjp.ts'
 import { arbitrarySample, difference, randomArgs, randomDense, withLoss } from '../arbitrary.ts'
 import { caseFuncs } from '../cases.ts'
@@ -115,6 +116,27 @@ const runOn = (func: Func, args: readonly Opaque[]): readonly Opaque[] => {
   }
   return func.results.map(value)
 }
+
+test('carries of other types: a counter that picks rows of a constant', () => {
+  const inner = builder()
+  const table = inner.param({ shape: [4, 3], dtype: 'f32' })
+  const h = inner.param({ shape: [3], dtype: 'f32' })
+  const i = inner.param({ shape: [], dtype: 'i32' })
+  const row = inner.op('gather', [table, i], { axis: 0, batch: 0 })
+  const next = inner.op('tanh', [inner.op('mul', [inner.op('add', [h, row], {}), row], {})], {})
+  const counted = inner.op('add', [i, inner.op('fill', [], { shape: [], dtype: 'i32', value: 1 })], {})
+  const body = inner.finish([next, counted, inner.op('gt', [next, row], {})])
+  const loss = define([table, h].map((id, j) => ({ aval: inner.aval(id), path: `p${j}` })), (b, [t, start]) => {
+    const zero = b.op('fill', [], { shape: [], dtype: 'i32', value: 0 })
+    const [last, , mask] = b.scan({ length: 4, reverse: false, consts: [t ?? -1], init: [start ?? -1, zero], xs: [], body })
+    return [b.op('sum', [last ?? -1], { axes: [0] }), mask ?? -1]
+  })
+  const args = randomArgs(loss, 8)
+  close(loss, args, 9)
+  close(gradientNorm(loss), args, 10)
+  assert.is(batchError(valueAndGrad(loss, [0, 1]), [true, false], 2, 11) < 1e-12, true)
+  assert.is(batchError(optimise(valueAndGrad(loss, [0, 1])), [false, true], 2, 12) < 1e-12, true)
+})
 
 test('the eager tape gives the same gradients', () => {
   fc.assert(
