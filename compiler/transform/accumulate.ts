@@ -13,8 +13,12 @@ export const accumulate = (func: Func): Func => rewrite(func, () => null, takeOu
 /** Stacking may take this many elements for each element of the carry and step. */
 const worth = 4
 
-/** The carry's total, from a way to get the stacked values of every step (null: not worth stacking). */
-type Sum = { readonly carry: number; readonly stack: readonly Id[]; readonly total: (stacked: (id: Id) => Value) => Id }
+/** Terms that are no contraction are stacked up to this many elements in all. */
+const little = 65536
+
+/** What to stack for the sum of a term over all steps, and that sum from a way to get the stacked values. */
+type Part = { readonly stack: readonly Id[]; readonly total: (stacked: (id: Id) => Value) => Id }
+type Sum = Part & { readonly carry: number }
 
 /** A value of the body seen from outside: with a leading axis of steps, or the same in each. */
 type Value = { readonly id: Id; readonly stepped: boolean }
@@ -31,19 +35,33 @@ const takeOut = (b: Builder, scan: Scan): readonly Id[] | null => {
   const room = (ids: readonly Id[]): number => [...new Set(ids)].filter(id => !isThere(id)).reduce((n, id) => n + size(id), 0)
   if (scan.length < 2) return null
 
+  /** The summands of a sum that nothing else reads. */
+  const terms = (id: Id): readonly Id[] => {
+    const op = ops.get(id)
+    return op?.prim === 'add' && reads.get(id) === 1 ? op.inputs.flatMap(terms) : [id]
+  }
+  /** How to sum a term over steps; null where that would stack too much. */
+  const part = (to: Builder, term: Id): Part | null => {
+    const op = ops.get(term)
+    const sources = op === undefined ? [] : op.prim === 'contract' ? op.inputs : op.prim === 'sum' ? [at(op.inputs, 0)] : []
+    if (op !== undefined && sources.length > 0 && reads.get(term) === 1 && room(sources) <= worth * size(term)) {
+      return { stack: sources, total: stacked => totalOf(to, op, sources.map(stacked), scan.length) }
+    }
+    const fits = isThere(term) || size(term) * scan.length <= little
+    return fits ? { stack: [term], total: stacked => sumSteps(to, stacked(term), scan.length) } : null
+  }
+
   const sums = carries.flatMap((param, carry): readonly Sum[] => {
     const sum = ops.get(at(next, carry))
     // carry + term, where nothing else reads either
     if (sum === undefined || sum.prim !== 'add' || reads.get(sum.id) !== 1 || reads.get(param.id) !== 1 || sum.aval.dtype !== 'f32') return []
     const term = sum.inputs[0] === param.id ? sum.inputs[1] : sum.inputs[1] === param.id ? sum.inputs[0] : undefined
     if (term === undefined || term === param.id) return []
-    const op = ops.get(term)
-    const plain: Sum = { carry, stack: [term], total: stacked => sumSteps(b, stacked(term), scan.length) }
-    const sources = op === undefined ? [] : op.prim === 'contract' ? op.inputs : op.prim === 'sum' ? [at(op.inputs, 0)] : []
-    if (op !== undefined && sources.length > 0 && reads.get(term) === 1 && room(sources) <= worth * size(term)) {
-      return [{ carry, stack: sources, total: stacked => totalOf(b, op, sources.map(stacked), scan.length) }]
-    }
-    return isThere(term) || op?.prim !== 'contract' ? [plain] : []
+    const parts = terms(term).map(id => part(b, id))
+    if (parts.some(p => p === null)) return []
+    const whole = parts.filter(p => p !== null)
+    const total: Sum['total'] = stacked => whole.map(p => p.total(stacked)).reduce((x, y) => b.op('add', [x, y], {}))
+    return [{ carry, stack: whole.flatMap(p => p.stack), total }]
   })
   if (sums.length === 0) return null
 

@@ -96,6 +96,13 @@ test('a sum of products over steps is one product', () => {
   assert.match(printFunc(made), /\((t0|n) i\), \((t0|n) j\) -> \(i j\)/)
 })
 
+test('weights that a step uses twice: one product each, behind the loop', () => {
+  const outer = (b: Builder, x: Id | undefined, y: Id | undefined): Id =>
+    b.op('contract', [x ?? -1, y ?? -1], { sizes: { i: 2, j: 3 }, a: ['i'], b: ['j'], out: ['i', 'j'] })
+  const func = loop(4, [], [f(2, 3)], [f(2), f(3), f(2), f(3)], (b, _, [total], [x, y, u, v]) => [two(b, 'add', total, two(b, 'add', outer(b, x, y), outer(b, u, v)))])
+  assert.equal(primsOf(optimised(func)), ['contract', 'contract', 'add', 'add'])
+})
+
 test('what no carry needs is done behind the loop, what needs no carry in front of it', () => {
   const w = f(3, 3)
   const product = (b: Builder, m: Id | undefined, v: Id): Id => b.op('contract', [m ?? -1, v], { sizes: { o: 3, i: 3 }, a: ['o', 'i'], b: ['i'], out: ['o'] })
