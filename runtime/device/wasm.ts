@@ -2,6 +2,7 @@
  * The WebAssembly device: chooses between a program's two modules (relaxed fused multiply-add where the engine knows it),
  * gives the module exactly the memory that it needs, and makes an executable of it.
  */
+/// <reference path="./webassembly.d.ts" />
 import { pipe } from 'fp-ts/lib/function.js'
 import * as TE from 'fp-ts/lib/TaskEither.js'
 import type { Failure } from '../../dsl/errors.ts'
@@ -23,7 +24,8 @@ const allocate = (program: ProgramInfo): TE.TaskEither<Failure, WebAssembly.Memo
     kind: 'limit', what: `memory of ${program.id}`, message,
     remedy: 'Bind the program to smaller sizes (a smaller batch above all), or use the eager device for a single look.',
   })
-  if (pages > mostPages) return TE.left(limit(`the program needs ${mib(program.memoryBytes)}; a WebAssembly memory holds at most ${mib(mostPages * pageBytes)}`))
+  if (pages > mostPages) return TE.left(limit(`the program needs ${mib(program.memoryBytes)}; `
+    + `a WebAssembly memory holds at most ${mib(mostPages * pageBytes)}`))
   return TE.tryCatch(
     async () => new WebAssembly.Memory({ initial: pages, maximum: pages }),
     () => limit(`the program needs ${mib(program.memoryBytes)} (${pages} pages), which this machine does not give`),
