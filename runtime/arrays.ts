@@ -20,7 +20,9 @@ const textOf = (array: FileArray): string => `${array.element}[${array.shape.joi
 export const misfit = (slot: Slot, array: FileArray): string | null => {
   const expected = `expected ${elementOf[slot.dtype]}[${slot.shape.join(', ')}], got ${textOf(array)}`
   if (!sameShape(slot.shape, array.shape)) return expected
-  if (familyOf[array.element] !== wantedFamily[slot.dtype]) return `${expected}: convert it, e.g. .astype(numpy.${elementOf[slot.dtype] === 'bool' ? 'bool_' : elementOf[slot.dtype]})`
+  if (familyOf[array.element] !== wantedFamily[slot.dtype]) {
+    return `${expected}: convert it, e.g. .astype(numpy.${slot.dtype === 'bool' ? 'bool_' : elementOf[slot.dtype]})`
+  }
   if (slot.dtype === 'f32' || slot.dtype === 'bool') return null
   const [low, high] = range[slot.dtype]
   const outside = array.data.findIndex((x: number) => x < low || x > high)
@@ -30,7 +32,8 @@ export const misfit = (slot: Slot, array: FileArray): string | null => {
 const distance = (a: string, b: string): number => {
   let row = Array.from({ length: b.length + 1 }, (_, j) => j)
   for (let i = 1; i <= a.length; i++) {
-    row = row.reduce<number[]>((next, above, j) => [...next, j === 0 ? i : Math.min(above + 1, (next[j - 1] ?? 0) + 1, (row[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1))], [])
+    row = row.reduce<number[]>((next, above, j) =>
+      [...next, j === 0 ? i : Math.min(above + 1, (next[j - 1] ?? 0) + 1, (row[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1))], [])
   }
   return row[b.length] ?? 0
 }
@@ -45,13 +48,16 @@ const many = <T>(items: readonly T[], show: (item: T) => string): readonly strin
   items.length <= 12 ? items.map(show) : [...items.slice(0, 10).map(show), `... and ${items.length - 10} more like these`]
 
 const takes = ({ inputs }: ProgramInfo): string =>
-  inputs.length <= 6 ? `It takes: ${inputs.map(slot => `${slot.path} ${typeText(slot)}`).join(', ')}` : `It takes ${inputs.length} arrays; they are listed by: vdsm list --arrays`
+  inputs.length <= 6 ? `It takes: ${inputs.map(slot => `${slot.path} ${typeText(slot)}`).join(', ')}`
+    : `It takes ${inputs.length} arrays; they are listed by: vdsm list --arrays`
 
 /**
  * The values of all inputs by path, or every problem at once: arrays that the program does not know, arrays that do not
  * fit, inputs for which there is no array. `made` are values that stand in where the files have none (a key from a seed).
  */
-export const fitArrays = (program: ProgramInfo, given: ReadonlyMap<string, FileArray>, made: ReadonlyMap<string, Values> = new Map()): E.Either<Failure, ReadonlyMap<string, Values>> => {
+export const fitArrays = (
+  program: ProgramInfo, given: ReadonlyMap<string, FileArray>, made: ReadonlyMap<string, Values> = new Map(),
+): E.Either<Failure, ReadonlyMap<string, Values>> => {
   const slots = new Map(program.inputs.map(slot => [slot.path, slot]))
   const unknown = [...given].filter(([name]) => !slots.has(name))
   const missing = program.inputs.filter(slot => !given.has(slot.path) && !made.has(slot.path))

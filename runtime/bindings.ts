@@ -40,12 +40,14 @@ export const arr = <const S extends readonly number[], D extends DType = 'f32'>(
 export type ProgramTypes = { readonly [id: string]: { readonly inputs: unknown; readonly outputs: unknown } }
 
 /** An input tree as a caller may write it: a scalar may be a plain number. */
-export type Given<T> = T extends Arr<infer S, infer D> ? (S extends readonly [] ? T | number : Arr<S, D>) : T extends object ? { readonly [K in keyof T]: Given<T[K]> } : T
+export type Given<T> = T extends Arr<infer S, infer D> ? (S extends readonly [] ? T | number : Arr<S, D>) : T extends object
+  ? { readonly [K in keyof T]: Given<T[K]> } : T
 
 /** A program as a function from its input tree to its output tree; `executable` is underneath, for states that stay where they are. */
 export type Bound<P extends ProgramTypes[string]> = ((inputs: Given<P['inputs']>) => P['outputs']) & { readonly executable: Executable }
 
-const isArr = (u: unknown): u is Arr<readonly number[], DType> => typeof u === 'object' && u !== null && 'shape' in u && 'data' in u && 'dtype' in u && ArrayBuffer.isView(u.data)
+const isArr = (u: unknown): u is Arr<readonly number[], DType> => typeof u === 'object' && u !== null && 'shape' in u && 'data' in u && 'dtype' in u
+  && ArrayBuffer.isView(u.data)
 
 /** Sets all inputs from a tree; refuses what is missing, unknown or of another type (callers may be untyped). */
 const setTree = (executable: Executable, tree: unknown): void => {

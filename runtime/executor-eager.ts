@@ -19,7 +19,8 @@ export type EagerExecutable = Executable & {
 
 type Callable = { readonly call: (...args: readonly unknown[]) => unknown }
 
-const isProgram = (u: unknown): u is Callable => (typeof u === 'object' || typeof u === 'function') && u !== null && Object.hasOwn(u, 'call') && 'call' in u && typeof u.call === 'function'
+const isProgram = (u: unknown): u is Callable => (typeof u === 'object' || typeof u === 'function') && u !== null && Object.hasOwn(u, 'call') && 'call' in u
+  && typeof u.call === 'function'
 
 const atBorder = (x: Dense): AnyArray => {
   switch (x.dtype) {
@@ -42,7 +43,8 @@ const resultsOf = (program: ProgramInfo, tree: unknown): ReadonlyMap<string, Den
     const found = leaves.get(slot.path)
     return found !== undefined && found.dtype === slot.dtype && sameShape(found.shape, slot.shape)
       ? []
-      : [`${slot.path === '' ? 'the result' : slot.path}: compiled as ${typeText(slot)}, the source returns ${found === undefined ? 'nothing there' : typeText(found)}`]
+      : [`${slot.path === '' ? 'the result' : slot.path}: compiled as ${typeText(slot)}, `
+        + `the source returns ${found === undefined ? 'nothing there' : typeText(found)}`]
   })
   if (problems.length > 0) refuse({ kind: 'arrays', program: program.id, problems, remedy: 'The source has changed since: compile again (npm run compile).' })
   return leaves
@@ -98,6 +100,7 @@ export const loadEager = (host: Host, root: string, program: ProgramInfo): TE.Ta
       const value = module[name]
       return isProgram(value)
         ? TE.right(executable(program, value))
-        : TE.left<Failure>({ kind: 'file', path: program.file, message: `it no longer exports a program called ${name}`, remedy: 'Compile again: npm run compile (or: npx vdsm compile).' })
+        : TE.left<Failure>({ kind: 'file', path: program.file, message: `it no longer exports a program called ${name}`,
+          remedy: 'Compile again: npm run compile (or: npx vdsm compile).' })
     }),
   )

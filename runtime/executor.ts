@@ -168,7 +168,8 @@ export const executableOver = (program: ProgramInfo, instance: Instance): Execut
     view: path => at(find.result(path)),
     inputView: path => at(find.input(path)),
     run: instance.run,
-    runStep: step => (instance.steps[step] ?? (() => refuse({ kind: 'usage', message: `${program.id} has ${instance.steps.length} steps; there is no step ${step}` })))(),
+    runStep: step => (instance.steps[step] ?? (() =>
+      refuse({ kind: 'usage', message: `${program.id} has ${instance.steps.length} steps; there is no step ${step}` })))(),
     feed: (output, input) => {
       const name = `${output} -> ${input}`
       const copy = feeds.get(name) ?? copier(instance.buffer, feedPairs(program, output, input))

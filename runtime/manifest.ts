@@ -119,7 +119,8 @@ export const findProgram = (manifest: Manifest, id: string): E.Either<Failure, P
   return E.left({
     kind: 'usage',
     message: ids.length === 0 ? `no program '${id}': the build folder holds no programs` : `no program '${id}' in the build folder`,
-    remedy: ids.length === 0 ? remedy : `${near.length > 0 ? 'Did you mean' : 'There are'}: ${shown.join(', ')}${ids.length > shown.length && near.length === 0 ? ', ... (see: vdsm list)' : ''}`,
+    remedy: ids.length === 0 ? remedy
+      : `${near.length > 0 ? 'Did you mean' : 'There are'}: ${shown.join(', ')}${ids.length > shown.length && near.length === 0 ? ', ... (see: vdsm list)' : ''}`,
   })
 }
 

@@ -13,7 +13,14 @@ import type { Executable } from '../executor.ts'
 import { sizeOfShape, type ProgramInfo, type Slot } from '../manifest.ts'
 import { bytesText, flopsText, oneOf, positiveNumber, say, seedOption, withBuild, type Register } from './command.ts'
 
-type Options = { readonly build: string; readonly json?: true; readonly profile?: true; readonly seconds: number; readonly seed: number; readonly variant?: Variant }
+type Options = {
+  readonly build: string
+  readonly json?: true
+  readonly profile?: true
+  readonly seconds: number
+  readonly seed: number
+  readonly variant?: Variant
+}
 
 /** Numbers uniform in [0, 1), by seed: a plain linear congruential step with a scrambled output. */
 const uniform = (seed: number): (() => number) => {
@@ -57,7 +64,14 @@ const repeat = (seconds: number, least: number, f: () => void): readonly number[
   return times
 }
 
-type StepTime = { readonly step: number; readonly ms: number; readonly share: number; readonly gflops: number; readonly kernels: readonly string[]; readonly places: readonly string[] }
+type StepTime = {
+  readonly step: number
+  readonly ms: number
+  readonly share: number
+  readonly gflops: number
+  readonly kernels: readonly string[]
+  readonly places: readonly string[]
+}
 
 const profile = (executable: Executable, seconds: number): readonly StepTime[] => {
   const times = Array.from({ length: executable.steps }, (): number[] => [])
@@ -108,14 +122,24 @@ const measure = (program: ProgramInfo, executable: Executable, options: Options)
 
 const ms = (value: number): string => `${value < 10 ? value.toFixed(3) : value.toFixed(1)} ms`
 
+const names = (kernels: readonly string[]): string => `${kernels.slice(0, 3).join(', ')}${kernels.length > 3 ? `, ... (${kernels.length} kernels)` : ''}`
+
 const stepText = (time: StepTime): string =>
-  `  ${ms(time.ms).padStart(11)} ${(100 * time.share).toFixed(1).padStart(5)}%  ${time.gflops.toFixed(1).padStart(6)} GFLOP/s  s${time.step} ${time.kernels.slice(0, 3).join(', ')}${time.kernels.length > 3 ? `, ... (${time.kernels.length} kernels)` : ''}  ${time.places[0] ?? ''}`
+  [
+    `  ${ms(time.ms).padStart(11)} ${(100 * time.share).toFixed(1).padStart(5)}%  ${time.gflops.toFixed(1).padStart(6)} GFLOP/s`,
+    `s${time.step} ${names(time.kernels)}`,
+    time.places[0] ?? '',
+  ].join('  ')
+
+const shareText = ({ gflops, peakShare, peakGflops }: Report): string =>
+  `${gflops.toFixed(2)} GFLOP/s, ${(100 * peakShare).toFixed(1)}% of this machine's peak of ${peakGflops.toFixed(1)} GFLOP/s (measured now, 1 thread)`
 
 const reportText = (report: Report): string => [
   `${report.program}  (${report.variant}, 1 thread)`,
   `  median ${ms(report.medianMs)}, min ${ms(report.minMs)} of ${report.runs} calls`,
-  `  ${report.gflops.toFixed(2)} GFLOP/s, ${(100 * report.peakShare).toFixed(1)}% of this machine's peak of ${report.peakGflops.toFixed(1)} GFLOP/s (measured now, 1 thread)`,
-  `  ${report.kernels} kernels a call (${report.kernelsBeforeFusion} before fusion), ${flopsText(report.flops)}, ${bytesText(report.bytes)} moved, ${bytesText(report.memoryBytes)} of memory`,
+  `  ${shareText(report)}`,
+  `  ${report.kernels} kernels a call (${report.kernelsBeforeFusion} before fusion), ${flopsText(report.flops)}, `
+    + `${bytesText(report.bytes)} moved, ${bytesText(report.memoryBytes)} of memory`,
   ...(report.profile === undefined ? [] : ['', '  steps, slowest first', ...report.profile.map(stepText)]),
 ].join('\n')
 

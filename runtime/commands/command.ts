@@ -43,7 +43,8 @@ export const oneOf = <const W extends readonly string[]>(...words: W) => (text: 
 
 /** Prints to stdout. */
 export const say = (text: string): T.Task<void> => () =>
-  new Promise((resolve, reject) => process.stdout.write(`${text}\n`, error => (error === null || error === undefined || ('code' in error && error.code === 'EPIPE') ? resolve() : reject(error))))
+  new Promise((resolve, reject) => process.stdout.write(`${text}\n`, error =>
+    (error === null || error === undefined || ('code' in error && error.code === 'EPIPE') ? resolve() : reject(error))))
 
 const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB']
 /** `12.3 MiB`. */
@@ -54,4 +55,5 @@ export const bytesText = (bytes: number): string => {
 
 /** `4.1 GFLOP`. */
 export const flopsText = (flops: number): string =>
-  flops >= 1e9 ? `${(flops / 1e9).toFixed(2)} GFLOP` : flops >= 1e6 ? `${(flops / 1e6).toFixed(2)} MFLOP` : flops >= 1e3 ? `${(flops / 1e3).toFixed(2)} kFLOP` : `${flops} FLOP`
+  flops >= 1e9 ? `${(flops / 1e9).toFixed(2)} GFLOP` : flops >= 1e6 ? `${(flops / 1e6).toFixed(2)} MFLOP` : flops >= 1e3 ? `${(flops / 1e3).toFixed(2)} kFLOP`
+    : `${flops} FLOP`

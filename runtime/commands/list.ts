@@ -10,7 +10,8 @@ import { bytesText, flopsText, say, withBuild, type Register } from './command.t
 
 type Options = { readonly build: string; readonly json?: true; readonly arrays?: true }
 
-const arraysText = (title: string, slots: ProgramInfo['inputs']): readonly string[] => [`  ${title}`, ...slots.map(slot => `    ${slot.path === '' ? '(the result)' : slot.path}  ${typeText(slot)}`)]
+const arraysText = (title: string, slots: ProgramInfo['inputs']): readonly string[] =>
+  [`  ${title}`, ...slots.map(slot => `    ${slot.path === '' ? '(the result)' : slot.path}  ${typeText(slot)}`)]
 
 const programText = (program: ProgramInfo, arrays: boolean): string => {
   const config = Object.entries(program.config).map(([name, value]) => `${name}=${value}`).join(' ')
@@ -18,12 +19,14 @@ const programText = (program: ProgramInfo, arrays: boolean): string => {
     `${program.id}  (${program.file}:${program.line})`,
     `  ${program.signature}`,
     ...(config === '' ? [] : [`  ${config}`]),
-    `  ${program.stats.kernelsAfter} kernels, ${flopsText(program.stats.flops)} a call, ${bytesText(program.memoryBytes)} of memory, ${program.inputs.length} arrays in, ${program.outputs.length} out`,
+    `  ${program.stats.kernelsAfter} kernels, ${flopsText(program.stats.flops)} a call, ${bytesText(program.memoryBytes)} of memory, `
+      + `${program.inputs.length} arrays in, ${program.outputs.length} out`,
     ...(arrays ? [...arraysText('takes', program.inputs), ...arraysText('returns', program.outputs)] : []),
   ].join('\n')
 }
 
-const jsonText = (programs: readonly ProgramInfo[]): string => JSON.stringify(programs.map(({ kernels: _, modules: __, hash: ___, ...program }) => program), null, 2)
+const jsonText = (programs: readonly ProgramInfo[]): string =>
+  JSON.stringify(programs.map(({ kernels: _, modules: __, hash: ___, ...program }) => program), null, 2)
 
 export const listPrograms = (text: string, options: Options): TE.TaskEither<Failure, void> =>
   pipe(

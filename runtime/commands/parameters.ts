@@ -18,7 +18,8 @@ const readings = (program: ProgramInfo): readonly Reading[] => [
 /** The tensors by input path; where not one fits, all of them under their own names, so that the mistake is reported. */
 export const chooseParameters = (program: ProgramInfo, file: FileArrays): FileArrays => {
   const known = new Set(program.inputs.map(slot => slot.path))
-  const chosen = readings(program).map(reading => new Map<string, FileArray>([...file].flatMap(([name, array]) => (known.has(reading(name)) ? [[reading(name), array] as const] : []))))
+  const chosen = readings(program).map(reading => new Map<string,
+    FileArray>([...file].flatMap(([name, array]) => (known.has(reading(name)) ? [[reading(name), array] as const] : []))))
   const best = chosen.reduce((most, next) => (next.size > most.size ? next : most), new Map<string, FileArray>())
   const named = best.size === 0 ? file : best
   const complete = [...known].every(path => named.has(path) || ![...named.keys()].some(name => rootOf(name) === rootOf(path)))

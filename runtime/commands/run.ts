@@ -64,13 +64,15 @@ const gather = (program: ProgramInfo, inputs: FileArrays, params: FileArrays, op
   const chosen = chooseParameters(program, params)
   const twice = [...chosen.keys()].filter(name => inputs.has(name))
   if (twice.length > 0) {
-    return E.left({ kind: 'arrays', program: program.id, problems: twice.slice(0, 8).map(name => `${name}: both in ${options.inputs ?? '--inputs'} and in ${options.params ?? '--params'}`) })
+    return E.left({ kind: 'arrays', program: program.id,
+      problems: twice.slice(0, 8).map(name => `${name}: both in ${options.inputs ?? '--inputs'} and in ${options.params ?? '--params'}`) })
   }
   const given = new Map<string, FileArray>([...chosen, ...inputs])
   const fitted = pipe(keyOf(program, inputs, options.seed), E.chain(made => fitArrays(program, given, made)))
   const keyMissing = program.inputs.some(slot => isKey(slot) && !given.has(slot.path)) && options.seed === undefined
   return pipe(fitted, E.mapLeft((failure): Failure =>
-    failure.kind === 'arrays' && keyMissing ? { ...failure, problems: failure.problems.map(line => (line.startsWith('key: missing') ? `${line}; or give --seed N` : line)) } : failure))
+    failure.kind === 'arrays' && keyMissing ? { ...failure,
+      problems: failure.problems.map(line => (line.startsWith('key: missing') ? `${line}; or give --seed N` : line)) } : failure))
 }
 
 const outgoing = (executable: Executable): ReadonlyMap<string, Outgoing> =>

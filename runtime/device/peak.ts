@@ -25,7 +25,8 @@ const relaxedMadd = simd(0x105)
 /** A module with `peak(turns: i32): f32`: locals 1 to 12 are the chains x = x * a + b, 13 is a, 14 is b. */
 const assemble = (fma: boolean): Uint8Array => {
   const [a, b] = [chains + 1, chains + 2]
-  const chain = (i: number): readonly number[] => (fma ? [...get(i + 1), ...get(a), ...get(b), ...relaxedMadd, ...set(i + 1)] : [...get(i + 1), ...get(a), ...mul, ...get(b), ...add, ...set(i + 1)])
+  const chain = (i: number): readonly number[] =>
+    (fma ? [...get(i + 1), ...get(a), ...get(b), ...relaxedMadd, ...set(i + 1)] : [...get(i + 1), ...get(a), ...mul, ...get(b), ...add, ...set(i + 1)])
   const body = [
     1, chains + 2, 0x7b,
     ...times(chains, i => [...f32(i / 8), ...splat, ...set(i + 1)]),

@@ -16,9 +16,11 @@ export const webHost = (base: string): Host => ({
     const url = `${base.endsWith('/') ? base : `${base}/`}${name}`
     return TE.tryCatch(
       () => fetchBytes(url),
-      (error): Failure => ({ kind: 'file', path: url, message: `could not be fetched (${error instanceof Error ? error.message : String(error)})`, remedy: 'Serve the build folder beside the page.' }),
+      (error): Failure => ({ kind: 'file', path: url, message: `could not be fetched (${error instanceof Error ? error.message : String(error)})`,
+        remedy: 'Serve the build folder beside the page.' }),
     )
   },
-  source: (_root, file) => TE.left({ kind: 'limit', what: 'eager device', message: `${file} cannot be run from its source in a browser`, remedy: 'Use the compiled program.' }),
+  source: (_root, file) => TE.left({ kind: 'limit', what: 'eager device', message: `${file} cannot be run from its source in a browser`,
+    remedy: 'Use the compiled program.' }),
   prepare: () => undefined,
 })

@@ -87,7 +87,8 @@ export const decode = (bytes: Uint8Array, element: Element, size: number, little
 
 /** Little-endian bytes of an array of one of the program's dtypes. */
 export const encode = (dtype: DType, data: ArrayLike<number>): Uint8Array => {
-  const made = dtype === 'f32' ? new Float32Array(data) : dtype === 'i32' ? new Int32Array(data) : dtype === 'u32' ? new Uint32Array(data) : Uint8Array.from(data, x => (x === 0 ? 0 : 1))
+  const made = dtype === 'f32' ? new Float32Array(data) : dtype === 'i32' ? new Int32Array(data) : dtype === 'u32' ? new Uint32Array(data)
+    : Uint8Array.from(data, x => (x === 0 ? 0 : 1))
   const bytes = new Uint8Array(made.buffer)
   if (!hostIsLittle && dtype !== 'bool') for (let i = 0; i < bytes.length; i += 4) bytes.subarray(i, i + 4).reverse()
   return bytes

@@ -9,7 +9,8 @@ import { bytesOf, decode, elementOf, encode, type Element, type FileArray, type 
 const magic = [0x93, 0x4e, 0x55, 0x4d, 0x50, 0x59] as const
 
 const codes: Readonly<Record<string, Element>> = {
-  f2: 'float16', f4: 'float32', f8: 'float64', i1: 'int8', i2: 'int16', i4: 'int32', i8: 'int64', u1: 'uint8', u2: 'uint16', u4: 'uint32', u8: 'uint64', b1: 'bool',
+  f2: 'float16', f4: 'float32', f8: 'float64', i1: 'int8', i2: 'int16', i4: 'int32', i8: 'int64', u1: 'uint8', u2: 'uint16', u4: 'uint32', u8: 'uint64',
+    b1: 'bool',
 }
 
 const codeOf: Readonly<Record<DType, string>> = { f32: '<f4', i32: '<i4', u32: '<u4', bool: '|b1' }
@@ -35,7 +36,8 @@ const parseHeader = (bytes: Uint8Array): E.Either<string, Header> => {
   if (code.includes('O')) return E.left('an array of Python objects (a pickle), which is never opened; save numbers: numpy.asarray(x, dtype=numpy.float32)')
   const element = codes[code.slice(1)]
   if (element === undefined || !/^[<>|=]/.test(code)) {
-    return E.left(`elements of type ${JSON.stringify(code)}; numbers and truth values are read (f2 f4 f8 i1 i2 i4 i8 u1 u2 u4 u8 b1): convert with .astype(numpy.float32)`)
+    return E.left(`elements of type ${JSON.stringify(code)}; `
+      + `numbers and truth values are read (f2 f4 f8 i1 i2 i4 i8 u1 u2 u4 u8 b1): convert with .astype(numpy.float32)`)
   }
   const dims = (shape[1] ?? '').split(',').map(part => part.replace('L', '').trim()).filter(part => part !== '').map(Number)
   if (dims.some(d => !Number.isSafeInteger(d))) return E.left(`its shape cannot be read: (${shape[1] ?? ''})`)
@@ -70,7 +72,8 @@ export const parseNpy = (bytes: Uint8Array): E.Either<string, FileArray> => {
   const size = shape.reduce((n, d) => n * d, 1)
   const needed = size * bytesOf[element]
   const there = bytes.length - start
-  if (needed !== there) return E.left(`${there < needed ? 'truncated' : 'too long'}: shape (${shape.join(', ')}) of ${element} needs ${needed} bytes of data, ${there} are there`)
+  if (needed !== there) return E.left(`${there < needed ? 'truncated' : 'too long'}: shape (${shape.join(', ')}) of ${element} `
+    + `needs ${needed} bytes of data, ${there} are there`)
   const data = decode(bytes.subarray(start), element, size, little)
   if (data === null) return E.left(`${element} values beyond 2^53; save them as int32 or uint32`)
   return E.right({ shape, element, data: fortran && shape.length > 1 ? rowMajor(data, shape) : data })

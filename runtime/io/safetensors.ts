@@ -16,7 +16,8 @@ export type TensorFile = { readonly arrays: ReadonlyMap<string, FileArray>; read
 const longestHeader = 100_000_000
 
 const elements: Readonly<Record<string, Element>> = {
-  F16: 'float16', BF16: 'bfloat16', F32: 'float32', F64: 'float64', I8: 'int8', I16: 'int16', I32: 'int32', I64: 'int64', U8: 'uint8', U16: 'uint16', U32: 'uint32', U64: 'uint64', BOOL: 'bool',
+  F16: 'float16', BF16: 'bfloat16', F32: 'float32', F64: 'float64', I8: 'int8', I16: 'int16', I32: 'int32', I64: 'int64', U8: 'uint8', U16: 'uint16',
+    U32: 'uint32', U64: 'uint64', BOOL: 'bool',
 }
 const codeOf: Readonly<Record<DType, string>> = { f32: 'F32', i32: 'I32', u32: 'U32', bool: 'BOOL' }
 
@@ -45,11 +46,13 @@ const parseHeader = (text: string): E.Either<string, readonly [readonly Ranged[]
     const size = entry.shape.reduce((n, d) => n * d, 1)
     const [begin, end] = entry.data_offsets
     if (end - begin !== size * bytesOf[element]) {
-      return E.left(`tensor ${name}: ${entry.dtype}[${entry.shape.join(', ')}] takes ${size * bytesOf[element]} bytes, its range [${begin}, ${end}) has ${end - begin}`)
+      return E.left(`tensor ${name}: ${entry.dtype}[${entry.shape.join(', ')}] takes ${size * bytesOf[element]} bytes, `
+        + `its range [${begin}, ${end}) has ${end - begin}`)
     }
     ranged.push({ name, entry, element, size })
   }
-  return E.right([ranged.sort((a, b) => a.entry.data_offsets[0] - b.entry.data_offsets[0] || a.entry.data_offsets[1] - b.entry.data_offsets[1]), metadata.right])
+  return E.right([ranged.sort((a, b) => a.entry.data_offsets[0] - b.entry.data_offsets[0] || a.entry.data_offsets[1] - b.entry.data_offsets[1]),
+    metadata.right])
 }
 
 /** What is wrong with the ranges, taken together: they must follow one another and fill the data exactly. */

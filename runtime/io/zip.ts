@@ -17,7 +17,15 @@ export const crc32 = (bytes: Uint8Array): number => {
   return (c ^ 0xffffffff) >>> 0
 }
 
-type Entry = { readonly name: string; readonly flags: number; readonly method: number; readonly crc: number; readonly packed: number; readonly size: number; readonly at: number }
+type Entry = {
+  readonly name: string
+  readonly flags: number
+  readonly method: number
+  readonly crc: number
+  readonly packed: number
+  readonly size: number
+  readonly at: number
+}
 
 class Cut extends Error {}
 
@@ -56,9 +64,11 @@ const entriesOf = (bytes: Uint8Array, view: DataView): readonly Entry[] => {
   for (let i = 0, at = offset; i < count; i++) {
     if (view.getUint32(at, true) !== 0x02014b50) throw new Cut('its table of contents is damaged')
     const [nameLength, extraLength, commentLength] = [view.getUint16(at + 28, true), view.getUint16(at + 30, true), view.getUint16(at + 32, true)]
-    const [size = 0, packed = 0, start = 0] = zip64(view, at + 46 + nameLength, extraLength, [view.getUint32(at + 24, true), view.getUint32(at + 20, true), view.getUint32(at + 42, true)])
+    const [size = 0, packed = 0, start = 0] = zip64(view, at + 46 + nameLength, extraLength,
+      [view.getUint32(at + 24, true), view.getUint32(at + 20, true), view.getUint32(at + 42, true)])
     const name = new TextDecoder().decode(bytes.subarray(at + 46, at + 46 + nameLength))
-    entries.push({ name, flags: view.getUint16(at + 8, true), method: view.getUint16(at + 10, true), crc: view.getUint32(at + 16, true), packed, size, at: start })
+    entries.push({ name, flags: view.getUint16(at + 8, true), method: view.getUint16(at + 10, true), crc: view.getUint32(at + 16, true), packed, size,
+      at: start })
     at += 46 + nameLength + extraLength + commentLength
   }
   return entries

@@ -81,13 +81,15 @@ test('names in a parameter file may leave the parameter out, or be those of the 
 test('results can be parameters of the next run', async () => {
   const folder = ground()
   assert.is((await vdsm(folder, [...usual.slice(0, -1), 'out.safetensors'])).code, 0)
-  assert.is((await vdsm(folder, ['run', 'toy/step', '--inputs', 'in.npz', '--params', 'out.safetensors', '--seed', '1', '--out', 'again.npz'])).code, 1, 'flags are in both')
+  assert.is((await vdsm(folder, ['run', 'toy/step', '--inputs', 'in.npz', '--params', 'out.safetensors', '--seed', '1', '--out', 'again.npz'])).code, 1,
+    'flags are in both')
   npz(join(folder, 'in.npz'), { x: rest.x })
   assert.is((await vdsm(folder, ['run', 'toy/step', '--inputs', 'in.npz', '--params', 'out.safetensors', '--seed', '1', '--out', 'again.npz'])).code, 0)
 })
 
 const refused: readonly (readonly [string, readonly string[], number, RegExp])[] = [
-  ['missing arrays, before anything runs', ['run', 'toy/step', '--inputs', 'in.npz', '--out', 'out.npz'], 1, /state\.w: missing, expected float32\[2\]\n {2}key: missing, expected uint32\[2\]; or give --seed N/],
+  ['missing arrays, before anything runs', ['run', 'toy/step', '--inputs', 'in.npz', '--out', 'out.npz'], 1,
+    /state\.w: missing, expected float32\[2\]\n {2}key: missing, expected uint32\[2\]; or give --seed N/],
   ['an unknown option', [...usual, '--sed', '3'], 2, /^unknown option '--sed'\n {2}Did you mean --seed\? See: vdsm run --help/],
   ['a bad value', ['run', 'toy/step', '--out', 'o.npz', '--seed', '1.5'], 2, /'--seed <n>' argument '1\.5' is invalid\. Expected a whole number/],
   ['a device that does not exist', [...usual, '--device', 'gpu'], 2, /Expected wasm or eager/],
@@ -96,7 +98,8 @@ const refused: readonly (readonly [string, readonly string[], number, RegExp])[]
   ['an unknown program', ['run', 'toy/stop', '--out', 'out.npz'], 2, /no program 'toy\/stop' in the build folder\n {2}There are: toy\/step/],
   ['an unknown command', ['rnu'], 2, /unknown command 'rnu'\n {2}Did you mean run\?/],
   ['a superfluous argument', ['list', 'x', 'y'], 2, /too many arguments/],
-  ['a missing output folder', [...usual.slice(0, -1), 'none/out.npz'], 1, /cannot write none\/out\.npz: the folder .*none does not exist\n {2}Create it first: mkdir -p/],
+  ['a missing output folder', [...usual.slice(0, -1), 'none/out.npz'], 1,
+    /cannot write none\/out\.npz: the folder .*none does not exist\n {2}Create it first: mkdir -p/],
   ['a missing build', ['list', '--build', 'none'], 1, /none\/manifest\.json: no such file\n {2}Compile first/],
   ['a missing input file', [...usual.slice(0, 3), 'none.npz', '--out', 'out.npz'], 1, /^none\.npz: no such file/],
 ]

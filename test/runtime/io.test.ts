@@ -63,7 +63,8 @@ test('equal arrays give equal bytes', () => {
   assert.equal(printNpz(arrays), printNpz(arrays))
 })
 
-// numpy.savez_compressed(f=numpy.asfortranarray(numpy.arange(6, dtype='>i2').reshape(2, 3)), h=numpy.array([1.5, -2, 65504], 'f2'), k=numpy.array([1, 4294967295]))
+// numpy.savez_compressed(f=numpy.asfortranarray(numpy.arange(6, dtype='>i2').reshape(2, 3)), h=numpy.array([1.5, -2, 65504], 'f2'), k=numpy.array([1,
+// 4294967295]))
 const fromNumpy = 'UEsDBC0AAAAIAAAAIQDhHvqo//////////8FABQAZi5ucHkBABAAjAAAAAAAAABRAAAAAAAAAJvsF+obEMnIUMZQrZ6SWpxcpG6loG6XaaSuo6Cell9UUpSYF59flJIKEg8pKk0FChdnJBakArkaRjoKxpo6CrUK5AMuBgYGZgZGBhYGJgZWAFBLAwQtAAAACAAAACEA6Bhtwf//////////BQAUAGgubnB5AQAQAIYAAAAAAAAASgAAAAAAAACb7BfqGxDJyFDGUK2eklqcXKRupaBuk2akrqOgnpZfVFKUmBefX5SSChJ3S8wpTgWKF2ckFqQC+RrGOpo6CrUKFAAuBjuGA/+rAVBLAwQtAAAACAAAACEA59vkMf//////////BQAUAGsubnB5AQAQAJAAAAAAAAAATAAAAAAAAACb7BfqGxDJyFDGUK2eklqcXKRupaBuk2mhrqOgnpZfVFKUmBefX5SSChJ3S8wpTgWKF2ckFqQC+RpGOpo6CrUKFAAuRgYI+A8EIBoAUEsBAi0DLQAAAAgAAAAhAOEe+qhRAAAAjAAAAAUAAAAAAAAAAAAAAIABAAAAAGYubnB5UEsBAi0DLQAAAAgAAAAhAOgYbcFKAAAAhgAAAAUAAAAAAAAAAAAAAIABiAAAAGgubnB5UEsBAi0DLQAAAAgAAAAhAOfb5DFMAAAAkAAAAAUAAAAAAAAAAAAAAIABCQEAAGsubnB5UEsFBgAAAAADAAMAmQAAAIwBAAAAAA=='
 
 test('an archive by NumPy itself: deflated, zip64 sizes, big-endian, Fortran order, half and 64-bit', () => {
@@ -85,7 +86,8 @@ test('a damaged archive is never half read: every cut and every flipped byte of 
   }
 })
 
-const header = (text: string, version = 1): Uint8Array => Uint8Array.from([0x93, 0x4e, 0x55, 0x4d, 0x50, 0x59, version, 0, text.length, 0, ...(version === 1 ? [] : [0, 0]), ...new TextEncoder().encode(text)])
+const header = (text: string, version = 1): Uint8Array =>
+  Uint8Array.from([0x93, 0x4e, 0x55, 0x4d, 0x50, 0x59, version, 0, text.length, 0, ...(version === 1 ? [] : [0, 0]), ...new TextEncoder().encode(text)])
 const npy = (descr: string, shape: string, data: readonly number[] = [], version = 1): Uint8Array =>
   Uint8Array.from([...header(`{'descr': ${descr}, 'fortran_order': False, 'shape': ${shape}, }`, version), ...data])
 
@@ -131,7 +133,8 @@ const st = (head: string, data = 0, announced = head.length): Uint8Array => {
   bytes.set(new TextEncoder().encode(head), 8)
   return bytes
 }
-const entry = (name: string, dtype: string, shape: readonly number[], range: readonly [number, number]): string => `"${name}":${JSON.stringify({ dtype, shape, data_offsets: range })}`
+const entry = (name: string, dtype: string, shape: readonly number[], range: readonly [number, number]): string =>
+  `"${name}":${JSON.stringify({ dtype, shape, data_offsets: range })}`
 
 const badTensors: readonly (readonly [string, Uint8Array, RegExp])[] = [
   ['an empty file', new Uint8Array(0), /the file is empty/],
@@ -169,10 +172,13 @@ test('half and brain floats at their edges', () => {
 })
 
 test('arrays are fitted to a program, and all problems come at once', () => {
-  const array = (element: FileArray['element'], shape: readonly number[], ...data: readonly number[]): FileArray => ({ element, shape, data: Float64Array.from(data) })
-  const good = new Map([['state.w', array('float64', [2], 1, 2)], ['x', array('float16', [2], 1, 2)], ['key', array('int64', [2], 0, 4294967295)], ['flags', array('bool', [2], 0, 1)]])
+  const array = (element: FileArray['element'], shape: readonly number[], ...data: readonly number[]): FileArray =>
+    ({ element, shape, data: Float64Array.from(data) })
+  const good = new Map([['state.w', array('float64', [2], 1, 2)], ['x', array('float16', [2], 1, 2)], ['key', array('int64', [2], 0, 4294967295)],
+    ['flags', array('bool', [2], 0, 1)]])
   assert.ok(E.isRight(fitArrays(toyProgram, good)))
-  const bad = new Map([['state.W', array('float32', [2], 1, 2)], ['x', array('float32', [3], 1, 2, 3)], ['key', array('int64', [2], 0, -1)], ['flags', array('uint8', [2], 0, 1)]])
+  const bad = new Map([['state.W', array('float32', [2], 1, 2)], ['x', array('float32', [3], 1, 2, 3)], ['key', array('int64', [2], 0, -1)],
+    ['flags', array('uint8', [2], 0, 1)]])
   assert.is(left(fitArrays(toyProgram, bad)), [
     'program toy/step: the arrays given do not fit its inputs',
     '  x: expected float32[2], got float32[3]',
@@ -215,7 +221,8 @@ test('a write that fails changes nothing and leaves nothing', async () => {
 test('the operating system\'s codes have words of their own', () => {
   const say = (code: string): string => print(writeFailure('/x/y', Object.assign(new Error(code), { code })))
   assert.equal(['ENOSPC', 'EDQUOT', 'EACCES', 'EROFS', 'EISDIR', 'ENOTDIR', 'EIO'].map(code => say(code).split('\n')[0]?.replace('cannot write /x/y: ', '')), [
-    'the disk is full', 'your disk quota is used up', 'no permission to write in /x', 'the file system is read-only', 'it is a folder', 'a part of its path is a file, not a folder', 'EIO',
+    'the disk is full', 'your disk quota is used up', 'no permission to write in /x', 'the file system is read-only', 'it is a folder',
+      'a part of its path is a file, not a folder', 'EIO',
   ])
 })
 

@@ -85,7 +85,8 @@ export const toyBuild = (change: (manifest: Manifest) => unknown = m => m): { re
   const build = join(folder, 'build')
   mkdirSync(build)
   const changed = change(toyManifest)
-  writeFileSync(join(build, 'manifest.json'), changed === toyManifest ? printManifest(toyManifest) : typeof changed === 'string' ? changed : JSON.stringify(changed))
+  writeFileSync(join(build, 'manifest.json'), changed === toyManifest ? printManifest(toyManifest) : typeof changed === 'string' ? changed
+    : JSON.stringify(changed))
   writeFileSync(join(build, 'step.wasm'), toyModule(false))
   writeFileSync(join(build, 'step.fma.wasm'), toyModule(true))
   writeFileSync(join(folder, 'toy.ts'), source)
