@@ -137,12 +137,11 @@ const duplicates = (programs: readonly Lowered[]): readonly Failure[] =>
     return [{ kind: 'source', at: { file: p.file, line: p.line, column: 1 }, message: `two programs are named ${p.name}; the other is at ${first.file}:${first.line}`, remedy: 'rename one, or its file' }]
   })
 
+/** One mistake in a part that several programs share is told once. */
 const distinct = (failures: readonly Failure[]): readonly Failure[] => {
-  const seen = new Set<string>()
-  return failures.filter(f => {
-    const text = JSON.stringify(f)
-    return seen.has(text) ? false : (seen.add(text), true)
-  })
+  const same = (f: Failure, g: Failure): boolean =>
+    f.kind === 'source' && g.kind === 'source' && f.message === g.message && f.at.file === g.at.file && f.at.line === g.at.line && f.at.column === g.at.column
+  return failures.filter((f, i) => failures.findIndex(g => g === f || same(f, g)) === i)
 }
 
 /**
