@@ -5,6 +5,7 @@
  */
 import type { Builder } from './builder.ts'
 import { kernelIndices } from './collapse.ts'
+import { bare, holdThroughout, interval, splittable } from './interior.ts'
 import { badStrides, unitStrides } from './elementwise.ts'
 import { type Along, type Dialect, type Env, divided, lower, multiplied, varsOf } from './expression.ts'
 import type { Expr, Var } from './kernel.ts'
@@ -37,32 +38,46 @@ export type Panels = {
   readonly width: 4 | 8
 }
 
-/** Loops over a block of the reduction, by fours along its last variable where `fours`; the body gets the step's index within the block. */
-const overDepth = (
-  b: Builder, depth: Depth, scope: ReadonlyMap<number, Value>, fours: boolean,
-  body: (scope: ReadonlyMap<number, Value>, step: Value, wide: boolean) => void,
-): void => {
-  const [first, ...rest] = depth.vars
-  if (first === undefined) return body(scope, i32(0), false)
-  const last = depth.vars[depth.vars.length - 1]!
-  const inner = sizeOf(rest)
-  const run = (from: Value, to: Value, step: number, wide: boolean, scopeNow: ReadonlyMap<number, Value>, index: Value, v: Var, below: Composite): void =>
-    b.loop(v.name, from, to, step, i => {
-      const here = v === first ? multiplied(b, b.call('sub', 'i32', i, depth.from), inner) : multiplied(b, i, sizeOf(below))
-      const position = b.call('add', 'i32', index, here)
-      const next = new Map([...scopeNow, [v.id, i]])
-      const [deeper, ...others] = below
-      if (deeper === undefined) return body(next, position, wide)
-      within(deeper, i32(0), i32(deeper.size), next, position, others)
-    })
-  const within = (v: Var, from: Value, to: Value, scopeNow: ReadonlyMap<number, Value>, index: Value, below: Composite): void => {
-    if (v !== last || !fours) return run(from, to, 1, false, scopeNow, index, v, below)
-    const whole = b.call('sub', 'i32', to, b.call('and', 'i32', b.call('sub', 'i32', to, from), i32(3)))
-    const even = v.size % 4 === 0 && from.kind === 'const' && to.kind === 'const'
-    run(from, even ? to : whole, 4, true, scopeNow, index, v, below)
-    if (!even) run(whole, to, 1, false, scopeNow, index, v, below)
+type Step = (expr: Expr, scope: ReadonlyMap<number, Value>, step: Value, wide: boolean) => void
+
+/**
+ * Loops over a block of the reduction, its last variable by fours where `fours`; the step counts from the block's start.
+ * `envs` are the rows or columns being packed: where they lie well inside of all bounds, the bare expression runs.
+ */
+const overDepth = (depth: Depth, scope: ReadonlyMap<number, Value>, fours: boolean, expr: Expr, envs: readonly Env[], body: Step): void => {
+  const { b } = envs[0]!
+  const last = depth.vars[depth.vars.length - 1]
+  if (last === undefined) return body(expr, scope, i32(0), false)
+  const inside = bare(expr)
+  const place = (index: Value, v: Var, i: Value, below: Composite): Value =>
+    b.call('add', 'i32', index, v === depth.vars[0] ? multiplied(b, b.call('sub', 'i32', i, depth.from), sizeOf(below)) : multiplied(b, i, sizeOf(below)))
+  const innermost = (from: Value, to: Value, vs: ReadonlyMap<number, Value>, index: Value, by4: boolean, e: Expr): void => {
+    const run = (start: Value, end: Value, step: 1 | 4): void =>
+      b.loop(last.name, start, end, step, i => body(e, new Map([...vs, [last.id, i]]), place(index, last, i, []), step === 4))
+    if (!by4) return run(from, to, 1)
+    const even = last.size % 4 === 0 && from.kind === 'const' && to.kind === 'const'
+    const whole = even ? to : b.call('sub', 'i32', to, b.call('and', 'i32', b.call('sub', 'i32', to, from), i32(3)))
+    run(from, whole, 4)
+    if (!even) run(whole, to, 1)
   }
-  within(first, depth.from, depth.to, scope, i32(0), rest)
+  const split = last.size >= 16 && splittable(inside.guards, last)
+  const run = (e: Expr, parted: boolean): void => {
+    const go = (vars: Composite, vs: ReadonlyMap<number, Value>, index: Value): void => {
+      const [v, ...below] = vars
+      if (v === undefined) return
+      const [from, to] = v === depth.vars[0] ? [depth.from, depth.to] : [i32(0), i32(v.size)]
+      if (v !== last) return b.loop(v.name, from, to, 1, i => go(below, new Map([...vs, [v.id, i]]), place(index, v, i, below)))
+      if (!parted) return innermost(from, to, vs, index, fours, e)
+      const { low, high } = interval(envs.map(env => ({ ...env, vars: new Map([...env.vars, ...vs]) })), inside.guards, last, from, to)
+      innermost(from, low, vs, index, false, e)
+      // a branch, so that no load of the bare expression leaves the part where it may be done
+      b.branch(b.call('lt', 'bool', low, high), () => innermost(low, high, vs, index, fours, inside.expr))
+      innermost(high, to, vs, index, false, e)
+    }
+    go(depth.vars, scope, i32(0))
+  }
+  if (inside.guards.length === 0 || split) return run(expr, split)
+  b.branch(holdThroughout(envs, inside.guards, depth.vars), () => run(inside.expr, false), () => run(expr, false))
 }
 
 /** Four vectors, row by row, turned into four vectors column by column. */
@@ -93,13 +108,15 @@ export const pack = (b: Builder, dialect: Dialect, scope: ReadonlyMap<number, Va
     const first = multiplied(b, g, 4)
     const across = (along: Along): void => {
       const columns = decode(b, vars, total % 4 === 0 ? b.call('min', 'i32', first, i32(total - 4)) : first)
-      overDepth(b, depth, new Map([...scope, ...columns]), false, (vs, step) => b.store(space, place(step), 0, wide(lower(env(vs, along, 0), expr))))
+      const ends = [0, 3].map(skip => ({ ...env(new Map([...scope, ...columns]), along, 0), lane: skip }))
+      overDepth(depth, new Map([...scope, ...columns]), false, expr, ends, (e, vs, step) => b.store(space, place(step), 0, wide(lower(env(vs, along, 0), e))))
     }
     const byLane = (): void => {
       const each = [0, 1, 2, 3].map(i => decode(b, vars, b.call('min', 'i32', b.call('add', 'i32', first, i32(i)), i32(total - 1))))
       const fours = deep !== undefined && deep.size >= 4 && score(deep) >= 0 && varsOf(expr).has(deep.id)
-      overDepth(b, depth, scope, fours, (vs, step, by4) => {
-        const lane = (along: Along | null) => each.map((columns, i) => lower(env(new Map([...scope, ...columns, ...vs]), along, i + 1), expr))
+      const ends = each.map((columns, i) => env(new Map([...scope, ...columns]), null, i + 1))
+      overDepth(depth, scope, fours, expr, ends, (e, vs, step, by4) => {
+        const lane = (along: Along | null) => each.map((columns, i) => lower(env(new Map([...scope, ...columns, ...vs]), along, i + 1), e))
         if (!by4) return b.store(space, place(step), 0, b.call('lanes', 'f32x4', ...lane(null)))
         const columns = transposed(b, lane({ id: deep!.id, aligned: false }).map(wide))
         columns.forEach((column, i) => b.store(space, place(step), i * width, column))
