@@ -39,7 +39,7 @@ const step = (p: AnyLstm, { h, c }: AnyState, x: Any): AnyState => {
 }
 
 /** One step: the next state from the last one and an input. */
-export const lstmCell = <I extends Dim, H extends Dim, X extends Any>(p: Lstm<I, H>, state: LstmState<H>, x: Check<Features<'lstmCell', I, Mul<4, H>, X>, X>): LstmState<H> =>
+export const lstmCell = <I extends Dim, H extends Dim, X extends Any>(p: Lstm<I, H>, state: LstmState<NoInfer<H>>, x: Check<Features<'lstmCell', I, Mul<4, H>, X>, X>): LstmState<H> =>
   step(p, state as unknown as AnyState, untyped(x)) as unknown as LstmState<H>
 
 /** h = c = 0 */
@@ -65,16 +65,16 @@ const runOf = (p: AnyLstm, state: AnyState, xs: Tensor<['T', 'I']>, { reverse = 
 
 /** A layer over time: xs is [T, I]. With `reverse` it starts at the last time; outputs stay in the order of xs. */
 export const lstm = <I extends Dim, H extends Dim, X extends Any>(
-  p: Lstm<I, H>, state: LstmState<H>, xs: Check<Sequence<'lstm', I, H, X>, X>, direction: Direction = {},
+  p: Lstm<I, H>, state: LstmState<NoInfer<H>>, xs: Check<Sequence<'lstm', I, H, X>, X>, direction: Direction = {},
 ): LstmRun<TimeOf<X>, H> => runOf(p, state as unknown as AnyState, typed(untyped(xs)), direction) as unknown as LstmRun<TimeOf<X>, H>
 
 // ---- stacks ------------------------------------------------------------------------------------------------------
 /** Layers on top of each other, all of hidden size H. */
-export type LstmStack<I extends Dim, H extends Dim> = readonly [Lstm<I, H>, ...Lstm<H, H>[]]
+export type LstmStack<I extends Dim, H extends Dim> = readonly [Lstm<I, H>, ...Lstm<NoInfer<H>, NoInfer<H>>[]]
 /** One layer that reads in both directions. */
 export type BiLstm<I extends Dim, H extends Dim> = { readonly forward: Lstm<I, H>; readonly backward: Lstm<I, H> }
 /** Two-way layers on top of each other: from the second on they read both directions of the one below. */
-export type BiLstmStack<I extends Dim, H extends Dim> = readonly [BiLstm<I, H>, ...BiLstm<Mul<2, H>, H>[]]
+export type BiLstmStack<I extends Dim, H extends Dim> = readonly [BiLstm<I, H>, ...BiLstm<Mul<2, NoInfer<H>>, NoInfer<H>>[]]
 export type BiLstmState<H extends Dim> = { readonly forward: LstmState<H>; readonly backward: LstmState<H> }
 
 /** 0 with probability `rate`, otherwise 1 / (1 - rate): multiply by it to drop out and keep the mean. */
@@ -94,7 +94,7 @@ const zipped = <P, S>(layers: readonly P[], states: readonly S[], masks: readonl
  * outputs [T, H] BETWEEN layers, so there is one less than layers.
  */
 export const lstmStack = <I extends Dim, H extends Dim, X extends Any>(
-  layers: LstmStack<I, H>, states: readonly LstmState<H>[], xs: Check<Sequence<'lstmStack', I, H, X>, X>, masks?: readonly Tensor<[TimeOf<X>, H]>[],
+  layers: LstmStack<I, H>, states: readonly LstmState<NoInfer<H>>[], xs: Check<Sequence<'lstmStack', I, H, X>, X>, masks?: readonly Tensor<[TimeOf<X>, NoInfer<H>]>[],
 ): { readonly outputs: Tensor<[TimeOf<X>, H]>; readonly finals: readonly LstmState<H>[] } => {
   const start: { readonly outputs: Any; readonly finals: readonly unknown[] } = { outputs: untyped(xs), finals: [] }
   const result = zipped<AnyLstm, LstmState<H>>(layers, states, masks).reduce(({ outputs, finals }, { layer, state, mask }) => {
@@ -116,7 +116,7 @@ const biOf = (p: AnyBi, state: { readonly forward: AnyState; readonly backward: 
  * of each layer. Masks as in `lstmStack`, of shape [T, 2H].
  */
 export const biLstmStack = <I extends Dim, H extends Dim, X extends Any>(
-  layers: BiLstmStack<I, H>, states: readonly BiLstmState<H>[], xs: Check<Sequence<'biLstmStack', I, H, X>, X>, masks?: readonly Tensor<[TimeOf<X>, Mul<2, H>]>[],
+  layers: BiLstmStack<I, H>, states: readonly BiLstmState<NoInfer<H>>[], xs: Check<Sequence<'biLstmStack', I, H, X>, X>, masks?: readonly Tensor<[TimeOf<X>, Mul<2, NoInfer<H>>]>[],
 ): { readonly outputs: Tensor<[TimeOf<X>, Mul<2, H>]>; readonly finals: readonly BiLstmState<H>[] } => {
   const start: { readonly outputs: Any; readonly finals: readonly unknown[] } = { outputs: untyped(xs), finals: [] }
   const result = zipped<AnyBi, BiLstmState<H>>(layers, states, masks).reduce(({ outputs, finals }, { layer, state, mask }) => {
