@@ -85,5 +85,6 @@ export const small = {
 /** The paper's sizes for Sprites, stage 1: 134 million parameters, nearly all of them in the bank. */
 export const paper = {
   sizes: { B: 20, T: 16, Z: 30, S: 40, C1: 32, C2: 32, C3: 64, C4: 64, F: 256, E: 128, G1: 512, G2: 256, G3: 128, G4: 64 },
-  options: { ...options, priorS: 'varianceOverS' },
+  // p(s) is narrow here (deviation 0.16), so s starts narrow as well.
+  options: { ...options, priorS: 'varianceOverS', start: { ...options.start, gainS: 1, scaleS: 0.15 } },
 } as const satisfies Config
