@@ -1,5 +1,5 @@
 /** `vdsm compile`: options, the files they name, and what is said about the result. */
-import { existsSync, mkdirSync, statSync } from 'node:fs'
+import { existsSync, statSync } from 'node:fs'
 import { dirname, relative, resolve } from 'node:path'
 import { Command, CommanderError } from 'commander'
 import * as E from 'fp-ts/lib/Either.js'
@@ -36,11 +36,6 @@ const run = async (args: readonly string[], options: Options): Promise<number> =
   const sources = sourcesOf(args)
   if (E.isLeft(sources)) return fail(sources.left)
   const out = resolve(options.out)
-  try {
-    mkdirSync(out, { recursive: true })
-  } catch (error) {
-    return fail({ kind: 'write', path: options.out, message: error instanceof Error ? error.message : String(error), remedy: 'Choose another folder with --out.' })
-  }
   const wanted = (id: string): boolean => options.explain === true || options.explain === id
   const result = await compile({
     ...sources.right,
@@ -65,7 +60,7 @@ const run = async (args: readonly string[], options: Options): Promise<number> =
 }
 
 export const command = (): Command =>
-  new Command('compile')
+  new Command('vdsm compile')
     .description('Compile the programs that TypeScript files export with program(fn, config) into WebAssembly kernels.')
     .argument('[paths...]', 'files or folders (default: models)')
     .option('-o, --out <dir>', 'folder for the manifest, kernels and typed bindings', 'build')

@@ -1,0 +1,97 @@
+/** A build folder: the same bytes from the same source, nothing done twice, and every mistake answered before anything is written. */
+import { cpSync, existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { spawnSync } from 'node:child_process'
+import * as E from 'fp-ts/lib/Either.js'
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { compile } from '../../compiler/compile.ts'
+import { explain } from '../../compiler/emit/explain.ts'
+import { print } from '../../dsl/errors.ts'
+
+const here = fileURLToPath(new URL('.', import.meta.url))
+const bin = fileURLToPath(new URL('../../runtime/vdsm.mjs', import.meta.url))
+// Sources live below this folder, where their imports of the language resolve.
+const work = mkdtempSync(join(here, 'fixtures/tmp-'))
+const temporary = mkdtempSync(join(tmpdir(), 'vdsm-build-'))
+test.after(() => {
+  rmSync(work, { recursive: true, force: true })
+  rmSync(temporary, { recursive: true, force: true })
+})
+
+const source = readFileSync(join(here, 'fixtures/two.ts'), 'utf8').replaceAll('../../../dsl', '../../../../dsl')
+const place = (name: string, text: string): string => {
+  writeFileSync(join(work, name), text)
+  return join(work, name)
+}
+const build = async (file: string, out: string, onBuilt: Parameters<typeof compile>[0]['onBuilt'] = () => undefined) => {
+  const result = await compile({ files: [file], root: work, out, force: false, onBuilt })
+  return E.isRight(result) ? result.right : (assert.unreachable(print(result.left)) as never)
+}
+const files = (out: string): Readonly<Record<string, string>> => Object.fromEntries(readdirSync(out).sort().map(f => [f, readFileSync(join(out, f)).toString('base64')]))
+
+test('the same source makes the same bytes', async () => {
+  const file = place('same.ts', source)
+  const [a, b] = [join(temporary, 'a'), join(temporary, 'b')]
+  await build(file, a)
+  await build(file, b)
+  assert.equal(Object.keys(files(a)), ['bindings.ts', 'cache.json', 'manifest.json', 'same.gradient.fma.wasm', 'same.gradient.wasm', 'same.predict.fma.wasm', 'same.predict.wasm'])
+  assert.equal(files(a), files(b))
+})
+
+test('what has not changed is not compiled again; what has is, alone', async () => {
+  const out = join(temporary, 'again')
+  const file = place('again.ts', source)
+  assert.equal((await build(file, out)).compiled, ['again/predict', 'again/gradient'])
+  const before = files(out)
+  assert.equal((await build(file, out)).compiled, [])
+  assert.equal(files(out), before)
+  place('again.ts', source.replace('mean(square(', 'mean(square(square(').replace('one.y)))))', 'one.y))))))'))
+  const report = await build(file, out)
+  assert.equal(report.compiled, ['again/gradient'])
+  assert.equal(report.programs.map(p => p.id), ['again/gradient', 'again/predict'])
+  // A module that is gone is made again, and so is everything where the manifest is damaged.
+  rmSync(join(out, 'again.predict.wasm'))
+  assert.equal((await build(file, out)).compiled, ['again/predict'])
+  writeFileSync(join(out, 'manifest.json'), '{"version":')
+  assert.equal([...(await build(file, out)).compiled].sort(), ['again/gradient', 'again/predict'])
+})
+
+test('fusion leaves one kernel per matrix product of the prediction', async () => {
+  const texts = new Map<string, string>()
+  const file = place('explained.ts', source)
+  const { programs } = await build(file, join(temporary, 'explained'), built => texts.set(built.info.id, explain(built)))
+  const counts = Object.fromEntries(programs.map(p => [p.id, [p.stats.kernelsBefore, p.stats.kernelsAfter]]))
+  assert.equal(counts, { 'explained/gradient': [15, 7], 'explained/predict': [6, 2] })
+  const text = texts.get('explained/predict') ?? ''
+  for (const part of ['kernels 6 before fusion, 2 after', 'explained.ts:7', 'acc = sum over', 'p.l2.weight']) assert.ok(text.includes(part), `${part} in\n${text}`)
+})
+
+const vdsm = (...args: readonly string[]) => spawnSync(process.execPath, [bin, ...args], { encoding: 'utf8', cwd: work })
+
+test('a wrong shape stops the compile, names the place, and writes nothing', () => {
+  place('wrong.ts', source.replace('Linear<8, 2>', 'Linear<9, 2>'))
+  const out = join(temporary, 'wrong')
+  const { status, stderr } = vdsm('compile', 'wrong.ts', '--out', out)
+  assert.is(status, 1)
+  assert.match(stderr, /^wrong\.ts:7:\d+ {2}linear: weight \[2, 9\] takes 9 features, input has 8\n/)
+  assert.match(stderr, / > 7 \|/)
+  assert.not.ok(existsSync(out))
+})
+
+test('paths and options that cannot be are refused by name', () => {
+  assert.match(vdsm('compile', 'nowhere.ts').stderr, /^nowhere\.ts: no such file or folder\n/)
+  assert.match(vdsm('compile').stderr, /^models: no such file or folder\n {2}Name the files or folders/)
+  cpSync(join(work, 'same.ts'), join(work, 'same.txt'))
+  assert.match(vdsm('compile', 'same.txt').stderr, /not a TypeScript source file/)
+  const unknown = vdsm('compile', '--fast')
+  assert.match(unknown.stderr, /unknown option '--fast'/)
+  assert.is(unknown.status, 1)
+  const taken = vdsm('compile', 'same.ts', '--out', 'same.txt')
+  assert.match(taken.stderr, /^cannot write same\.txt: /)
+  assert.is(taken.status, 1)
+})
+
+test.run()
