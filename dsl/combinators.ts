@@ -57,7 +57,7 @@ const lengthOf = (operation: string, xs: unknown): number => {
 const upTo = (n: number): readonly number[] => Array.from({ length: n }, (_, i) => i)
 
 /** f on every slice along the leading axis of every tensor in xs; results get that axis in front. */
-export const vmap = <const Xs, R>(xs: Check<OneLead<'vmap', Xs>, Xs>, f: (x: Each<Xs>) => R): Batched<Leads<Xs>, R> =>
+export const vmap = <const Xs, const R>(xs: Check<OneLead<'vmap', Xs>, Xs>, f: (x: Each<Xs>) => R): Batched<Leads<Xs>, R> =>
   stacked(upTo(lengthOf('vmap', xs)).map(i => f(entry(xs, i) as Each<Xs>))) as Batched<Leads<Xs>, R> // the marked border: slices are Each, stacks are Batched
 
 // ---- scan ---------------------------------------------------------------------------------------------------------
@@ -79,7 +79,7 @@ type Carried<C> = [NoNumber<C>] extends [never] ? null : 'scan: the initial carr
  * Runs f along the leading axis of xs, last first where `reverse`: `f(carry, x)` gives `[next carry, y]`. The result is the
  * final carry and every y; the y of slice t lands at index t, also where `reverse`.
  */
-export const scan = <const Carry, const Xs, const Next, Y>(
+export const scan = <const Carry, const Xs, const Next, const Y>(
   init: Check<Carried<Carry>, Carry>,
   xs: Check<OneLead<'scan', Xs>, Xs>,
   f: (carry: Carry, x: Each<Xs>) => readonly [Check<Kept<Carry, Next>, Next>, Y],
@@ -123,11 +123,11 @@ type Erased = (p: unknown, ...rest: readonly unknown[]) => unknown
  * The gradient of a scalar loss by its first argument, in the type of that argument. Where the loss returns
  * `[scalar, what else]`, the rest is dropped. Tensors that do not hold f32 get zeros.
  */
-export const grad = <P, A extends readonly unknown[], L extends Loss>(loss: Check<ScalarLoss<'grad', L>, (p: P, ...rest: A) => L>): ((p: P, ...rest: A) => P) =>
+export const grad = <P, A extends readonly unknown[], const L extends Loss>(loss: (p: P, ...rest: A) => Check<ScalarLoss<'grad', L>, L>): ((p: P, ...rest: A) => P) =>
   (p, ...rest) => derive(loss as unknown as Erased, p, rest).grad as P // the marked border: gradients have the type of p
 
 /** Both what the loss returns, as `value`, and its gradient by the first argument, as `grad`. */
-export const valueAndGrad = <P, A extends readonly unknown[], L extends Loss>(
-  loss: Check<ScalarLoss<'valueAndGrad', L>, (p: P, ...rest: A) => L>,
+export const valueAndGrad = <P, A extends readonly unknown[], const L extends Loss>(
+  loss: (p: P, ...rest: A) => Check<ScalarLoss<'valueAndGrad', L>, L>,
 ): ((p: P, ...rest: A) => { readonly value: L; readonly grad: P }) =>
   (p, ...rest) => derive(loss as unknown as Erased, p, rest) as { readonly value: L; readonly grad: P } // the marked border

@@ -13,7 +13,7 @@ const folder = fileURLToPath(new URL('fixtures/', import.meta.url))
 const compiler = fileURLToPath(new URL('../../../node_modules/typescript/bin/tsc', import.meta.url))
 
 /** Our message within a diagnostic, or the whole of it where it holds none. */
-const wording = (text: string): string => /'(?:Problem<)?["`]([^"]*)["`]>?'\.$/.exec(text)?.[1] ?? text
+const wording = (text: string): string => /(?:'|=> )(?:Problem<)?["`]([^"]*)["`]>?'\.$/.exec(text)?.[1] ?? text
 
 const found = (): readonly string[] => {
   const { stdout } = spawnSync(process.execPath, [compiler, '-p', join(folder, 'tsconfig.json'), '--pretty', 'false'], { encoding: 'utf8' })
