@@ -6,8 +6,8 @@
  *     metrics.jsonl   a line a step
  */
 import { execFileSync } from 'node:child_process'
-import { existsSync, mkdirSync, readdirSync, readFileSync, statSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
+import { dirname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { Refusal, refuse } from '../../dsl/errors.ts'
 import { writeAtomic, writeFailure } from '../io/files.ts'
@@ -63,11 +63,17 @@ const statOf = (path: string) => {
   }
 }
 
+/** Creates a folder and those above it, one by one. (Node's own recursive mkdir never returns where the system answers ENOENT, as /proc does.) */
 const makeFolder = (path: string): void => {
+  if (statOf(path)?.isDirectory() === true) return
+  const above = dirname(resolve(path))
+  if (above !== resolve(path)) makeFolder(above)
   try {
-    mkdirSync(path, { recursive: true })
+    mkdirSync(path)
   } catch (error) {
-    throw new Refusal(writeFailure(path, error))
+    // ENOENT although the folder above is there: a file system that takes no folders.
+    const strange = error instanceof Error && 'code' in error && error.code === 'ENOENT'
+    throw new Refusal(strange ? { kind: 'write', path, message: `no folder can be made in ${above}`, remedy: 'Choose another place.' } : writeFailure(path, error))
   }
 }
 

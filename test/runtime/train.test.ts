@@ -173,6 +173,7 @@ folders('new runs go into empty folders only; nothing that is there is touched',
   assert.match(readFileSync(join(path, 'revision.txt'), 'utf8'), /^([0-9a-f]{40}(\+changes)?|unknown)\n$/)
   assert.match((await refused(() => createRun(join(path, 'config.json'), config()))).message, /it is a file/)
   assert.is((await refused(() => createRun('/dev/null/run', config()))).failure.kind, 'write')
+  if (existsSync('/proc')) assert.is((await refused(() => createRun('/proc/run', config()))).failure.kind, 'write')
   assert.match((await refused(() => openRun(join(path, 'pictures')))).message, /not the folder of a run/)
   const parent = join(path, '..')
   assert.is(newestRun(parent), path)
