@@ -111,6 +111,9 @@ type Write<Ts extends readonly unknown[], R extends string = ''> = Ts extends re
 /** The dim of a list of terms: a number where it is constant. */
 type ToDim<Ts> = Ts extends readonly [] ? 0 : Ts extends readonly [readonly ['+', infer N extends string, '']] ? ToNumber<N> : Ts extends readonly unknown[] ? Write<Ts> : never
 
+/** X, closed to inference: TypeScript does not infer backwards into the computation that X is. */
+export type Settled<X> = [0, X] extends [0, infer R] ? R : never
+
 // ---- arithmetic -------------------------------------------------------------------------------------------------
 /** a + b: 80 for 30 and 50, `Z+D` for `Z` and `D`, `T` for 1 and `T-1`. */
 export type Add<A, B> = B extends 0 ? A : A extends 0 ? B : [A, B] extends [number, number] ? (number extends A | B ? number : ToNumber<SumText<Text<A>, Text<B>>>) : ToDim<InsertAll<Parse<Text<A>>, Parse<Text<B>>>>

@@ -4,7 +4,7 @@
  */
 import { op } from '../core/apply.ts'
 import type { Any, Check, DTypeOf, Describe, Result, ShapeOf } from '../tensor.ts'
-import type { Add, AtMost, Div, Mod, Mul, Same, Show, Sub, Text } from '../shape.ts'
+import type { Add, AtMost, Div, Mod, Mul, Same, Settled, Show, Sub, Text } from '../shape.ts'
 import { shapeOf, typed, untyped } from './border.ts'
 
 /** One number for both height and width, or one for each. */
@@ -30,9 +30,9 @@ type Reach<K, D> = Add<Mul<Sub<K, 1>, D>, 1>
 /** h + 2p */
 type Room<H, P> = Add<H, Mul<P, 2>>
 /** floor((h + 2p - d(k - 1) - 1) / s) + 1 */
-export type ConvOut<H, K, S = 1, P = 0, D = 1> = Add<Div<Sub<Room<H, P>, Reach<K, D>>, S>, 1>
+export type ConvOut<H, K, S = 1, P = 0, D = 1> = Settled<Add<Div<Sub<Room<H, P>, Reach<K, D>>, S>, 1>>
 /** (h - 1)s - 2p + d(k - 1) + q + 1 */
-export type ConvTransposeOut<H, K, S = 1, P = 0, D = 1, Q = 0> = Sub<Add<Add<Mul<Sub<H, 1>, S>, Reach<K, D>>, Q>, Mul<P, 2>>
+export type ConvTransposeOut<H, K, S = 1, P = 0, D = 1, Q = 0> = Settled<Sub<Add<Add<Mul<Sub<H, 1>, S>, Reach<K, D>>, Q>, Mul<P, 2>>>
 
 type Then<E, E2> = [E] extends [null] ? E2 : E
 type Image<Op extends string, X> =
