@@ -126,6 +126,10 @@ const parts = (env: Env, index: Index, scale: number): { readonly sum: Value; re
         constant += coef * shifted(env, atom.id)
         const value = env.vars.get(atom.id)
         if (value === undefined) throw new RangeError(`variable ${atom.id} is not in scope`)
+        if (value.kind === 'const') {
+          constant += coef * value.value
+          break
+        }
         terms.push({ value: times(value), order: rank(new Set([atom.id])) })
         break
       }

@@ -38,7 +38,36 @@ export type Panels = {
   readonly width: 4 | 8
 }
 
-type Step = (expr: Expr, scope: ReadonlyMap<number, Value>, step: Value, wide: boolean) => void
+/** The index of a step within its block: a value and a constant. */
+type Index = { readonly value: Value; readonly plus: number }
+type Step = (expr: Expr, scope: ReadonlyMap<number, Value>, step: Index, wide: boolean) => void
+
+/** How many operations an unrolled loop body may have. */
+const unrolledOperations = 192
+const operations = (expr: Expr): number => {
+  const seen = new Set<Expr>()
+  const visit = (e: Expr): void => {
+    if (seen.has(e)) return
+    seen.add(e)
+    if (e.kind === 'op') e.args.forEach(visit)
+    else if (e.kind === 'when') [e.then, e.otherwise].forEach(visit)
+  }
+  visit(expr)
+  return seen.size
+}
+/** How many of the last variables to unroll: the taps of a window. */
+const unrolledVars = (depth: Depth, expr: Expr): number => {
+  let n = 0
+  let taps = 1
+  while (n < depth.vars.length) {
+    const v = depth.vars[depth.vars.length - 1 - n]!
+    const whole = v !== depth.vars[0] || (depth.from.kind === 'const' && depth.to.kind === 'const')
+    if (!whole || v.size > 5 || taps * v.size * operations(expr) > unrolledOperations) break
+    taps *= v.size
+    n += 1
+  }
+  return n
+}
 
 /**
  * Loops over a block of the reduction, its last variable by fours where `fours`; the step counts from the block's start.
@@ -47,13 +76,21 @@ type Step = (expr: Expr, scope: ReadonlyMap<number, Value>, step: Value, wide: b
 const overDepth = (depth: Depth, scope: ReadonlyMap<number, Value>, fours: boolean, expr: Expr, envs: readonly Env[], body: Step): void => {
   const { b } = envs[0]!
   const last = depth.vars[depth.vars.length - 1]
-  if (last === undefined) return body(expr, scope, i32(0), false)
+  if (last === undefined) return body(expr, scope, { value: i32(0), plus: 0 }, false)
   const inside = bare(expr)
-  const place = (index: Value, v: Var, i: Value, below: Composite): Value =>
-    b.call('add', 'i32', index, v === depth.vars[0] ? multiplied(b, b.call('sub', 'i32', i, depth.from), sizeOf(below)) : multiplied(b, i, sizeOf(below)))
-  const innermost = (from: Value, to: Value, vs: ReadonlyMap<number, Value>, index: Value, by4: boolean, e: Expr): void => {
-    const run = (start: Value, end: Value, step: 1 | 4): void =>
-      b.loop(last.name, start, end, step, i => body(e, new Map([...vs, [last.id, i]]), place(index, last, i, []), step === 4))
+  const unrolled = unrolledVars(depth, inside.expr)
+  const place = (index: Index, v: Var, i: Value, below: Composite): Index => {
+    const each = sizeOf(below)
+    if (i.kind === 'const') return { value: index.value, plus: index.plus + (i.value - (v === depth.vars[0] && depth.from.kind === 'const' ? depth.from.value : 0)) * each }
+    const from = v === depth.vars[0] ? b.call('sub', 'i32', i, depth.from) : i
+    return { value: b.call('add', 'i32', index.value, multiplied(b, from, each)), plus: index.plus }
+  }
+  const innermost = (from: Value, to: Value, vs: ReadonlyMap<number, Value>, index: Index, by4: boolean, e: Expr, unroll: boolean): void => {
+    const run = (start: Value, end: Value, step: 1 | 4): void => {
+      const each = (i: Value): void => body(e, new Map([...vs, [last.id, i]]), place(index, last, i, []), step === 4)
+      if (unroll && start.kind === 'const' && end.kind === 'const') for (let i = start.value; i < end.value; i += step) each(i32(i))
+      else b.loop(last.name, start, end, step, each)
+    }
     if (!by4) return run(from, to, 1)
     const even = last.size % 4 === 0 && from.kind === 'const' && to.kind === 'const'
     const whole = even ? to : b.call('sub', 'i32', to, b.call('and', 'i32', b.call('sub', 'i32', to, from), i32(3)))
@@ -62,21 +99,27 @@ const overDepth = (depth: Depth, scope: ReadonlyMap<number, Value>, fours: boole
   }
   const split = last.size >= 16 && splittable(inside.guards, last)
   const run = (e: Expr, parted: boolean): void => {
-    const go = (vars: Composite, vs: ReadonlyMap<number, Value>, index: Value): void => {
+    const go = (vars: Composite, vs: ReadonlyMap<number, Value>, index: Index): void => {
       const [v, ...below] = vars
       if (v === undefined) return
       const [from, to] = v === depth.vars[0] ? [depth.from, depth.to] : [i32(0), i32(v.size)]
-      if (v !== last) return b.loop(v.name, from, to, 1, i => go(below, new Map([...vs, [v.id, i]]), place(index, v, i, below)))
-      if (!parted) return innermost(from, to, vs, index, fours, e)
+      const unroll = e === inside.expr && vars.length <= unrolled
+      if (v !== last) {
+        const each = (i: Value): void => go(below, new Map([...vs, [v.id, i]]), place(index, v, i, below))
+        if (unroll && from.kind === 'const' && to.kind === 'const') for (let i = from.value; i < to.value; i += 1) each(i32(i))
+        else b.loop(v.name, from, to, 1, each)
+        return
+      }
+      if (!parted) return innermost(from, to, vs, index, fours, e, unroll)
       const { low, high } = interval(envs.map(env => ({ ...env, vars: new Map([...env.vars, ...vs]) })), inside.guards, last, from, to)
-      innermost(from, low, vs, index, false, e)
+      innermost(from, low, vs, index, false, e, false)
       // a branch, so that no load of the bare expression leaves the part where it may be done
-      b.branch(b.call('lt', 'bool', low, high), () => innermost(low, high, vs, index, fours, inside.expr))
-      innermost(high, to, vs, index, false, e)
+      b.branch(b.call('lt', 'bool', low, high), () => innermost(low, high, vs, index, fours, inside.expr, false))
+      innermost(high, to, vs, index, false, e, false)
     }
-    go(depth.vars, scope, i32(0))
+    go(depth.vars, scope, { value: i32(0), plus: 0 })
   }
-  if (inside.guards.length === 0 || split) return run(expr, split)
+  if (inside.guards.length === 0 || split) return run(inside.guards.length === 0 ? inside.expr : expr, split)
   b.branch(holdThroughout(envs, inside.guards, depth.vars), () => run(inside.expr, false), () => run(expr, false))
 }
 
@@ -87,6 +130,9 @@ const transposed = (b: Builder, [r0, r1, r2, r3]: readonly Value[]): readonly Va
   const [t2, t3] = [mix(r0!, r1!, [2, 6, 3, 7]), mix(r2!, r3!, [2, 6, 3, 7])]
   return [mix(t0, t1, [0, 1, 4, 5]), mix(t0, t1, [2, 3, 6, 7]), mix(t2, t3, [0, 1, 4, 5]), mix(t2, t3, [2, 3, 6, 7])]
 }
+
+/** Unrolled steps differ in constants only: each is an environment of its own. */
+const copyOf = (step: Index): number => 5 * step.plus
 
 /** Packs the groups of four rows from..to-1 of an operand; group `from` lands at the start of the space. `steps` is the depth of the block. */
 export const pack = (b: Builder, dialect: Dialect, scope: ReadonlyMap<number, Value>, panels: Panels, depth: Depth, steps: Value, from: Value, to: Value): void => {
@@ -104,22 +150,23 @@ export const pack = (b: Builder, dialect: Dialect, scope: ReadonlyMap<number, Va
     const panel = width === 4 ? multiplied(b, relative, 4) : multiplied(b, divided(b, relative, 'div', 2), 8)
     const half = width === 4 ? i32(0) : multiplied(b, divided(b, relative, 'mod', 2), 4 * unit)
     const base = b.call('add', 'i32', multiplied(b, b.call('mul', 'i32', panel, steps), unit), half)
-    const place = (step: Value): Value => b.call('add', 'i32', base, multiplied(b, step, width * unit))
+    const store = (step: Index, plus: number, value: Value): void =>
+      b.store(space, b.call('add', 'i32', base, multiplied(b, step.value, width * unit)), (step.plus + plus) * width, value)
     const first = multiplied(b, g, 4)
     const across = (along: Along): void => {
       const columns = decode(b, vars, total % 4 === 0 ? b.call('min', 'i32', first, i32(total - 4)) : first)
       const ends = [0, 3].map(skip => ({ ...env(new Map([...scope, ...columns]), along, 0), lane: skip }))
-      overDepth(depth, new Map([...scope, ...columns]), false, expr, ends, (e, vs, step) => b.store(space, place(step), 0, wide(lower(env(vs, along, 0), e))))
+      overDepth(depth, new Map([...scope, ...columns]), false, expr, ends, (e, vs, step) => store(step, 0, wide(lower({ ...env(vs, along, 0), copy: copyOf(step) }, e))))
     }
     const byLane = (): void => {
       const each = [0, 1, 2, 3].map(i => decode(b, vars, b.call('min', 'i32', b.call('add', 'i32', first, i32(i)), i32(total - 1))))
       const fours = deep !== undefined && deep.size >= 4 && score(deep) >= 0 && varsOf(expr).has(deep.id)
       const ends = each.map((columns, i) => env(new Map([...scope, ...columns]), null, i + 1))
       overDepth(depth, scope, fours, expr, ends, (e, vs, step, by4) => {
-        const lane = (along: Along | null) => each.map((columns, i) => lower(env(new Map([...scope, ...columns, ...vs]), along, i + 1), e))
-        if (!by4) return b.store(space, place(step), 0, b.call('lanes', 'f32x4', ...lane(null)))
+        const lane = (along: Along | null) => each.map((columns, i) => lower(env(new Map([...scope, ...columns, ...vs]), along, copyOf(step) + i + 1), e))
+        if (!by4) return store(step, 0, b.call('lanes', 'f32x4', ...lane(null)))
         const columns = transposed(b, lane({ id: deep!.id, aligned: false }).map(wide))
-        columns.forEach((column, i) => b.store(space, place(step), i * width, column))
+        columns.forEach((column, i) => store(step, i, column))
       })
     }
     if (lane0 === undefined || lane0.size < 4 || (score(lane0) < 0 && score(deep) > score(lane0))) return byLane()

@@ -146,8 +146,16 @@ const sigmoid = (o: Ops, x: Value): Value => {
   return o.div(o.select(o.ge(x, 0), 1, e), o.add(1, e))
 }
 
-/** 2 ulp: max(x, 0) + log1p(exp(-|x|)). */
-const softplus = (o: Ops, x: Value): Value => o.add(o.max(x, 0), log1p(o, exp(o, o.sub(0, o.abs(x)))))
+/** 2 ulp: max(x, 0) + log(1 + e) with e = exp(-|x|) in (0, 1], so that the exponent of 1 + e is 0 or 1. */
+const softplus = (o: Ops, x: Value): Value => {
+  const e = exp(o, o.sub(0, o.abs(x)))
+  const u = o.add(1, e)
+  const large = o.gt(e, 0.41421356)
+  // what rounding took from 1 + e, over u: 1 / u is 0.6 within 20 %, enough for a correction of half an ulp
+  const c = o.select(large, o.mul(0.6, o.sub(e, o.sub(u, 1))), 0)
+  const log = logJoin(o, o.select(large, o.sub(o.mul(0.5, u), 1), e), o.select(large, 1, 0), c)
+  return o.add(o.max(x, 0), log)
+}
 
 /** 2 ulp of the larger of the result and |x| * 2^-24, for |x| <= 2^17; beyond, the reduction loses digits. */
 const sinOrCos = (o: Ops, x: Value, quarter: number): Value => {
