@@ -5,10 +5,10 @@
 import { pipe } from 'fp-ts/lib/function.js'
 import * as TE from 'fp-ts/lib/TaskEither.js'
 import { randomBytes } from 'node:crypto'
-import { constants } from 'node:fs'
+import { constants, mkdirSync, statSync } from 'node:fs'
 import { access, open, readFile, realpath, rename, stat, unlink, type FileHandle } from 'node:fs/promises'
 import { basename, dirname, join, resolve } from 'node:path'
-import type { Failure } from '../../dsl/errors.ts'
+import { Refusal, type Failure } from '../../dsl/errors.ts'
 
 const codeOf = (error: unknown): string => (error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : '')
 const textOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))
@@ -52,6 +52,25 @@ export const writeFailure = (path: string, error: unknown): Failure => {
     case 'ENOTDIR': return say('a part of its path is a file, not a folder', 'Choose another place.')
     case 'ENOENT': return say(`the folder ${folder} does not exist`, `Create it first: mkdir -p ${folder}`)
     default: return say(textOf(error))
+  }
+}
+
+/**
+ * Makes a folder and those above it, one by one; refuses where that cannot be. (Node's own recursive mkdir never returns
+ * where the system answers "no such folder" below a folder that is there, as /proc does.)
+ */
+export const makeFolder = (path: string): void => {
+  const folder = resolve(path)
+  try {
+    const found = statSync(folder, { throwIfNoEntry: false })
+    if (found?.isDirectory() === true) return
+    if (found !== undefined) throw new Refusal({ kind: 'write', path, message: 'a file of that name is there', remedy: 'Choose another place.' })
+    if (dirname(folder) !== folder) makeFolder(dirname(folder))
+    mkdirSync(folder)
+  } catch (error) {
+    if (error instanceof Refusal) throw error
+    const strange = codeOf(error) === 'ENOENT'
+    throw new Refusal(strange ? { kind: 'write', path, message: `no folder can be made in ${dirname(folder)}`, remedy: 'Choose another place.' } : writeFailure(path, error))
   }
 }
 

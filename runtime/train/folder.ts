@@ -7,10 +7,10 @@
  */
 import { execFileSync } from 'node:child_process'
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
-import { dirname, join, resolve } from 'node:path'
+import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { Refusal, refuse } from '../../dsl/errors.ts'
-import { writeAtomic, writeFailure } from '../io/files.ts'
+import { makeFolder, writeAtomic, writeFailure } from '../io/files.ts'
 import { parseRunConfig, printRunConfig, type RunConfig } from './config.ts'
 import { orThrow, right } from './task.ts'
 
@@ -60,20 +60,6 @@ const statOf = (path: string) => {
     return statSync(path, { throwIfNoEntry: false })
   } catch (error) {
     throw new Refusal(writeFailure(path, error))
-  }
-}
-
-/** Creates a folder and those above it, one by one. (Node's own recursive mkdir never returns where the system answers ENOENT, as /proc does.) */
-const makeFolder = (path: string): void => {
-  if (statOf(path)?.isDirectory() === true) return
-  const above = dirname(resolve(path))
-  if (above !== resolve(path)) makeFolder(above)
-  try {
-    mkdirSync(path)
-  } catch (error) {
-    // ENOENT although the folder above is there: a file system that takes no folders.
-    const strange = error instanceof Error && 'code' in error && error.code === 'ENOENT'
-    throw new Refusal(strange ? { kind: 'write', path, message: `no folder can be made in ${above}`, remedy: 'Choose another place.' } : writeFailure(path, error))
   }
 }
 
