@@ -2,11 +2,11 @@
  * The compiler as one function: source files in, a build folder out. Stages: lower (front end) -> passes -> kernels ->
  * modules -> manifest and bindings. What has not changed since the last compile is kept.
  */
-import { existsSync, mkdirSync, readFileSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { join, relative, resolve, sep } from 'node:path'
 import * as E from 'fp-ts/lib/Either.js'
 import { type Failure, Refusal } from '../dsl/errors.ts'
-import { writeAtomic, writeFailure } from '../runtime/io/files.ts'
+import { makeFolder, writeAtomic } from '../runtime/io/files.ts'
 import { type Manifest, type ProgramInfo, manifestFile, manifestVersion, parseManifest, printManifest } from '../runtime/manifest.ts'
 import { bindings } from './emit/bindings.ts'
 import { type Built, build } from './emit/build.ts'
@@ -61,9 +61,10 @@ export const compile = async (request: Request): Promise<E.Either<Failure, Repor
   const lowered = lowerFiles(files, root)
   if (E.isLeft(lowered)) return lowered
   try {
-    mkdirSync(out, { recursive: true })
+    makeFolder(relative(process.cwd(), out) || '.')
   } catch (error) {
-    return E.left(writeFailure(relative(process.cwd(), out), error))
+    if (error instanceof Refusal) return E.left(error.failure)
+    throw error
   }
   const programs: ProgramInfo[] = []
   const compiled: string[] = []
