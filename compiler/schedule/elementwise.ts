@@ -5,6 +5,7 @@
 import { builder, type Builder } from './builder.ts'
 import { collapse, kernelIndices } from './collapse.ts'
 import { type Along, type Dialect, type Env, lower, perform, strideAlong, varsOf } from './expression.ts'
+import { bare, holdThroughout, operations, unrolledOperations } from './interior.ts'
 import type { Expr, Index, Kernel, Reduction, Var } from './kernel.ts'
 import { type Fn, type Local, type Nest, type Value, constOf, i32, vectorOf, widened } from './nest.ts'
 
@@ -19,10 +20,20 @@ export const open = (name: string, counters: readonly Var[], dialect: Dialect): 
 }
 
 /** Loops over `vars` from the outside in. */
-export const loops = (b: Builder, vars: readonly Var[], scope: ReadonlyMap<number, Value>, body: (scope: ReadonlyMap<number, Value>) => void): void => {
+export const loops = (b: Builder, vars: readonly Var[], scope: ReadonlyMap<number, Value>, body: (scope: ReadonlyMap<number, Value>, step: number) => void): void => {
   const [first, ...rest] = vars
-  if (first === undefined) return body(scope)
+  if (first === undefined) return body(scope, 0)
   b.loop(first.name, i32(0), i32(first.size), 1, i => loops(b, rest, new Map([...scope, [first.id, i]]), body))
+}
+
+/** The same, unrolled: every step has a number of its own. */
+const taps: typeof loops = (b, vars, scope, body) => {
+  let step = 0
+  const go = ([first, ...rest]: readonly Var[], inner: ReadonlyMap<number, Value>): void => {
+    if (first === undefined) body(inner, ++step)
+    else for (let i = 0; i < first.size; i += 1) go(rest, new Map([...inner, [first.id, i32(i)]]))
+  }
+  go(vars, scope)
 }
 
 /** A loop by fours over one variable, then one by one over what is left. `body` gets the variable to vectorise along, or null. */
@@ -120,7 +131,13 @@ const reduced = (envs: readonly Env[], r: Reduce): readonly Value[] => {
     const wide = env.along !== null && varsOf(r.value).has(env.along.id)
     const accs = envs.map(() => b.variable(wide ? vectorOf(r.dtype) : r.dtype, 'acc'))
     for (const acc of accs) b.set(acc, wide ? b.splat(start) : start)
-    loops(b, order, env.vars, vars => envs.forEach((e, i) => accumulate({ ...e, vars }, r, accs[i]!)))
+    const inside = bare(r.value)
+    const run = (value: Expr, unroll: boolean): void =>
+      (unroll ? taps : loops)(b, order, env.vars, (vars, step) => envs.forEach((e, i) => accumulate({ ...e, vars, copy: step }, { ...r, value }, accs[i]!)))
+    const small = order.reduce((n, v) => n * v.size, envs.length * operations(inside.expr)) <= unrolledOperations
+    const ends = envs.flatMap(e => (e.along === null ? [e] : [{ ...e, lane: 0 }, { ...e, lane: 3 }]))
+    if (inside.guards.length === 0) run(r.value, small)
+    else b.branch(holdThroughout(ends, inside.guards, r.vars), () => run(inside.expr, small), () => run(r.value, false))
     accs.forEach(b.settle)
     return accs
   }

@@ -40,6 +40,22 @@ export const bare = (expr: Expr): Bare => {
   return { expr: strip(expr), guards }
 }
 
+/** How many operations an unrolled loop body may have. */
+export const unrolledOperations = 192
+
+/** The operations of one evaluation. */
+export const operations = (expr: Expr): number => {
+  const seen = new Set<Expr>()
+  const visit = (e: Expr): void => {
+    if (seen.has(e)) return
+    seen.add(e)
+    if (e.kind === 'op') e.args.forEach(visit)
+    else if (e.kind === 'when') [e.then, e.otherwise].forEach(visit)
+  }
+  visit(expr)
+  return seen.size
+}
+
 const coefOf = (i: Index, v: Var): number => i.terms.find(t => t.atom.kind === 'var' && t.atom.id === v.id)?.coef ?? 0
 
 /** The least and greatest value of an index over whole ranges of `over`, for any of `envs` (which need not know those variables). */

@@ -5,7 +5,7 @@
  */
 import type { Builder } from './builder.ts'
 import { kernelIndices } from './collapse.ts'
-import { bare, holdThroughout, interval, splittable } from './interior.ts'
+import { bare, holdThroughout, interval, operations, splittable, unrolledOperations } from './interior.ts'
 import { badStrides, unitStrides } from './elementwise.ts'
 import { type Along, type Dialect, type Env, divided, lower, multiplied, varsOf } from './expression.ts'
 import type { Expr, Var } from './kernel.ts'
@@ -42,19 +42,6 @@ export type Panels = {
 type Index = { readonly value: Value; readonly plus: number }
 type Step = (expr: Expr, scope: ReadonlyMap<number, Value>, step: Index, wide: boolean) => void
 
-/** How many operations an unrolled loop body may have. */
-const unrolledOperations = 192
-const operations = (expr: Expr): number => {
-  const seen = new Set<Expr>()
-  const visit = (e: Expr): void => {
-    if (seen.has(e)) return
-    seen.add(e)
-    if (e.kind === 'op') e.args.forEach(visit)
-    else if (e.kind === 'when') [e.then, e.otherwise].forEach(visit)
-  }
-  visit(expr)
-  return seen.size
-}
 /** How many of the last variables to unroll: the taps of a window. */
 const unrolledVars = (depth: Depth, expr: Expr): number => {
   let n = 0
