@@ -163,7 +163,7 @@ export const direct = (given: Kernel, counters: readonly Var[], dialect: Dialect
   const inner = innermost(kernel.vars, stores, loads)
   const over = reduction === null ? null : innermost(reduction.vars, [], kernelIndices({ reduction, stores: [] }))
   const within = reduction === null ? [] : kernelIndices({ reduction, stores: [] })
-  const alongResult = inner !== null && (over === null || badStrides(within, inner) === 0 || unitStrides(within, inner) > unitStrides(within, over))
+  const alongResult = inner !== null && (over === null || over.size < 16 || badStrides(within, inner) === 0 || unitStrides(within, inner) > unitStrides(within, over))
   const along = reduction === null || alongResult ? inner : null
   const extent = parallel(scope, byStride(kernel.vars, stores[0]), along, reduction === null ? 1 : groups, envs => {
     const accs = reduction === null ? [] : reduced(envs, reduction)

@@ -210,6 +210,12 @@ const load = (env: Env, expr: Extract<Expr, { kind: 'load' }>): Value => {
       const v = b.let({ kind: 'load', type: vectorOf(expr.dtype), space: expr.buffer, at: b.call('sub', 'i32', at, i32(3 * env.dialect.unit)), offset })
       return b.let({ kind: 'shuffle', type: vectorOf(expr.dtype), a: v, b: v, lanes: [3, 2, 1, 0] })
     }
+    case 2: {
+      // the second load begins at the last element but three: nothing beyond the fourth lane is read
+      const type = vectorOf(expr.dtype)
+      const [a, c] = [0, 3].map(i => b.load(type, expr.buffer, at, offset + i))
+      return b.let({ kind: 'shuffle', type, a: a!, b: c!, lanes: [0, 2, 5, 7] })
+    }
     default: {
       if (stride > 0) return b.call('lanes', vectorOf(expr.dtype), one(0), one(1), one(2), one(3))
       return gathered(env, expr.dtype, inner => scalar(inner, expr))
