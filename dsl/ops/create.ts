@@ -15,13 +15,15 @@ export const zeros = <const S extends readonly Dim[]>(shape: Check<Literals<'zer
 /** Ones. */
 export const ones = <const S extends readonly Dim[]>(shape: Check<Literals<'ones', S>, S>): Tensor<Plain<S>> => typed(fill(sizes(shape), 'f32', 1))
 /** One number in every place. */
-export const full = <const S extends readonly Dim[]>(shape: Check<Literals<'full', S>, S>, value: number): Tensor<Plain<S>> => typed(fill(sizes(shape), 'f32', value))
+export const full = <const S extends readonly Dim[]>(shape: Check<Literals<'full', S>, S>, value: number): Tensor<Plain<S>> =>
+  typed(fill(sizes(shape), 'f32', value))
 /** Zeros in the shape and element type of x. */
 export const zerosLike = <X extends Any>(x: X): X => typed(fill(aval(x).shape, aval(x).dtype, 0))
 /** Ones in the shape and element type of x. */
 export const onesLike = <X extends Any>(x: X): X => typed(fill(aval(x).shape, aval(x).dtype, 1))
 /** 0, 1, ..., n - 1. */
-export const iota = <const N extends Dim>(n: Check<number extends N ? 'iota: n is a plain number, not a literal' : null, N>): Vec<N, 'i32'> => typed(op('iota', [], { shape: sizes([n]), dtype: 'i32', axis: 0 }))
+export const iota = <const N extends Dim>(n: Check<number extends N ? 'iota: n is a plain number, not a literal' : null, N>): Vec<N, 'i32'> =>
+  typed(op('iota', [], { shape: sizes([n]), dtype: 'i32', axis: 0 }))
 
 type Nest = number | readonly Nest[]
 type Nested<T> = T extends readonly [infer H, ...unknown[]] ? [T['length' & keyof T], ...Nested<H>] : T extends readonly [] ? [0] : []

@@ -52,9 +52,11 @@ export const mul = <A extends Operand, B extends Operand>(a: A, b: Check<Arithme
 /** a / b */
 export const div = <A extends Operand, B extends Operand>(a: A, b: Check<Arithmetic<'div', A, B>, B>): Joined<A, B> => typed(binary('div', a, operand(b)))
 /** The larger of a and b, element by element; `max` reduces. */
-export const maximum = <A extends Operand, B extends Operand>(a: A, b: Check<Arithmetic<'maximum', A, B>, B>): Joined<A, B> => typed(binary('maximum', a, operand(b)))
+export const maximum = <A extends Operand, B extends Operand>(a: A, b: Check<Arithmetic<'maximum', A, B>, B>): Joined<A, B> =>
+  typed(binary('maximum', a, operand(b)))
 /** The smaller of a and b, element by element; `min` reduces. */
-export const minimum = <A extends Operand, B extends Operand>(a: A, b: Check<Arithmetic<'minimum', A, B>, B>): Joined<A, B> => typed(binary('minimum', a, operand(b)))
+export const minimum = <A extends Operand, B extends Operand>(a: A, b: Check<Arithmetic<'minimum', A, B>, B>): Joined<A, B> =>
+  typed(binary('minimum', a, operand(b)))
 
 /** a = b */
 export const eq = <A extends Operand, B extends Operand>(a: A, b: Check<Meet<'eq', A, B>, B>): Compared<A, B> => typed(binary('eq', a, operand(b)))
@@ -135,7 +137,8 @@ const rectify = (x: Any, slope: number): Any => {
 }
 
 /** x kept between lo and hi. */
-export const clamp = <X extends Any>(x: Check<Unbool<'clamp', X>, X>, lo: number, hi: number): X => typed(binary('minimum', binary('maximum', untyped(x), lo), hi))
+export const clamp = <X extends Any>(x: Check<Unbool<'clamp', X>, X>, lo: number, hi: number): X =>
+  typed(binary('minimum', binary('maximum', untyped(x), lo), hi))
 
 type Selected<C, A, B> =
   [DTypeOf<C>] extends ['bool']

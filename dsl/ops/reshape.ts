@@ -28,7 +28,8 @@ export const reshape = <X extends Any, const S extends readonly Dim[]>(x: X, sha
   typed(op('reshape', [x], { shape: sizes(shape) }))
 
 /** One long vector. */
-export const flatten = <X extends Any>(x: X): Result<[Product<ShapeOf<X>>], DTypeOf<X>> => typed(op('reshape', [x], { shape: [shapeOf(x).reduce((n, d) => n * d, 1)] }))
+export const flatten = <X extends Any>(x: X): Result<[Product<ShapeOf<X>>], DTypeOf<X>> =>
+  typed(op('reshape', [x], { shape: [shapeOf(x).reduce((n, d) => n * d, 1)] }))
 
 // ---- order of axes ------------------------------------------------------------------------------------------------
 type Flipped<S extends Shape> = S extends readonly [infer H, ...infer R] ? [...Flipped<R>, H] : []

@@ -59,16 +59,19 @@ type Index<X, I> = number extends I ? null : ShapeOf<X> extends readonly [infer 
   ? [I, N] extends [number, number] ? (AtMost<N, I> extends true ? `at: index ${Text<I>} is out of range of ${Describe<X>}` : null) : null
   : 'at: a scalar has no leading axis'
 /** Entry i of the leading axis; i is known before the program runs. */
-export const at = <X extends Any, const I extends number>(x: Check<Led<'at', X>, X>, i: Check<Index<X, I>, I>): Tensor<Tail<ShapeOf<X>>, DTypeOf<X>> => typed(entry(untyped(x), i as number))
+export const at = <X extends Any, const I extends number>(x: Check<Led<'at', X>, X>, i: Check<Index<X, I>, I>): Tensor<Tail<ShapeOf<X>>, DTypeOf<X>> =>
+  typed(entry(untyped(x), i as number))
 /** Entry 0 of the leading axis. */
 export const first = <X extends Any>(x: Check<Led<'first', X>, X>): Tensor<Tail<ShapeOf<X>>, DTypeOf<X>> => typed(entry(untyped(x), 0))
 /** The last entry of the leading axis. */
 export const last = <X extends Any>(x: Check<Led<'last', X>, X>): Tensor<Tail<ShapeOf<X>>, DTypeOf<X>> => typed(entry(untyped(x), shapeOf(untyped(x))[0]! - 1))
 type Shorter<S extends Shape> = S extends readonly [infer N, ...infer R] ? [Sub<N, 1>, ...R] : never
 /** Without entry 0 of the leading axis. */
-export const dropFirst = <X extends Any>(x: Check<Led<'dropFirst', X>, X>): Result<Shorter<ShapeOf<X>>, DTypeOf<X>> => typed(cut(untyped(x), 0, 1, shapeOf(untyped(x))[0]!, 1))
+export const dropFirst = <X extends Any>(x: Check<Led<'dropFirst', X>, X>): Result<Shorter<ShapeOf<X>>, DTypeOf<X>> =>
+  typed(cut(untyped(x), 0, 1, shapeOf(untyped(x))[0]!, 1))
 /** Without the last entry of the leading axis. */
-export const dropLast = <X extends Any>(x: Check<Led<'dropLast', X>, X>): Result<Shorter<ShapeOf<X>>, DTypeOf<X>> => typed(cut(untyped(x), 0, 0, shapeOf(untyped(x))[0]! - 1, 1))
+export const dropLast = <X extends Any>(x: Check<Led<'dropLast', X>, X>): Result<Shorter<ShapeOf<X>>, DTypeOf<X>> =>
+  typed(cut(untyped(x), 0, 0, shapeOf(untyped(x))[0]! - 1, 1))
 
 /** The entries of the leading axis as an array; its length must be a number by the time the program runs. */
 export const unstack = <X extends Any>(x: Check<Led<'unstack', X>, X>): readonly Tensor<Tail<ShapeOf<X>>, DTypeOf<X>>[] =>
@@ -86,7 +89,8 @@ export const pad = <X extends Any, const P extends readonly Pair[]>(x: X, widths
 }
 
 /** Reversed along axes (all where none are given). */
-export const flip = <X extends Any, const A extends Axes = undefined>(x: X, axes?: Check<AxesOf<'flip', X, A>, A>): X => typed(op('flip', [x], { axes: axesOf(x, axes) }))
+export const flip = <X extends Any, const A extends Axes = undefined>(x: X, axes?: Check<AxesOf<'flip', X, A>, A>): X =>
+  typed(op('flip', [x], { axes: axesOf(x, axes) }))
 
 type Integer<Op extends string, X> = [DTypeOf<X>] extends ['i32'] ? null : `${Op}: the indices are ${Describe<X>}, not i32`
 /** 1 where the last axis counts the index, otherwise 0: f32, shape [...indices, n]. */
