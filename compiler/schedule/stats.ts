@@ -1,5 +1,5 @@
 /** What a plan costs at least: floating-point operations, and bytes moved if every kernel reads and writes each of its elements once. */
-import type { Kernel, Plan, Step } from './kernel.ts'
+import type { Expr, Kernel, Plan, Step } from './kernel.ts'
 import { bytesOf, expressions, walk } from './memory.ts'
 
 export type KernelStats = {
@@ -15,7 +15,16 @@ export type KernelStats = {
 
 const size = (vars: readonly { readonly size: number }[]): number => vars.reduce((n, v) => n * v.size, 1)
 
-/** One addition, product, comparison or transcendental counts one; a product under a sum counts two. */
+/** The share of a product's terms that are not zero by position: one in `by` for every guard that asks for divisibility. */
+const occupied = (roots: readonly Expr[]): number => {
+  let share = 1
+  walk(roots, e => {
+    if (e.kind === 'when') for (const g of e.guards) share /= g.by
+  })
+  return share
+}
+
+/** One addition, product, comparison or transcendental counts one; a product under a sum counts two, and terms that are zero by position none. */
 export const flopsOf = (kernel: Kernel): number => {
   const ops = (roots: Parameters<typeof walk>[0]): number => {
     let n = 0
@@ -29,7 +38,7 @@ export const flopsOf = (kernel: Kernel): number => {
   const stores = ops(kernel.stores.map(s => s.value))
   if (reduction === null) return points * stores
   const terms = points * size(reduction.vars)
-  return points * stores + (reduction.kind === 'product' ? 2 * terms : terms * (1 + ops([reduction.value])))
+  return points * stores + (reduction.kind === 'product' ? 2 * terms * occupied([reduction.a, reduction.b]) : terms * (1 + ops([reduction.value])))
 }
 
 /** Every distinct buffer read or written, once; a slice of a stacked buffer counts as the kernel's own extent. */
