@@ -165,7 +165,9 @@ export const direct = (given: Kernel, counters: readonly Var[], dialect: Dialect
   const within = reduction === null ? [] : kernelIndices({ reduction, stores: [] })
   const alongResult = inner !== null && (over === null || over.size < 16 || badStrides(within, inner) === 0 || unitStrides(within, inner) > unitStrides(within, over))
   const along = reduction === null || alongResult ? inner : null
-  const extent = parallel(scope, byStride(kernel.vars, stores[0]), along, reduction === null ? 1 : groups, envs => {
+  // a short row of windows lies inside its bounds only in parts
+  const wide = reduction === null || (bare(reduction.value).guards.length > 0 && (along?.size ?? 0) < 64) ? 1 : groups
+  const extent = parallel(scope, byStride(kernel.vars, stores[0]), along, wide, envs => {
     const accs = reduction === null ? [] : reduced(envs, reduction)
     envs.forEach((env, i) => perform({ ...env, acc: accs[i] ?? null }, kernel.stores))
   })

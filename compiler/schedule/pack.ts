@@ -132,18 +132,24 @@ export const pack = (b: Builder, dialect: Dialect, scope: ReadonlyMap<number, Va
   const score = (v: Var | undefined): number => (v === undefined || v.size < 4 ? -100 : 2 * unitStrides(indices, v) - 3 * badStrides(indices, v))
   const env = (vs: ReadonlyMap<number, Value>, along: Along | null, copy: number): Env => ({ b, dialect, vars: vs, along, lane: null, acc: null, copy, skip: 0 })
   const wide = (value: Value): Value => (lanesOf(value.type) === 4 ? value : b.splat(value))
-  b.loop('group', from, to, 1, (g: Local) => {
-    const relative = b.call('sub', 'i32', g, from)
-    const panel = width === 4 ? multiplied(b, relative, 4) : multiplied(b, divided(b, relative, 'div', 2), 8)
-    const half = width === 4 ? i32(0) : multiplied(b, divided(b, relative, 'mod', 2), 4 * unit)
+  const wholeGroups = lane0 !== undefined && lane0.size >= 4 && (score(lane0) >= 0 || score(deep) <= score(lane0))
+  // a panel of eight at once where none crosses the end of the last variable
+  const pairs = wholeGroups && width === 8 && lane0.size % 8 === 0
+  const [low, high] = pairs ? [divided(b, from, 'div', 2), divided(b, to, 'div', 2)] : [from, to]
+  b.loop('group', low, high, 1, (g: Local) => {
+    const relative = b.call('sub', 'i32', g, low)
+    const panel = width === 4 ? multiplied(b, relative, 4) : multiplied(b, pairs ? relative : divided(b, relative, 'div', 2), 8)
+    const half = width === 4 || pairs ? i32(0) : multiplied(b, divided(b, relative, 'mod', 2), 4 * unit)
     const base = b.call('add', 'i32', multiplied(b, b.call('mul', 'i32', panel, steps), unit), half)
-    const store = (step: Index, plus: number, value: Value): void =>
-      b.store(space, b.call('add', 'i32', base, multiplied(b, step.value, width * unit)), (step.plus + plus) * width, value)
-    const first = multiplied(b, g, 4)
+    const store = (step: Index, plus: number, value: Value, skip = 0): void =>
+      b.store(space, b.call('add', 'i32', base, multiplied(b, step.value, width * unit)), (step.plus + plus) * width + skip, value)
+    const first = multiplied(b, g, pairs ? 8 : 4)
     const across = (along: Along): void => {
-      const columns = decode(b, vars, total % 4 === 0 ? b.call('min', 'i32', first, i32(total - 4)) : first)
-      const ends = [0, 3].map(skip => ({ ...env(new Map([...scope, ...columns]), along, 0), lane: skip }))
-      overDepth(depth, new Map([...scope, ...columns]), false, expr, ends, (e, vs, step) => store(step, 0, wide(lower({ ...env(vs, along, 0), copy: copyOf(step) }, e))))
+      const columns = decode(b, vars, !pairs && total % 4 === 0 ? b.call('min', 'i32', first, i32(total - 4)) : first)
+      const ends = [0, pairs ? 7 : 3].map(lane => ({ ...env(new Map([...scope, ...columns]), along, 0), lane }))
+      overDepth(depth, new Map([...scope, ...columns]), false, expr, ends, (e, vs, step) =>
+        (pairs ? [0, 4] : [0]).forEach(skip => store(step, 0, wide(lower({ ...env(vs, along, 0), copy: copyOf(step), skip }, e)), skip)),
+      )
     }
     const byLane = (): void => {
       const each = [0, 1, 2, 3].map(i => decode(b, vars, b.call('min', 'i32', b.call('add', 'i32', first, i32(i)), i32(total - 1))))
@@ -156,7 +162,7 @@ export const pack = (b: Builder, dialect: Dialect, scope: ReadonlyMap<number, Va
         columns.forEach((column, i) => store(step, i, column))
       })
     }
-    if (lane0 === undefined || lane0.size < 4 || (score(lane0) < 0 && score(deep) > score(lane0))) return byLane()
+    if (!wholeGroups) return byLane()
     if (lane0.size % 4 === 0) return across({ id: lane0.id, aligned: true })
     const place0 = vars.length === 1 ? first : divided(b, first, 'mod', lane0.size)
     b.branch(b.call('le', 'bool', place0, i32(lane0.size - 4)), () => across({ id: lane0.id, aligned: false }), byLane)
