@@ -3,6 +3,7 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import type { Expr, Index, Var } from '../../../compiler/schedule/kernel.ts'
 import { add, scale, shift, variable } from '../../../compiler/schedule/indexing.ts'
+import { phases } from '../../../compiler/schedule/phases.ts'
 import { acc, buffers, disagreement, guard, ix, kernel, load, num, op, planOf, product, v, when } from './plans.ts'
 
 // sums of up to a few hundred products of values in [-2, 2)
@@ -107,6 +108,49 @@ test('grouped and depthwise convolution', () => {
     const input = when([guard(rows, h), guard(columns, h)], image(0, ix(0, [g * cg, b], [cg, q], [1, ci]), rows, columns, h))
     const weight = load(1, ix(0, [og * cg * k * k, q], [cg * k * k, f], [k * k, ci], [k, ky], [1, kx]))
     agree(planOf(buffers(n * g * cg * h * h, g * og * cg * k * k, n * g * og * p * p), kernel([b, q, f, y, x], product([ci, ky, kx], input, weight), { buffer: 2, at: ix(0, [g * og * p * p, b], [og * p * p, q], [p * p, f], [p, y], [1, x]), value: acc })))
+  }
+})
+
+test('long reductions go block by block, wide results too', () => {
+  for (const [m, n, k] of [[4, 8, 1300], [5, 9, 2501], [4, 1700, 64], [1700, 8, 64], [3, 1701, 61]] as const) {
+    const [i, j, l] = [v(m, 'i'), v(n, 'j'), v(k, 'l')]
+    agree(planOf(buffers(m * k, k * n, n, m * n), kernel([i, j], product([l], load(0, ix(0, [k, i], [1, l])), load(1, ix(0, [n, l], [1, j]))), { buffer: 3, at: ix(0, [n, i], [1, j]), value: op('add', [acc, load(2, variable(j))]) })), 1e-4)
+  }
+})
+
+test('wide images: the inside of a window runs without checks', () => {
+  for (const [h, stride, pad] of [[20, 1, 1], [18, 2, 1], [23, 1, 2]] as const) {
+    const spec: Conv = { n: 4, c: 2, o: 4, h, k: 3, stride, pad, dilation: 1 }
+    const { n, c, o, k } = spec
+    const p = outSize(spec)
+    const [b, f, y, x, ci, ky, kx] = [v(n, 'b'), v(o, 'f'), v(p, 'y'), v(p, 'x'), v(c, 'c'), v(k, 'ky'), v(k, 'kx')]
+    const [rows, columns] = [window(y, ky, spec), window(x, kx, spec)]
+    const input = op('maximum', [when([guard(rows, h), guard(columns, h)], image(0, ix(0, [c, b], [1, ci]), rows, columns, h)), num(-1)])
+    const weight = load(1, ix(0, [c * k * k, f], [k * k, ci], [k, ky], [1, kx]))
+    const gradient = load(2, ix(0, [o * p * p, b], [p * p, f], [p, y], [1, x]))
+    const all = buffers(n * c * h * h, o * c * k * k, n * o * p * p, n * o * p * p, o * c * k * k)
+    agree(planOf(all, kernel([b, f, y, x], product([ci, ky, kx], input, weight), { buffer: 3, at: ix(0, [o * p * p, b], [p * p, f], [p, y], [1, x]), value: acc })))
+    agree(planOf(all, kernel([f, ci, ky, kx], product([b, y, x], input, gradient), { buffer: 4, at: ix(0, [c * k * k, f], [k * k, ci], [k, ky], [1, kx]), value: acc })), 1e-4)
+  }
+})
+
+test('strided input gradients leave no divisibility check, and no step that is always zero', () => {
+  const spec = convs[1]!
+  const { n, c, o, h, k, stride } = spec
+  const p = outSize(spec)
+  const [b, f, y, x, ci, ky, kx] = [v(n, 'b'), v(o, 'f'), v(h, 'y'), v(h, 'x'), v(c, 'c'), v(k, 'ky'), v(k, 'kx')]
+  const [rows, columns] = [back(y, ky, spec), back(x, kx, spec)]
+  const below = (p - 1) * stride + 1
+  const gradient = when([guard(rows, below, stride), guard(columns, below, stride)], image(0, ix(0, [o, b], [1, f]), div(rows, stride), div(columns, stride), p))
+  const whole = kernel([b, ci, y, x], product([f, ky, kx], gradient, load(1, ix(0, [c * k * k, f], [k * k, ci], [k, ky], [1, kx]))), { buffer: 2, at: ix(0, [c * h * h, b], [h * h, ci], [h, y], [1, x]), value: acc })
+  let last = 1e6
+  const parts = phases(whole, () => (last += 1), () => 1)
+  const work = (q: typeof whole): number => [...q.vars, ...q.reduction!.vars].reduce((w, x) => w * x.size, 1)
+  assert.is(parts.length, stride ** 2)
+  assert.is(parts.reduce((w, q) => w + work(q), 0), work(whole) / stride ** 2)
+  for (const { reduction } of parts) {
+    const e = reduction?.kind === 'product' ? reduction.a : undefined
+    assert.ok(e?.kind === 'when' && e.guards.every(g => g.by === 1) && e.then.kind === 'load' && e.then.at.terms.every(t => t.atom.kind === 'var'))
   }
 })
 
