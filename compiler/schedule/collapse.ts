@@ -110,7 +110,9 @@ export const mapKernel = (kernel: Kernel, f: (index: Index) => Index, onGuard?: 
   const { reduction } = kernel
   const stores = kernel.stores.map((s): Store => ({ buffer: s.buffer, at: at(s.at), value: expr(s.value) }))
   const mapped: Reduction | null =
-    reduction === null ? null : reduction.kind === 'product' ? { ...reduction, a: expr(reduction.a), b: expr(reduction.b) } : { ...reduction, value: expr(reduction.value) }
+    reduction === null ? null
+    : reduction.kind === 'product' ? { ...reduction, a: expr(reduction.a), b: expr(reduction.b) }
+    : { ...reduction, value: expr(reduction.value) }
   return { ...kernel, reduction: mapped, stores }
 }
 

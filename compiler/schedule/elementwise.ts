@@ -4,7 +4,8 @@
  */
 import { builder, type Builder } from './builder.ts'
 import { collapse, kernelIndices } from './collapse.ts'
-import { type Along, type Dialect, type Env, lower, perform, strideAlong, varsOf } from './expression.ts'
+import { type Along, strideAlong, varsOf } from './dependence.ts'
+import { type Dialect, type Env, lower, perform } from './expression.ts'
 import { bare, holdThroughout, operations, unrolledOperations } from './interior.ts'
 import type { Expr, Index, Kernel, Reduction, Var } from './kernel.ts'
 import { type Fn, type Local, type Nest, type Value, constOf, i32, vectorOf, widened } from './nest.ts'
@@ -19,15 +20,17 @@ export const open = (name: string, counters: readonly Var[], dialect: Dialect): 
   return { b, dialect, lo, hi, vars: new Map(counters.map(c => [c.id, b.param('i32', c.name)])) }
 }
 
-/** Loops over `vars` from the outside in. */
-export const loops = (b: Builder, vars: readonly Var[], scope: ReadonlyMap<number, Value>, body: (scope: ReadonlyMap<number, Value>, step: number) => void): void => {
+/** Visits every assignment of `vars`, the first slowest. */
+type Loops = (b: Builder, vars: readonly Var[], scope: ReadonlyMap<number, Value>, body: (scope: ReadonlyMap<number, Value>, step: number) => void) => void
+/** As loops; the step is always 0. */
+export const loops: Loops = (b, vars, scope, body) => {
   const [first, ...rest] = vars
   if (first === undefined) return body(scope, 0)
   b.loop(first.name, i32(0), i32(first.size), 1, i => loops(b, rest, new Map([...scope, [first.id, i]]), body))
 }
 
 /** The same, unrolled: every step has a number of its own. */
-const taps: typeof loops = (b, vars, scope, body) => {
+const taps: Loops = (b, vars, scope, body) => {
   let step = 0
   const go = ([first, ...rest]: readonly Var[], inner: ReadonlyMap<number, Value>): void => {
     if (first === undefined) body(inner, ++step)
@@ -70,7 +73,7 @@ export const byStride = (vars: readonly Var[], at: Index | undefined): readonly 
 const groups = 4
 
 /** The parallel loops of a kernel, vectorised along `inner` where it is not null, `wide` of its groups at a time where they fit. */
-export const parallel = (scope: Scope, vars: readonly Var[], inner: Var | null, wide: 1 | 4, body: (envs: readonly Env[]) => void): number => {
+const parallel = (scope: Scope, vars: readonly Var[], inner: Var | null, wide: 1 | 4, body: (envs: readonly Env[]) => void): number => {
   const { b, dialect, lo, hi } = scope
   const env = (vs: ReadonlyMap<number, Value>, along: Along | null, skip = 0): Env => ({ b, dialect, vars: vs, along, lane: null, acc: null, copy: 0, skip })
   const outer = vars.filter(v => v !== inner)
@@ -79,7 +82,10 @@ export const parallel = (scope: Scope, vars: readonly Var[], inner: Var | null, 
     const single = (start: Value): void => byFours(b, inner, start, to, (i, along) => body([env(new Map([...vs, [inner.id, i]]), along)]))
     if (wide === 1 || inner.size < 4 * wide) return single(from)
     const whole = to.kind === 'const' ? i32(to.value - (to.value % (4 * wide))) : b.call('and', 'i32', to, i32(-4 * wide))
-    b.loop(inner.name, from, whole, 4 * wide, i => body(Array.from({ length: wide }, (_, g) => env(new Map([...vs, [inner.id, i]]), { id: inner.id, aligned: true }, 4 * g))))
+    b.loop(inner.name, from, whole, 4 * wide, i => {
+      const here = new Map([...vs, [inner.id, i]])
+      body(Array.from({ length: wide }, (_, g) => env(here, { id: inner.id, aligned: true }, 4 * g)))
+    })
     if (inner.size % (4 * wide) !== 0) single(whole)
   }
   const [first, ...rest] = outer
@@ -96,17 +102,17 @@ export const parallel = (scope: Scope, vars: readonly Var[], inner: Var | null, 
   return Math.ceil(inner.size / block)
 }
 
-const starts = { sum: 0, max: -Infinity, min: Infinity } as const
+type Combination = 'sum' | 'max' | 'min'
 const lowest = { f32: [-Infinity, Infinity], i32: [-(2 ** 31), 2 ** 31 - 1], u32: [0, 2 ** 32 - 1], bool: [0, 1] } as const
-const startOf = (op: 'sum' | 'max' | 'min', dtype: Expr['dtype']): number => (op === 'sum' ? 0 : lowest[dtype][op === 'max' ? 0 : 1])
-const combine = (op: keyof typeof starts): Fn => (op === 'sum' ? 'add' : op)
+const startOf = (op: Combination, dtype: Expr['dtype']): number => (op === 'sum' ? 0 : lowest[dtype][op === 'max' ? 0 : 1])
+const combine = (op: Combination): Fn => (op === 'sum' ? 'add' : op)
 
 /** Any reduction as (op, value). */
-export const asReduce = (r: Reduction): Extract<Reduction, { kind: 'reduce' }> =>
+const asReduce = (r: Reduction): Extract<Reduction, { kind: 'reduce' }> =>
   r.kind === 'reduce' ? r : { kind: 'reduce', op: 'sum', vars: r.vars, dtype: 'f32', value: { kind: 'op', prim: 'mul', args: [r.a, r.b], dtype: 'f32' } }
 
 /** How the bool max and min go: as or and and. */
-const joined = (env: Env, op: keyof typeof starts, x: Value, y: Value): Value => {
+const joined = (env: Env, op: Combination, x: Value, y: Value): Value => {
   const bool = x.type === 'bool' || x.type === 'boolx4'
   return env.b.let({ kind: 'apply', fn: bool ? (op === 'min' ? 'and' : 'or') : combine(op), type: x.type, args: [x, y] })
 }
@@ -163,7 +169,8 @@ export const direct = (given: Kernel, counters: readonly Var[], dialect: Dialect
   const inner = innermost(kernel.vars, stores, loads)
   const over = reduction === null ? null : innermost(reduction.vars, [], kernelIndices({ reduction, stores: [] }))
   const within = reduction === null ? [] : kernelIndices({ reduction, stores: [] })
-  const alongResult = inner !== null && (over === null || over.size < 16 || badStrides(within, inner) === 0 || unitStrides(within, inner) > unitStrides(within, over))
+  const alongResult =
+    inner !== null && (over === null || over.size < 16 || badStrides(within, inner) === 0 || unitStrides(within, inner) > unitStrides(within, over))
   const along = reduction === null || alongResult ? inner : null
   // a short row of windows lies inside its bounds only in parts
   const wide = reduction === null || (bare(reduction.value).guards.length > 0 && (along?.size ?? 0) < 64) ? 1 : groups

@@ -3,8 +3,9 @@
  * does not depend on that variable stays scalar; loads with stride 1 along it are vector loads; what cannot be a vector
  * (gathers, divisions that split a group, guards that hold for some lanes only) is computed lane by lane.
  */
-import { type Atom, type Expr, type Guard, type Index, type Var } from './kernel.ts'
 import type { Builder } from './builder.ts'
+import { type Along, strideAlong, varsOf, varsOfIndex } from './dependence.ts'
+import type { Expr, Guard, Index } from './kernel.ts'
 import { type Type, type Value, apply, constOf, i32, lanesOf, vectorOf, widened } from './nest.ts'
 import { type Maths, operation } from './operations.ts'
 import { threefry } from './random.ts'
@@ -16,9 +17,6 @@ export type Dialect = {
   /** Whether `fma` is to be used where a product is summed. */
   readonly fma: boolean
 }
-
-/** The variable over whose four neighbours a lowering works. `aligned`: its first lane is always a multiple of 4. */
-export type Along = { readonly id: number; readonly aligned: boolean }
 
 export type Env = {
   readonly b: Builder
@@ -43,68 +41,6 @@ const idOf = (x: object): number => {
   tags += 1
   ids.set(x, tags)
   return tags
-}
-
-const found = new WeakMap<object, ReadonlySet<number>>()
-const remembered = (key: object, compute: () => ReadonlySet<number>): ReadonlySet<number> => {
-  const known = found.get(key)
-  if (known !== undefined) return known
-  const set = compute()
-  found.set(key, set)
-  return set
-}
-const union = (...sets: readonly ReadonlySet<number>[]): ReadonlySet<number> => new Set(sets.flatMap(s => [...s]))
-
-export const varsOfIndex = (index: Index): ReadonlySet<number> =>
-  remembered(index, () => union(...index.terms.map(({ atom }) => (atom.kind === 'var' ? new Set([atom.id]) : atom.kind === 'value' ? varsOf(atom.expr) : varsOfIndex(atom.of)))))
-
-/** The variables (and loop counters) that an expression names. */
-export const varsOf = (expr: Expr): ReadonlySet<number> =>
-  remembered(expr, () => {
-    switch (expr.kind) {
-      case 'const':
-      case 'acc':
-        return new Set()
-      case 'load':
-        return varsOfIndex(expr.at)
-      case 'index':
-        return varsOfIndex(expr.of)
-      case 'op':
-        return union(...expr.args.map(varsOf))
-      case 'when':
-        return union(...expr.guards.map(g => varsOfIndex(g.of)), varsOf(expr.then), varsOf(expr.otherwise))
-      case 'random':
-        return union(varsOf(expr.key0), varsOf(expr.key1), varsOfIndex(expr.of))
-    }
-  })
-
-/** How much an index grows from lane to lane; null where that is not one number. */
-export const strideAlong = (index: Index, along: Along): number | null => {
-  let sum = 0
-  for (const { coef, atom } of index.terms) {
-    const step = atomStride(atom, along)
-    if (step === null) return null
-    sum += coef * step
-  }
-  return sum
-}
-const atomStride = (atom: Atom, along: Along): number | null => {
-  switch (atom.kind) {
-    case 'var':
-      return atom.id === along.id ? 1 : 0
-    case 'value':
-      return varsOf(atom.expr).has(along.id) ? null : 0
-    case 'div':
-    case 'mod': {
-      const inner = strideAlong(atom.of, along)
-      if (inner === 0 || inner === null) return inner
-      const group = 4 * inner
-      const whole =
-        inner > 0 && along.aligned && atom.by % group === 0 && atom.of.offset % group === 0 &&
-        atom.of.terms.every(t => t.coef % group === 0 || (t.atom.kind === 'var' && t.atom.id === along.id))
-      return !whole ? null : atom.kind === 'div' ? 0 : inner
-    }
-  }
 }
 
 const shifted = (env: Env, id: number): number => (env.along?.id === id ? env.skip + (env.lane ?? 0) : 0)
@@ -192,7 +128,7 @@ const either = (env: Env, condition: Value, type: Type, then: () => Value, other
   return result
 }
 
-export const gathered = (env: Env, type: Type, lane: (inner: Env) => Value): Value =>
+const gathered = (env: Env, type: Type, lane: (inner: Env) => Value): Value =>
   env.b.call('lanes', vectorOf(type), ...[0, 1, 2, 3].map(i => lane({ ...env, lane: i })))
 
 const load = (env: Env, expr: Extract<Expr, { kind: 'load' }>): Value => {
@@ -305,4 +241,3 @@ export const perform = (env: Env, stores: readonly { readonly buffer: number; re
       }
   })
 }
-export type { Var }

@@ -64,7 +64,8 @@ const extremes = (envs: readonly Env[], index: Index, over: readonly Var[]): { r
   const fixed: Index = { offset: index.offset, terms: index.terms.filter(t => !over.some(v => t.atom.kind === 'var' && t.atom.id === v.id)) }
   const ranges = over.map(v => coefOf(index, v) * (v.size - 1))
   const values = envs.map(env => indexValue(env, fixed))
-  const bound = (fn: 'min' | 'max'): Value => b.call('add', 'i32', values.reduce((x, y) => b.call(fn, 'i32', x, y)), i32(ranges.reduce((n, r) => n + Math[fn](0, r), 0)))
+  const bound = (fn: 'min' | 'max'): Value =>
+    b.call('add', 'i32', values.reduce((x, y) => b.call(fn, 'i32', x, y)), i32(ranges.reduce((n, r) => n + Math[fn](0, r), 0)))
   return { low: bound('min'), high: bound('max') }
 }
 

@@ -31,7 +31,9 @@ const unrolled = (b: Builder, x: Value, y: Value, f: (x: Value, y: Value) => Val
 
 /** Shifts count modulo 32; a vector shifts all lanes by one count. */
 const shift = (b: Builder, fn: 'shl' | 'shr', x: Value, y: Value): Value =>
-  y.kind === 'const' ? b.call(fn, x.type, x, i32(y.value & 31)) : unrolled(b, x, y, (p, q) => b.call(fn, p.type, p, b.call('and', 'i32', b.call('bits', 'i32', q), i32(31))))
+  y.kind === 'const'
+    ? b.call(fn, x.type, x, i32(y.value & 31))
+    : unrolled(b, x, y, (p, q) => b.call(fn, p.type, p, b.call('and', 'i32', b.call('bits', 'i32', q), i32(31))))
 
 const integer = (x: Value): boolean => scalarOf(x.type) !== 'f32'
 

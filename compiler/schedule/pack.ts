@@ -7,7 +7,8 @@ import type { Builder } from './builder.ts'
 import { kernelIndices } from './collapse.ts'
 import { bare, holdThroughout, interval, operations, splittable, unrolledOperations } from './interior.ts'
 import { badStrides, unitStrides } from './elementwise.ts'
-import { type Along, type Dialect, type Env, divided, lower, multiplied, varsOf } from './expression.ts'
+import { type Along, varsOf } from './dependence.ts'
+import { type Dialect, type Env, divided, lower, multiplied } from './expression.ts'
 import type { Expr, Var } from './kernel.ts'
 import { type Local, type Value, i32, lanesOf } from './nest.ts'
 
@@ -68,7 +69,8 @@ const overDepth = (depth: Depth, scope: ReadonlyMap<number, Value>, fours: boole
   const unrolled = unrolledVars(depth, inside.expr)
   const place = (index: Index, v: Var, i: Value, below: Composite): Index => {
     const each = sizeOf(below)
-    if (i.kind === 'const') return { value: index.value, plus: index.plus + (i.value - (v === depth.vars[0] && depth.from.kind === 'const' ? depth.from.value : 0)) * each }
+    const start = v === depth.vars[0] && depth.from.kind === 'const' ? depth.from.value : 0
+    if (i.kind === 'const') return { value: index.value, plus: index.plus + (i.value - start) * each }
     const from = v === depth.vars[0] ? b.call('sub', 'i32', i, depth.from) : i
     return { value: b.call('add', 'i32', index.value, multiplied(b, from, each)), plus: index.plus }
   }

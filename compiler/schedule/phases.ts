@@ -5,7 +5,7 @@
  * over the matching residues only, with no divisibility left to check. Independent of any target.
  */
 import { mapKernel } from './collapse.ts'
-import { indexing, ofAtom, scale, shift, substitute } from './indexing.ts'
+import { indexing, scale, shift, substitute, variable } from './indexing.ts'
 import type { Expr, Guard, Index, Kernel, Reduction, Var } from './kernel.ts'
 
 /** Guards outside of which an expression is zero. */
@@ -56,7 +56,7 @@ const simplified = (g: Guard): Guard => {
 
 const restrict = (kernel: Kernel, parts: readonly Part[], sizes: (id: number) => number): Kernel => {
   const algebra = indexing(id => parts.find(p => p.to.id === id)?.to.size ?? sizes(id))
-  const byId = new Map(parts.map(p => [p.from.id, shift(scale(p.to.size === 1 ? { offset: 0, terms: [] } : ofAtom({ kind: 'var', id: p.to.id }), p.modulus), p.rest)]))
+  const byId = new Map(parts.map(p => [p.from.id, shift(scale(variable(p.to), p.modulus), p.rest)]))
   // inner indices are rewritten already when a quotient is: substituting again finds nothing and simplifies
   const replaced = (i: Index): Index => substitute(algebra, i, id => byId.get(id))
   const next = (v: Var): Var => parts.find(p => p.from.id === v.id)?.to ?? v

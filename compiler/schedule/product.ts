@@ -5,7 +5,8 @@
  */
 import { collapse, kernelIndices } from './collapse.ts'
 import { byStride, loops, open } from './elementwise.ts'
-import { type Dialect, type Env, divided, multiplied, perform, varsOf } from './expression.ts'
+import { varsOf } from './dependence.ts'
+import { type Dialect, divided, multiplied, perform } from './expression.ts'
 import type { Expr, Kernel, Var } from './kernel.ts'
 import { type Local, type Nest, type Value, apply, constOf, i32 } from './nest.ts'
 import { type Composite, type Depth, decode, pack, sizeOf } from './pack.ts'
@@ -144,8 +145,8 @@ export const packed = (given: Kernel, counters: readonly Var[], dialect: Dialect
       const body = (wide: boolean) => (j: Local): void => {
         const at = b.call('add', 'i32', line, multiplied(b, b.call('sub', 'i32', j, column0), unit))
         const acc = b.load(wide ? 'f32x4' : 'f32', spaceC, at)
-        const env: Env = { b, dialect, vars: new Map([...rowVars, ...decode(b, byColumns.vars, j)]), along: wide ? { id: lane!.id, aligned: true } : null, lane: null, acc, copy: 0, skip: 0 }
-        perform(env, stores)
+        const here = new Map([...rowVars, ...decode(b, byColumns.vars, j)])
+        perform({ b, dialect, vars: here, along: wide ? { id: lane!.id, aligned: true } : null, lane: null, acc, copy: 0, skip: 0 }, stores)
       }
       if (lane !== undefined && lane.size % 4 === 0) return b.loop('j', fromColumn, toColumn, 4, body(true))
       if (byColumns.vars.length !== 1) return b.loop('j', fromColumn, toColumn, 1, body(false))
@@ -184,7 +185,8 @@ export const packed = (given: Kernel, counters: readonly Var[], dialect: Dialect
     zero()
     loops(b, split.outer, vars, outer =>
       b.loop('depth', i32(0), i32(first!.size), split.chunk, from => {
-        const to = first!.size % split.chunk === 0 ? b.call('add', 'i32', from, i32(split.chunk)) : b.call('min', 'i32', b.call('add', 'i32', from, i32(split.chunk)), i32(first!.size))
+        const next = b.call('add', 'i32', from, i32(split.chunk))
+        const to = first!.size % split.chunk === 0 ? next : b.call('min', 'i32', next, i32(first!.size))
         blockOf(outer, { vars: [first!, ...rest], from, to })
       }),
     )

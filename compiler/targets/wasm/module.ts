@@ -74,7 +74,8 @@ export const emitWasm = (plan: Plan, offsets: readonly number[], top: number, op
     if (loop.counter.size === 0) return []
     return [
       code.i32Const, 0, code.localSet, ...i, code.loop, code.empty, ...inner,
-      code.localGet, ...i, code.i32Const, 1, scalarCode.i32.add, code.localTee, ...i, code.i32Const, ...signed(loop.counter.size), scalarCode.i32.ltS, code.brIf, 0, code.end,
+      code.localGet, ...i, code.i32Const, 1, scalarCode.i32.add, code.localTee, ...i,
+      code.i32Const, ...signed(loop.counter.size), scalarCode.i32.ltS, code.brIf, 0, code.end,
     ]
   }
   const stepCode = (step: Step, counters: readonly Var[]): readonly number[] => {
