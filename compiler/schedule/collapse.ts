@@ -136,7 +136,8 @@ const joinOnce = (kernel: Kernel, vars: readonly Var[], indices: readonly Index[
 /** Joins the variables of a kernel and those of its reduction, each among themselves; variables of size 1 disappear. */
 export const collapse = (kernel: Kernel): Kernel => {
   const ones = new Set([...kernel.vars, ...(kernel.reduction?.vars ?? [])].filter(v => v.size === 1).map(v => v.id))
-  let now = ones.size === 0 ? kernel : mapKernel(kernel, i => ({ offset: i.offset, terms: i.terms.filter(t => !(t.atom.kind === 'var' && ones.has(t.atom.id))) }))
+  const withoutOnes = (i: Index): Index => ({ offset: i.offset, terms: i.terms.filter(t => !(t.atom.kind === 'var' && ones.has(t.atom.id))) })
+  let now = ones.size === 0 ? kernel : mapKernel(kernel, withoutOnes)
   let vars: readonly Var[] = kernel.vars.filter(v => v.size !== 1)
   let inner: readonly Var[] = (kernel.reduction?.vars ?? []).filter(v => v.size !== 1)
   for (;;) {

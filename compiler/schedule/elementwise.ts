@@ -152,7 +152,9 @@ const reduced = (envs: readonly Env[], r: Reduce): readonly Value[] => {
   b.set(acc, start)
   b.set(four, b.splat(start))
   loops(b, order.filter(v => v !== inner), env.vars, vars =>
-    byFours(b, inner, i32(0), i32(inner.size), (i, along) => accumulate({ ...env, along, vars: new Map([...vars, [inner.id, i]]) }, r, along === null ? acc : four)),
+    byFours(b, inner, i32(0), i32(inner.size), (i, along) =>
+      accumulate({ ...env, along, vars: new Map([...vars, [inner.id, i]]) }, r, along === null ? acc : four),
+    ),
   )
   b.settle(four)
   b.settle(acc)

@@ -44,7 +44,7 @@ const idOf = (x: object): number => {
 }
 
 const shifted = (env: Env, id: number): number => (env.along?.id === id ? env.skip + (env.lane ?? 0) : 0)
-const laneTag = (env: Env): string => `${env.copy}+${env.skip}${env.along === null ? 's' : env.lane === null ? `v${env.along.id}` : `l${env.along.id}.${env.lane}`}`
+const laneTag = ({ copy, skip, along, lane }: Env): string => `${copy}+${skip}${along === null ? 's' : lane === null ? `v${along.id}` : `l${along.id}.${lane}`}`
 
 const levels = (env: Env, terms: readonly { value: Value; order: number }[]): Value =>
   [...terms].sort((a, c) => a.order - c.order).reduce<Value>((sum, { value }) => env.b.call('add', 'i32', sum, value), i32(0))

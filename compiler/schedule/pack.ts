@@ -124,7 +124,9 @@ const transposed = (b: Builder, [r0, r1, r2, r3]: readonly Value[]): readonly Va
 const copyOf = (step: Index): number => 5 * step.plus
 
 /** Packs the groups of four rows from..to-1 of an operand; group `from` lands at the start of the space. `steps` is the depth of the block. */
-export const pack = (b: Builder, dialect: Dialect, scope: ReadonlyMap<number, Value>, panels: Panels, depth: Depth, steps: Value, from: Value, to: Value): void => {
+export const pack = (
+  b: Builder, dialect: Dialect, scope: ReadonlyMap<number, Value>, panels: Panels, depth: Depth, steps: Value, from: Value, to: Value,
+): void => {
   const { expr, vars, space, width } = panels
   const { unit } = dialect
   const total = sizeOf(vars)

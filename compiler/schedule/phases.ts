@@ -23,7 +23,8 @@ const zeroOutside = (e: Expr): readonly Guard[] => {
       return []
   }
 }
-const guardsOf = (r: Reduction): readonly Guard[] => (r.kind === 'product' ? [...zeroOutside(r.a), ...zeroOutside(r.b)] : r.op === 'sum' ? zeroOutside(r.value) : [])
+const guardsOf = (r: Reduction): readonly Guard[] =>
+  r.kind === 'product' ? [...zeroOutside(r.a), ...zeroOutside(r.b)] : r.op === 'sum' ? zeroOutside(r.value) : []
 
 const gcd = (a: number, b: number): number => (b === 0 ? Math.abs(a) : gcd(b, a % b))
 const residue = (a: number, by: number): number => ((a % by) + by) % by

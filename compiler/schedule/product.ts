@@ -7,7 +7,7 @@ import { collapse, kernelIndices } from './collapse.ts'
 import { byStride, loops, open } from './elementwise.ts'
 import { varsOf } from './dependence.ts'
 import { type Dialect, divided, multiplied, perform } from './expression.ts'
-import type { Expr, Kernel, Var } from './kernel.ts'
+import type { Expr, Index, Kernel, Var } from './kernel.ts'
 import { type Local, type Nest, type Value, apply, constOf, i32 } from './nest.ts'
 import { type Composite, type Depth, decode, pack, sizeOf } from './pack.ts'
 
@@ -76,7 +76,8 @@ export const packed = (given: Kernel, counters: readonly Var[], dialect: Dialect
   const [m, n] = [sizeOf(roles.rows), sizeOf(roles.columns)]
   const [mp, np] = [roundUp(m, 4), roundUp(n, 8)]
   const operandIndices = kernelIndices({ reduction: { kind: 'reduce', op: 'sum', vars: [], value: roles.b, dtype: 'f32' }, stores: [] })
-  const split = blocked(byStride(reduction.vars, operandIndices.find(i => i.terms.some(t => reduction.vars.some(v => t.atom.kind === 'var' && t.atom.id === v.id)))))
+  const reads = (i: Index): boolean => i.terms.some(t => reduction.vars.some(v => t.atom.kind === 'var' && t.atom.id === v.id))
+  const split = blocked(byStride(reduction.vars, operandIndices.find(reads)))
   const depthMax = split.chunk * sizeOf(split.inner.slice(1))
   const once = split.outer.length === 0 && split.chunk >= (split.inner[0]?.size ?? 1)
   const aWhole = mp <= np

@@ -64,6 +64,9 @@ export const code = {
   localGet: 0x20, localSet: 0x21, localTee: 0x22, i32Load: 0x28, f32Load: 0x2a, i32Store: 0x36, f32Store: 0x38, i32Const: 0x41, f32Const: 0x43,
 } as const
 
+/** memory.copy within memory 0: (to, from, bytes). */
+export const memoryCopy: Bytes = [0xfc, 0x0a, 0x00, 0x00]
+
 /** One-byte opcodes by type and name. */
 export const scalarCode = {
   i32: {

@@ -8,7 +8,7 @@ import { phases } from '../../schedule/phases.ts'
 import { packed } from '../../schedule/product.ts'
 import type { Dialect } from '../../schedule/expression.ts'
 import type { Nest } from '../../schedule/nest.ts'
-import { code, float, header, list, scalarCode, section, signed, text, types, unsigned, word } from './encode.ts'
+import { code, float, header, list, memoryCopy, scalarCode, section, signed, text, types, unsigned, word } from './encode.ts'
 import { maths } from './math.ts'
 import { printNest } from './print.ts'
 
@@ -44,7 +44,7 @@ const dataOf = (plan: Plan, offsets: readonly number[]): readonly (readonly numb
  */
 export const emitWasm = (plan: Plan, offsets: readonly number[], top: number, options: Options): Module => {
   const dialect: Dialect = { unit: 4, maths, fma: options.fma }
-  const bodies: { params: number; body: readonly number[] }[] = []
+  const bodies: { name: string; params: number; body: readonly number[] }[] = []
   const ends: number[] = [top]
   let lastVar = 2 ** 30
   const fresh = (): number => (lastVar += 1)
@@ -63,7 +63,7 @@ export const emitWasm = (plan: Plan, offsets: readonly number[], top: number, op
     ends.push(end)
     return nests.flatMap(nest => {
       const body = printNest(nest, { base: space => bases.get(space) ?? offsets[space]!, fma: options.fma })
-      bodies.push({ params: nest.params.length, body })
+      bodies.push({ name: nest.name, params: nest.params.length, body })
       const args = counters.flatMap((_, i) => [code.localGet, ...unsigned(i)])
       return [code.i32Const, 0, code.i32Const, ...signed(nest.extent), ...args, code.call, ...unsigned(bodies.length - 1)]
     })
@@ -86,19 +86,20 @@ export const emitWasm = (plan: Plan, offsets: readonly number[], top: number, op
         return loopCode(step, counters)
       case 'copy': {
         const bytes = 4 * plan.buffers[step.from]!.aval.shape.reduce((n, size) => n * size, 1)
-        return [code.i32Const, ...signed(offsets[step.to]!), code.i32Const, ...signed(offsets[step.from]!), code.i32Const, ...signed(bytes), 0xfc, 0x0a, 0x00, 0x00]
+        const [to, from] = [signed(offsets[step.to]!), signed(offsets[step.from]!)]
+        return [code.i32Const, ...to, code.i32Const, ...from, code.i32Const, ...signed(bytes), ...memoryCopy]
       }
     }
   }
   const depth = (step: Step): number => (step.kind === 'loop' ? 1 + Math.max(0, ...step.steps.map(depth)) : 0)
-  const steps = plan.steps.map(step => {
+  const steps = plan.steps.map((step, i) => {
     const counters = depth(step)
     const locals = counters === 0 ? [0] : [1, ...unsigned(counters), types.i32]
     const body = [...locals, ...stepCode(step, []), code.end]
-    bodies.push({ params: 0, body })
+    bodies.push({ name: `step${i}`, params: 0, body })
     return bodies.length - 1
   })
-  bodies.push({ params: 0, body: [0, ...steps.flatMap(s => [code.call, ...unsigned(s)]), code.end] })
+  bodies.push({ name: 'run', params: 0, body: [0, ...steps.flatMap(s => [code.call, ...unsigned(s)]), code.end] })
   const run = bodies.length - 1
 
   const arities = [...new Set(bodies.map(f => f.params))].sort((x, y) => x - y)
@@ -114,6 +115,8 @@ export const emitWasm = (plan: Plan, offsets: readonly number[], top: number, op
     section(7, list([exported('run', run), ...steps.map((s, i) => exported(`s${i}`, s))])),
     section(10, list(bodies.map(f => [...unsigned(f.body.length), ...f.body]))),
     ...(data.length === 0 ? [] : [section(11, list(data))]),
+    // names for profilers and stack traces
+    section(0, [...text('name'), ...section(1, list(bodies.map(({ name }, i) => [...unsigned(i), ...text(name)])))]),
   ]
   return { bytes: new Uint8Array(parts.flatMap(p => [...p])), memoryBytes }
 }
