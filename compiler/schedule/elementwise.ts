@@ -69,11 +69,14 @@ export const byStride = (vars: readonly Var[], at: Index | undefined): readonly 
   return [...vars].sort((x, y) => coef(y) - coef(x))
 }
 
+/** Elements of the inner loop of a transposition: one line of each row that it reads stays in a cache of eight ways. */
+const strip = 8
+
 /** How many groups of four results a reduction carries side by side: one cache line. */
 const groups = 4
 
 /** The parallel loops of a kernel, vectorised along `inner` where it is not null, `wide` of its groups at a time where they fit. */
-const parallel = (scope: Scope, vars: readonly Var[], inner: Var | null, wide: 1 | 4, body: (envs: readonly Env[]) => void): number => {
+const parallel = (scope: Scope, vars: readonly Var[], inner: Var | null, wide: 1 | 4, across: Var | null, body: (envs: readonly Env[]) => void): number => {
   const { b, dialect, lo, hi } = scope
   const env = (vs: ReadonlyMap<number, Value>, along: Along | null, skip = 0): Env => ({ b, dialect, vars: vs, along, lane: null, acc: null, copy: 0, skip })
   const outer = vars.filter(v => v !== inner)
@@ -89,6 +92,19 @@ const parallel = (scope: Scope, vars: readonly Var[], inner: Var | null, wide: 1
     if (inner.size % (4 * wide) !== 0) single(whole)
   }
   const [first, ...rest] = outer
+  if (first !== undefined && across !== null && inner !== null) {
+    // a transposition: narrow strips, so that the lines which one pass reads are still there for the next
+    const strips = (vs: ReadonlyMap<number, Value>, from: Value, to: Value): void =>
+      b.loop('strip', i32(0), i32(inner.size), strip, start => {
+        const end = b.call('min', 'i32', b.call('add', 'i32', start, i32(strip)), i32(inner.size))
+        b.loop(across.name, from, to, 1, i => lane(new Map([...vs, [across.id, i]]), start, end))
+      })
+    const others = outer.filter(v => v !== across)
+    const [outermost, ...more] = others
+    if (outermost === undefined) strips(scope.vars, lo, hi)
+    else b.loop(outermost.name, lo, hi, 1, i => loops(b, more, new Map([...scope.vars, [outermost.id, i]]), vs => strips(vs, i32(0), i32(across.size))))
+    return (outermost ?? across).size
+  }
   if (first !== undefined) {
     b.loop(first.name, lo, hi, 1, i => loops(b, rest, new Map([...scope.vars, [first.id, i]]), vs => lane(vs, i32(0), i32(inner?.size ?? 1))))
     return first.size
@@ -174,9 +190,12 @@ export const direct = (given: Kernel, counters: readonly Var[], dialect: Dialect
   const alongResult =
     inner !== null && (over === null || over.size < 16 || badStrides(within, inner) === 0 || unitStrides(within, inner) > unitStrides(within, over))
   const along = reduction === null || alongResult ? inner : null
+  const long = kernel.vars.filter(v => v !== along && v.size >= 16)
+  const crossing = along === null || reduction !== null ? [] : loads.filter(i => (strideAlong(i, { id: along.id, aligned: true }) ?? 0) >= 16)
+  const across = long.find(v => unitStrides(crossing, v) > 0) ?? null
   // a short row of windows lies inside its bounds only in parts
   const wide = reduction === null || (bare(reduction.value).guards.length > 0 && (along?.size ?? 0) < 64) ? 1 : groups
-  const extent = parallel(scope, byStride(kernel.vars, stores[0]), along, wide, envs => {
+  const extent = parallel(scope, byStride(kernel.vars, stores[0]), along, wide, across, envs => {
     const accs = reduction === null ? [] : reduced(envs, reduction)
     envs.forEach((env, i) => perform({ ...env, acc: accs[i] ?? null }, kernel.stores))
   })
