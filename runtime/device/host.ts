@@ -2,6 +2,7 @@
  * What the runtime needs of its surroundings, so that its core runs in Node and in browsers alike: where a build's files
  * are read from, how a model's source is imported, and what has to be switched on before WebAssembly is compiled.
  */
+/// <reference path="./webassembly.d.ts" />
 import type { TaskEither } from 'fp-ts/lib/TaskEither.js'
 import type { Failure } from '../../dsl/errors.ts'
 
@@ -14,4 +15,5 @@ export type Host = {
   readonly source: (root: string, file: string) => TaskEither<Failure, Readonly<Record<string, unknown>>>
   /** Called before any module is compiled. */
   readonly prepare: () => void
+  readonly compile: (bytes: Uint8Array) => Promise<WebAssembly.Module>
 }

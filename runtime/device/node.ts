@@ -1,4 +1,4 @@
-/** Node's side of the runtime: files from a folder, sources through `import`, relaxed SIMD behind its flag on Node 20. */
+/** Node's side of the runtime: files from a folder, sources through `import`, and V8's flags for WebAssembly. */
 import * as TE from 'fp-ts/lib/TaskEither.js'
 import { join, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
@@ -7,9 +7,15 @@ import { Refusal, type Failure } from '../../dsl/errors.ts'
 import { readBytes } from '../io/files.ts'
 import type { Host } from './host.ts'
 
-/** Node 20's V8 knows relaxed SIMD but keeps it behind a flag, which may be set at run time; later ones ignore the call. */
-const enableRelaxedSimd = (): void => {
+/**
+ * How V8 treats WebAssembly here. Kernels run long inside few calls, so the baseline compiler, which a running loop never
+ * leaves, made first calls 3 to 5 times slower: modules are optimised when they are loaded. Node 20's V8 knows relaxed
+ * SIMD but keeps it behind a flag; later ones need none.
+ */
+const prepareEngine = (): void => {
   const [major = 0] = process.versions.node.split('.').map(Number)
+  setFlagsFromString('--no-liftoff')
+  setFlagsFromString('--no-wasm-lazy-compilation')
   if (major < 22) setFlagsFromString('--experimental-wasm-relaxed-simd')
 }
 
@@ -49,5 +55,7 @@ export const nodeHost = (folder: string): Host => ({
       error => importFailure(path, error),
     )
   },
-  prepare: enableRelaxedSimd,
+  prepare: prepareEngine,
+  // At once: while an asynchronous compilation is under way, nothing would keep Node from exiting.
+  compile: async bytes => new WebAssembly.Module(bytes),
 })

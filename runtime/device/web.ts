@@ -23,4 +23,5 @@ export const webHost = (base: string): Host => ({
   source: (_root, file) => TE.left({ kind: 'limit', what: 'eager device', message: `${file} cannot be run from its source in a browser`,
     remedy: 'Use the compiled program.' }),
   prepare: () => undefined,
+  compile: bytes => WebAssembly.compile(bytes),
 })
