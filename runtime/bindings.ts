@@ -73,9 +73,11 @@ const bind = <P extends ProgramTypes[string]>(executable: Executable): Bound<P> 
   return Object.assign(call, { executable })
 }
 
+/** `build`: a folder in Node, an address in a bundle for browsers (default `build`, beside the page), or a host. */
 export type BindOptions = LoadOptions & { readonly build?: string | Host }
 
-const hostOf = async (build: string | Host): Promise<Host> => (typeof build === 'string' ? (await import('./device/node.ts')).nodeHost(build) : build)
+// The package's own import `#host` is Node's side or, under the condition `browser` that bundlers set, the browser's.
+const hostOf = async (build: string | Host): Promise<Host> => (typeof build === 'string' ? (await import('#host')).hostAt(build) : build)
 
 /**
  * `const f = await load<Programs>()('my/step')`: the program as a typed function. Rejects with a `Refusal` where the

@@ -1,6 +1,6 @@
 /**
  * The runtime's public face: load compiled programs, run them on arrays, keep a training state in place, read and write
- * array files. Safe to bundle for a browser: nothing here imports Node's modules before a folder is opened.
+ * array files. Safe to bundle for a browser (with the condition `browser`, as bundlers set it): Node's modules stay outside.
  */
 export { arr, load, type Arr, type Bound, type BindOptions, type Given, type ProgramTypes } from './bindings.ts'
 export { loadProgram, openBuild, type Build, type Device, type LoadOptions } from './build.ts'

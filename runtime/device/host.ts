@@ -15,5 +15,6 @@ export type Host = {
   readonly source: (root: string, file: string) => TaskEither<Failure, Readonly<Record<string, unknown>>>
   /** Called before any module is compiled. */
   readonly prepare: () => void
-  readonly compile: (bytes: Uint8Array) => Promise<WebAssembly.Module>
+  /** The exports of a module's new instance. */
+  readonly instantiate: (bytes: Uint8Array, imports: WebAssembly.Imports) => Promise<Readonly<Record<string, unknown>>>
 }

@@ -57,5 +57,8 @@ export const nodeHost = (folder: string): Host => ({
   },
   prepare: prepareEngine,
   // At once: while an asynchronous compilation is under way, nothing would keep Node from exiting.
-  compile: async bytes => new WebAssembly.Module(bytes),
+  instantiate: async (bytes, imports) => new WebAssembly.Instance(new WebAssembly.Module(bytes), imports).exports,
 })
+
+/** What a build that is named by a text is in Node: see `#host` in package.json. */
+export const hostAt = nodeHost

@@ -66,7 +66,7 @@ export const loadWasm = (host: Host, program: ProgramInfo, variant?: Variant): T
     TE.bind('memory', () => allocate(program)),
     TE.chain(({ chosen: [kind, bytes], memory }) => pipe(
       TE.tryCatch(
-        async () => new WebAssembly.Instance(await host.compile(bytes), { env: { memory } }).exports,
+        () => host.instantiate(bytes, { env: { memory } }),
         error => broken(host, program.modules[kind], `the module does not fit the manifest (${error instanceof Error ? error.message : String(error)})`),
       ),
       TE.chain(exports => {

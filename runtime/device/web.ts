@@ -23,5 +23,9 @@ export const webHost = (base: string): Host => ({
   source: (_root, file) => TE.left({ kind: 'limit', what: 'eager device', message: `${file} cannot be run from its source in a browser`,
     remedy: 'Use the compiled program.' }),
   prepare: () => undefined,
-  compile: bytes => WebAssembly.compile(bytes),
+  // In one asynchronous go: on a page's main thread browsers refuse to make large modules, or instances of them, at once.
+  instantiate: async (bytes, imports) => (await WebAssembly.instantiate(bytes, imports)).instance.exports,
 })
+
+/** What a build that is named by a text is in a browser: see `#host` in package.json. */
+export const hostAt = webHost

@@ -3,6 +3,7 @@
  * the whole browser with it; Node's types leave it out.
  */
 declare namespace WebAssembly {
+  type Imports = Record<string, Record<string, unknown>>
   type Limits = { initial: number; maximum?: number; shared?: boolean }
   class Memory {
     constructor(limits: Limits)
@@ -13,9 +14,9 @@ declare namespace WebAssembly {
     static exports(module: Module): readonly { readonly name: string; readonly kind: string }[]
   }
   class Instance {
-    constructor(module: Module, imports?: Record<string, Record<string, unknown>>)
+    constructor(module: Module, imports?: Imports)
     readonly exports: Readonly<Record<string, unknown>>
   }
   const validate: (bytes: Uint8Array | ArrayBuffer) => boolean
-  const compile: (bytes: Uint8Array | ArrayBuffer) => Promise<Module>
+  const instantiate: (bytes: Uint8Array | ArrayBuffer, imports: Imports) => Promise<{ readonly module: Module; readonly instance: Instance }>
 }

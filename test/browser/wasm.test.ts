@@ -1,0 +1,144 @@
+/**
+ * Compiled programs in a browser: a page that is bundled from the runtime's public face alone loads them over HTTP, runs
+ * them in headless Chromium, and gets the very bits that Node gets. Without Chromium only the bundle is tested.
+ */
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { createServer, type Server } from 'node:http'
+import { tmpdir } from 'node:os'
+import { basename, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { build as bundle } from 'esbuild'
+import * as E from 'fp-ts/lib/Either.js'
+import { chromium, type Browser, type Page } from 'playwright-core'
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { compile } from '../../compiler/compile.ts'
+import { print } from '../../dsl/errors.ts'
+import { nodeHost } from '../../runtime/device/node.ts'
+import { outcome, type Outcome } from './outcome.ts'
+
+const here = fileURLToPath(new URL('.', import.meta.url))
+const out = mkdtempSync(join(tmpdir(), 'vdsm-browser-'))
+const executablePath = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'].find(path => existsSync(path))
+const quiet = ['--no-sandbox', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync', '--disable-quic']
+
+/** The page's script and its chunks, as a user's bundler makes them, and the source files that went into them. */
+const pack = async () => {
+  const { outputFiles, metafile } = await bundle({
+    absWorkingDir: join(here, '../..'), entryPoints: [join(here, 'page.ts')], outdir: join(out, 'page'), write: false, metafile: true,
+    bundle: true, splitting: true, format: 'esm', platform: 'browser', target: 'es2022', minify: true, logLevel: 'silent',
+  })
+  const scripts = new Map(outputFiles.map(file => [`/${basename(file.path)}`, file.contents]))
+  return { scripts, inputs: Object.keys(metafile.inputs), outputs: Object.values(metafile.outputs) }
+}
+const packed = pack()
+
+const html = '<!doctype html><link rel="icon" href="data:,"><script type="module" src="/page.js"></script>'
+
+/** Serves the page, its scripts and the build folder; isolated, as pages with threads have to be. */
+const serve = async (): Promise<{ readonly server: Server; readonly address: string }> => {
+  const { scripts } = await packed
+  const answer = (path: string): readonly [string, Uint8Array | string] | undefined => {
+    const script = scripts.get(path)
+    if (path === '/') return ['text/html', html]
+    if (script !== undefined) return ['text/javascript', script]
+    const file = join(out, basename(path))
+    return path.startsWith('/build/') && existsSync(file) ? [path.endsWith('.wasm') ? 'application/wasm' : 'application/json', readFileSync(file)] : undefined
+  }
+  const server = createServer((request, response) => {
+    const [type, body] = answer(new URL(request.url ?? '/', 'http://localhost').pathname) ?? []
+    response.writeHead(body === undefined ? 404 : 200, {
+      'content-type': type ?? 'text/plain', 'cross-origin-opener-policy': 'same-origin', 'cross-origin-embedder-policy': 'require-corp',
+    })
+    response.end(body)
+  })
+  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
+  server.unref() // should the browser not start, this alone would keep the process
+  const bound = server.address()
+  return { server, address: `http://127.0.0.1:${typeof bound === 'object' && bound !== null ? bound.port : 0}/` }
+}
+
+test('the bundle of a page holds the runtime alone: no module of Node, nothing of the compiler', async () => {
+  const { scripts, inputs, outputs } = await packed
+  assert.ok(inputs.includes('runtime/device/web.ts'), 'the browser\'s host is in it')
+  assert.equal(inputs.filter(path => /(^|\/)compiler\/|ts-morph|typescript|tsx\/|^runtime\/(device\/node|io\/files|commands|train)/.test(path)), [])
+  // Bundled imports have become chunks; an external one would be left to the browser.
+  assert.equal(outputs.flatMap(file => file.imports).filter(found => found.external === true), [])
+  const texts = [...scripts].map(([name, bytes]) => [name, new TextDecoder().decode(bytes)] as const)
+  assert.equal(texts.filter(([, text]) => /["'`]node:|\brequire\(["']/.test(text)).map(([name]) => name), [])
+  const kib = (bytes: number): string => `${(bytes / 1024).toFixed(0)} KiB`
+  const page = outputs.find(file => file.entryPoint === 'test/browser/page.ts')
+  assert.ok(page !== undefined)
+  const eager = outputs.find(file => file.entryPoint === 'runtime/executor-eager.ts')
+  const all = outputs.reduce((sum, file) => sum + file.bytes, 0)
+  process.stdout.write(`bundle for browsers: ${kib(all - (eager?.bytes ?? 0))} minified, and ${kib(eager?.bytes ?? 0)} for the eager device on demand\n`)
+  assert.ok(all < 400 * 1024, `${kib(all)} is more than a page should load`)
+})
+
+let browser: Browser | undefined
+let server: Server | undefined
+let page: Page | undefined
+const troubles: string[] = []
+
+test.before(async () => {
+  if (executablePath === undefined) return
+  const compiled = await compile({ files: [join(here, 'model.ts')], root: here, out, force: true, onBuilt: () => undefined })
+  if (E.isLeft(compiled)) throw new Error(print(compiled.left))
+  const served = await serve()
+  server = served.server
+  browser = await chromium.launch({ executablePath, headless: true, args: quiet })
+  page = await browser.newPage()
+  page.on('pageerror', error => troubles.push(error.message))
+  await page.goto(served.address)
+  await page.waitForFunction('globalThis.page !== undefined')
+})
+
+test.after(async () => {
+  await browser?.close()
+  server?.close()
+  rmSync(out, { recursive: true, force: true })
+})
+
+/** Calls a function of page.ts. As text, since a function would be sent as tsx has rewritten it. */
+const ask = async (name: string, ...args: readonly unknown[]): Promise<unknown> =>
+  page?.evaluate(`page.${name}(${args.map(arg => JSON.stringify(arg)).join(', ')})`)
+
+const inBrowser = (name: string, check: () => Promise<void>): void => {
+  if (executablePath === undefined) test.skip(name)
+  else test(name, check)
+}
+
+if (executablePath === undefined) process.stdout.write('SKIPPED: programs are not run in a browser, for there is no Chromium here (Debian: apt-get install chromium)\n')
+
+const programs = ['step', 'encode', 'decode', 'trainStep']
+for (const variant of [undefined, 'fma', 'simd'] as const) {
+  for (const name of programs) {
+    inBrowser(`${name} gives Node's numbers in Chromium: ${variant ?? 'variant by probe'}`, async () => {
+      const id = `model/${name}`
+      const ours = await outcome(nodeHost(out), id, variant)
+      const theirs = (await ask('outcome', id, ...(variant === undefined ? [] : [variant]))) as Outcome
+      // Current Chromium knows relaxed SIMD without a flag, so the probe has to choose it; Node's host switches it on.
+      assert.is(theirs.variant, variant === 'simd' ? 'wasm, multiply and add' : 'wasm, relaxed FMA')
+      assert.is(theirs.variant, ours.variant)
+      assert.equal(theirs.bits, ours.bits)
+      const values = Object.values(theirs.values).flat()
+      assert.ok(values.length > 0 && values.every(Number.isFinite), 'every value is finite')
+      assert.ok(new Set(values).size > 10, 'and they differ')
+    })
+  }
+}
+
+inBrowser('a build named by its address, and a typed call', async () => {
+  assert.equal(await ask('double', [1, -2.5, 0.125]), [2, -5, 0.25])
+})
+
+inBrowser('a page is told what is missing, and what a browser cannot do', async () => {
+  const [missing, eager, wrong] = (await ask('refusals')) as readonly string[]
+  assert.match(missing ?? '', /\/nowhere\/manifest\.json.*could not be fetched \(404/)
+  assert.match(eager ?? '', /cannot be run from its source in a browser/)
+  assert.match(wrong ?? '', /x: expected f32\[3\], got a number/)
+})
+
+inBrowser('nothing went wrong in the page unseen', async () => assert.equal(troubles, []))
+
+test.run()
