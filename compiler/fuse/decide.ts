@@ -65,8 +65,12 @@ const usesOf = (func: Func, sizes: ReadonlyMap<Id, number>): ReadonlyMap<Id, rea
   return uses
 }
 
-type Cost = { readonly ops: number; readonly dear: boolean; readonly choices: number; readonly loads: ReadonlySet<Id> }
-const free: Cost = { ops: 0, dear: false, choices: 0, loads: new Set() }
+/** Of computing one element anew: operations, branches, reshapes one after the other, and what it reads. */
+type Cost = { readonly ops: number; readonly dear: boolean; readonly choices: number; readonly reshapes: number; readonly loads: ReadonlySet<Id> }
+const free: Cost = { ops: 0, dear: false, choices: 0, reshapes: 0, loads: new Set() }
+
+/** Reshapes that cut across each other can double the size of an index each: so many are composed, then the value is stored. */
+const mostReshapes = 5
 
 /** The ids of `func` that are stored. Parameters, scan results and literals are buffers anyway and not listed. */
 export const decide = (func: Func): ReadonlySet<Id> => {
@@ -87,7 +91,8 @@ export const decide = (func: Func): ReadonlySet<Id> => {
     return {
       ops: inputs.reduce((n, c) => n + c.ops, role === 'view' ? 0 : role === 'dear' ? 10 : 1),
       dear: role === 'dear' || inputs.some(c => c.dear),
-      choices: inputs.reduce((n, c) => n + c.choices, role === 'choice' || role === 'lookup' ? 1 : 0),
+      choices: inputs.reduce((n, c) => n + c.choices, role === 'choice' || role === 'lookup' ? Math.max(1, Math.ceil(Math.log2(inputs.length))) : 0),
+      reshapes: inputs.reduce((n, c) => Math.max(n, c.reshapes), 0) + (op.prim === 'reshape' ? 1 : 0),
       loads: new Set(inputs.flatMap(c => [...c.loads])),
     }
   }
@@ -95,6 +100,7 @@ export const decide = (func: Func): ReadonlySet<Id> => {
   const store = (op: Op, cost: Cost): boolean => {
     const role = roles[op.prim]
     if (role === 'reduction') return true
+    if (cost.reshapes > mostReshapes) return true
     if (role === 'view' || role === 'leaf') return false
     if (results.has(op.id)) return true
     const at = uses.get(op.id) ?? []

@@ -128,13 +128,15 @@ export const express = (algebra: Indexing, scope: Scope, held: () => Held | null
       }
       case 'concat': {
         const axis = op.attrs.axis
-        const part = (i: number, offset: number): Expr => {
-          const size = shapeOf(op.inputs[i]!)[axis]!
-          const local = shift(at[axis]!, -offset)
-          const here = (): Expr => input(i, at.map((index, j) => (j === axis ? local : index)))
-          return i === op.inputs.length - 1 ? here() : guarded([{ of: local, below: size, by: 1 }], here, () => part(i + 1, offset + size))
+        const starts = op.inputs.reduce<readonly number[]>((all, id) => [...all, all[all.length - 1]! + shapeOf(id)[axis]!], [0])
+        // halves, so that a choice among many inputs takes few checks
+        const part = (from: number, to: number): Expr => {
+          if (to - from === 1) return input(from, at.map((index, j) => (j === axis ? shift(index, -starts[from]!) : index)))
+          const middle = (from + to) >> 1
+          const guard: Guard = { of: shift(at[axis]!, -starts[from]!), below: starts[middle]! - starts[from]!, by: 1 }
+          return guarded([guard], () => part(from, middle), () => part(middle, to))
         }
-        return part(0, 0)
+        return part(0, op.inputs.length)
       }
       case 'gather': {
         const { axis, batch } = op.attrs

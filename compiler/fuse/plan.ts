@@ -11,6 +11,7 @@ import type { Buffer, Expr, Index, Kernel, Plan, Reduction, Step, Store, Var } f
 import { decide } from './decide.ts'
 import { Misaligned, express, type Held, type Scope } from './express.ts'
 import { group, readsOf, type Root } from './group.ts'
+import { narrow } from './narrow.ts'
 
 /** A buffer, or one slice of it. */
 type Place = { readonly buffer: number; readonly offset: Index }
@@ -22,9 +23,16 @@ const originsOf = (scope: Scope, root: Root): readonly Origin[] => {
   return op === undefined ? [] : [op.origin]
 }
 
+/** A sum or contraction over no elements. (A maximum of none is refused where it is made.) */
+const sumsNothing = (op: Op, aval: (id: Id) => Aval): boolean =>
+  op.prim === 'contract' ? Object.entries(op.attrs.sizes).some(([label, size]) => size === 0 && !op.attrs.out.includes(label))
+  : op.prim === 'sum' ? op.attrs.axes.some(axis => aval(op.inputs[0]!).shape[axis] === 0)
+  : false
+
 const word = (text: string): string => text.replace(/[^A-Za-z0-9]+/g, '_').replace(/^_+|_+$/g, '')
 
-export const plan = (func: Func): Plan => {
+export const plan = (given: Func): Plan => {
+  const func = narrow(given)
   const buffers: Buffer[] = []
   const varSizes: number[] = []
   const names = new Map<string, number>()
@@ -117,6 +125,7 @@ export const plan = (func: Func): Plan => {
         const value = ((): Expr => {
           if (root.kind === 'result') return ex.element(root.id, algebra.split(at, root.aval.shape))
           if (n > 0 || op === undefined) return ex.definition(op!, algebra.split(at, root.aval.shape))
+          if (sumsNothing(op, id => avals.get(id)!)) return { kind: 'const', value: 0, dtype: op.aval.dtype }
           if (op.prim === 'contract') {
             const summed = Object.entries(op.attrs.sizes).filter(([label]) => !op.attrs.out.includes(label)).map(([label, size]) => newVar(size, label))
             const byLabel = new Map<string, Index>(op.attrs.out.map((label, i) => [label, indices[i]!]))
@@ -168,7 +177,7 @@ export const plan = (func: Func): Plan => {
         continue
       }
       const kept = g.roots.filter(r => r.kind === 'result' || wanted.has(r.id))
-      if (kept.length === 0) continue
+      if (kept.length === 0 || numel(g.roots[0]!.aval.shape) === 0) continue
       // A root that nobody reads from memory stays where later ones are computed from it; the first always does.
       const needed = g.roots.reduceRight<readonly Root[]>(
         (later, r, i) => (i === 0 || kept.includes(r) || later.some(l => readsOf(scope, l).has(r.id)) ? [r, ...later] : later),
@@ -215,7 +224,7 @@ export const plan = (func: Func): Plan => {
       return { kind: 'kernel', name: unique('carry'), vars: all.filter(v => v.size > 1), reduction: null, stores: [store], origins: [scan.origin] }
     })
     const advance = next.map((place, i): Step => ({ kind: 'copy', from: place.buffer, to: current[i]!.buffer }))
-    return [...start, { kind: 'loop', counter, steps: [...body, ...advance] }]
+    return scan.length === 0 ? start : [...start, { kind: 'loop', counter, steps: [...body, ...advance] }]
   }
 
   const inputs = func.params.map((p, index) => newBuffer(p.aval, p.path, { kind: 'input', index }))

@@ -97,6 +97,12 @@ export const variablesOf = (index: Index, inside: (expr: Expr) => Iterable<numbe
   return found
 }
 
+/** The most that a computed index can be: it comes clamped, as minimum(.., size - 1). */
+const bound = (expr: Expr): number => {
+  const by = expr.kind === 'op' && expr.prim === 'minimum' ? expr.args[1] : undefined
+  return by?.kind === 'const' ? by.value : Infinity
+}
+
 const gcd = (a: number, b: number): number => (b === 0 ? Math.abs(a) : gcd(b, a % b))
 const floorMod = (a: number, by: number): number => ((a % by) + by) % by
 
@@ -113,7 +119,7 @@ export const indexing = (sizeOf: (id: number) => number): Indexing => {
       case 'mod':
         return { min: 0, max: Math.min(atom.by - 1, Math.max(0, range(atom.of).max)) }
       case 'value':
-        return { min: 0, max: Infinity }
+        return { min: 0, max: bound(atom.expr) }
     }
   }
   const range = (index: Index): Range =>
@@ -125,11 +131,13 @@ export const indexing = (sizeOf: (id: number) => number): Indexing => {
       { min: index.offset, max: index.offset },
     )
 
-  /** index = by * quotient + rest, with as much as possible in the quotient. */
+  /** index = by * quotient + rest, with as much as possible in the quotient that leaves rest >= 0: targets divide towards zero. */
   const peel = (index: Index, by: number): { quotient: Index; rest: Index } => {
     const whole = index.terms.filter(t => t.coef % by === 0).map(t => ({ coef: t.coef / by, atom: t.atom }))
     const rest = index.terms.filter(t => t.coef % by !== 0)
-    const offset = floorMod(index.offset, by)
+    const low = floorMod(index.offset, by)
+    const { min } = range({ offset: low, terms: rest })
+    const offset = min >= 0 || min === -Infinity ? low : low + by * Math.ceil(-min / by)
     return { quotient: { offset: (index.offset - offset) / by, terms: whole }, rest: { offset, terms: rest } }
   }
   /** rest = g * core + low with 0 <= low < g, where g divides by; the largest such g. */
