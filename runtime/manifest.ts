@@ -80,7 +80,8 @@ export type Manifest = t.TypeOf<typeof Manifest>
 /** What a codec found wrong, one line per problem, most specific first: `programs[0].inputs[2].dtype: ...`. */
 export const decodeProblems = (errors: t.Errors, limit = 3): string => {
   const lines = errors.map(error => {
-    const keys = error.context.slice(1).map(c => c.key).filter(key => key !== '')
+    // The parts of an intersection count as steps of the path; they mean nothing to a reader.
+    const keys = error.context.slice(1).filter((_, i) => !(error.context[i]?.type instanceof t.IntersectionType)).map(c => c.key).filter(key => key !== '')
     const where = keys.map(key => (/^\d+$/.test(key) ? `[${key}]` : `.${key}`)).join('').replace(/^\./, '')
     const expected = error.context[error.context.length - 1]?.type.name ?? 'something else'
     const found = error.value === undefined ? 'nothing' : JSON.stringify(error.value)

@@ -4,17 +4,17 @@
  */
 import * as E from 'fp-ts/lib/Either.js'
 import * as t from 'io-ts'
-import { refuse } from '../../dsl/errors.ts'
+import { Refusal, refuse } from '../../dsl/errors.ts'
 import { schedules } from '../../models/vdsm/schedules.ts'
 import { openBuild } from '../build.ts'
 import { DATA_NAMES, openData } from '../data/open.ts'
 import { nodeHost } from '../device/node.ts'
 import type { Executable } from '../executor.ts'
 import { findProgram } from '../manifest.ts'
-import { printRunConfig, runVersion, type RunConfig } from '../train/config.ts'
-import { createRun, defaultFolder, newestRun, openRun, type RunFolder } from '../train/folder.ts'
+import { runVersion, type RunConfig } from '../train/config.ts'
+import { beginRun, defaultFolder, listCheckpoints, makeRun, newestRun, openRun } from '../train/folder.ts'
+import { claimRun } from '../train/lock.ts'
 import { checkTrainStep, type Numbers } from '../train/loop.ts'
-import { writeAtomic } from '../io/files.ts'
 import { once, type Programs } from '../train/programs.ts'
 import { duration } from '../train/progress.ts'
 import { runSession } from '../train/session.ts'
@@ -143,21 +143,17 @@ export const trainCommand = async (given: Readonly<Record<string, unknown>>): Pr
   const data = openData(config.data)
   const programs = await loadPrograms(o.build ?? DEFAULTS.build, config.config, o.device ?? 'wasm')
   const shape = checkTrainStep(programs.trainStep.program, Object.keys(schedule(0)))
-  const folder = await ((): Promise<RunFolder> | RunFolder => {
-    if (opened === undefined) return createRun(o.out ?? defaultFolder(config, new Date()), config)
-    return opened.folder
-  })()
-  if (opened !== undefined) {
-    if (config.steps !== opened.config.steps) process.stderr.write(`The run is now ${config.steps} steps long (it was ${opened.config.steps}): its schedule is stretched accordingly.\n`)
-    await orThrow(writeAtomic(folder.config, printRunConfig(config)))
-  }
-  process.stderr.write(
-    `${folder.path}: ${config.config} on ${data.name} (${data.sequences.train} sequences, ${data.sequences.heldOut} held out), ` +
-    `${shape.groups} groups of ${shape.frames} frames a step, ${programs.trainStep.variant}\n`,
-  )
+  const folder = opened?.folder ?? makeRun(o.out ?? defaultFolder(config, new Date()))
+  const release = claimRun(folder.path)
   const signals = stopOnSignal()
-  const started = performance.now()
   try {
+    if (opened === undefined) await beginRun(folder, config)
+    else if (config.steps !== opened.config.steps) process.stderr.write(`The run is now ${config.steps} steps long (it was ${opened.config.steps}): its schedule is stretched accordingly.\n`)
+    process.stderr.write(
+      `${folder.path}: ${config.config} on ${data.name} (${data.sequences.train} sequences, ${data.sequences.heldOut} held out), ` +
+      `${shape.groups} groups of ${shape.frames} frames a step, ${programs.trainStep.variant}\n`,
+    )
+    const started = performance.now()
     const outcome = await runSession({ config, folder, programs, schedule, data, resume: opened !== undefined, stopped: signals.stopped, sink: process.stderr })
     const took = duration((performance.now() - started) / 1000)
     process.stdout.write(
@@ -166,8 +162,12 @@ export const trainCommand = async (given: Readonly<Record<string, unknown>>): Pr
         : `Stopped after step ${outcome.step}, saved. Go on with: vdsm train --resume ${folder.path}\n`,
     )
     return outcome.end === 'finished' ? 0 : 130
+  } catch (error) {
+    if (!(error instanceof Refusal) || error.failure.kind !== 'write' || listCheckpoints(folder).length === 0) throw error
+    return refuse({ ...error.failure, remedy: [error.failure.remedy, `Then go on with: vdsm train --resume ${folder.path}`].filter(Boolean).join('\n  ') })
   } finally {
     signals.release()
+    release()
   }
 }
 

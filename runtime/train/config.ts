@@ -59,7 +59,7 @@ export const parseRunConfig = (text: string, path: string): E.Either<Failure, Ru
   const data = typeof json.right === 'object' && json.right !== null && 'data' in json.right ? json.right.data : undefined
   const strange = [...unknownKeys(json.right, known, ''), ...unknownKeys(data, dataKeys, 'data.')]
   if (strange.length > 0) {
-    const list = `Known keys: ${known.join(', ')}; in data: ${dataKeys.join(', ')}.`
+    const list = `Remove or rename it. Known keys: ${known.join(', ')}; in data: ${dataKeys.join(', ')}.`
     return E.left({ kind: 'config', where: path, message: `unknown key ${strange.map(key => `'${key}'`).join(', ')}`, remedy: list })
   }
   const decoded = RunConfig.decode(json.right)

@@ -3,7 +3,7 @@
  *
  *     config.json     what was asked for        checkpoints/step-00000500.safetensors
  *     revision.txt    the source's git revision pictures/swap-00000500.png, reconstruction-..., loss.png
- *     metrics.jsonl   a line a step
+ *     metrics.jsonl   a line a step             lock           while a process is at work in it
  */
 import { execFileSync } from 'node:child_process'
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
@@ -63,8 +63,8 @@ const statOf = (path: string) => {
   }
 }
 
-/** Creates the folder of a new run and writes its first files. Refuses a folder that holds anything, and places that cannot be written. */
-export const createRun = async (path: string, config: RunConfig): Promise<RunFolder> => {
+/** Makes the folders of a new run. Refuses a folder that holds anything, and places that cannot be written. */
+export const makeRun = (path: string): RunFolder => {
   const found = statOf(path)
   if (found !== undefined && !found.isDirectory()) refuse({ kind: 'write', path, message: 'it is a file, not a folder', remedy: 'Give --out the name of a folder.' })
   if (found !== undefined && readdirSync(path).length > 0) {
@@ -72,8 +72,19 @@ export const createRun = async (path: string, config: RunConfig): Promise<RunFol
   }
   const folder = runFolder(path)
   for (const each of [path, folder.checkpoints, folder.pictures]) makeFolder(each)
+  return folder
+}
+
+/** Writes the first files of a new run. */
+export const beginRun = async (folder: RunFolder, config: RunConfig): Promise<void> => {
   await orThrow(writeAtomic(folder.config, printRunConfig(config)))
-  await orThrow(writeAtomic(join(path, 'revision.txt'), `${gitRevision()}\n`))
+  await orThrow(writeAtomic(join(folder.path, 'revision.txt'), `${gitRevision()}\n`))
+}
+
+/** Both: the folder of a new run with its first files. */
+export const createRun = async (path: string, config: RunConfig): Promise<RunFolder> => {
+  const folder = makeRun(path)
+  await beginRun(folder, config)
   return folder
 }
 

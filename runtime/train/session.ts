@@ -4,7 +4,7 @@
  */
 import { unlinkSync } from 'node:fs'
 import { join } from 'node:path'
-import { refuse } from '../../dsl/errors.ts'
+import { Refusal, refuse } from '../../dsl/errors.ts'
 import type { DataSet } from '../data/dataset.ts'
 import { openData } from '../data/open.ts'
 import { orThrow } from './task.ts'
@@ -14,8 +14,8 @@ import { encodePng, type Picture } from '../report/sheet.ts'
 import { reconstructionSheet, swapGrid, reconstruct } from '../report/pictures.ts'
 import { readCheckpoint, restoreState, writeCheckpoint } from './checkpoint.ts'
 import { codecOf, judgeHeldOut } from './codec.ts'
-import type { RunConfig } from './config.ts'
-import { checkpointPath, gitRevision, listCheckpoints, type RunFolder } from './folder.ts'
+import { printRunConfig, type RunConfig } from './config.ts'
+import { checkpointPath, gitRevision, listCheckpoints, openRun, type RunFolder } from './folder.ts'
 import { checkTrainStep, initialise, train, type Numbers, type Outcome } from './loop.ts'
 import { openMetrics, readMetrics, truncateMetrics } from './metrics.ts'
 import type { Programs } from './programs.ts'
@@ -54,17 +54,39 @@ const writePicture = (folder: RunFolder, name: string, picture: Picture): Promis
 /** Brings the run's state into the training step and its metrics file into line; says how many steps are done. */
 const restore = async (session: Session, note: (text: string) => void): Promise<number> => {
   const { folder, programs, config } = session
-  const newest = listCheckpoints(folder).at(-1)
+  const checkpoints = listCheckpoints(folder)
+  const newest = checkpoints.at(-1)
   if (newest === undefined) {
+    const reached = readMetrics(folder.metrics).at(-1)?.step ?? 0
+    if (reached > openRun(folder.path).config.checkpointEvery) {
+      refuse({ kind: 'file', path: folder.checkpoints, message: `no checkpoint is there, though the run's metrics reach step ${reached}`,
+        remedy: 'Put a checkpoint back to go on from it, or start a new run with another --out.' })
+    }
     note('The run has no checkpoint yet: it starts at step 0.')
     initialise(await programs.init(), programs.trainStep, config.seed)
+    await orThrow(writeAtomic(folder.config, printRunConfig(config)))
     await truncateMetrics(folder.metrics, 0)
     return 0
   }
-  const checkpoint = await readCheckpoint(newest.path)
+  const checkpoint = await readCheckpoint(newest.path).catch((error: unknown) => withOlder(error, checkpoints.slice(0, -1).map(({ path }) => path)))
+  const { step } = checkpoint
+  if (step > config.steps) {
+    refuse({ kind: 'usage', message: `${folder.path} has done ${step} steps, --steps says ${config.steps}`, remedy: `Leave --steps out, or give at least ${step}.` })
+  }
   for (const warning of restoreState(checkpoint, programs.trainStep, config)) note(warning)
-  await truncateMetrics(folder.metrics, checkpoint.step)
-  return checkpoint.step
+  // Only now is anything of the run changed.
+  await orThrow(writeAtomic(folder.config, printRunConfig(config)))
+  await truncateMetrics(folder.metrics, step)
+  return step
+}
+
+/** Says, where a checkpoint is damaged, from which older one the run can go on. */
+const withOlder = async (error: unknown, older: readonly string[]): Promise<never> => {
+  if (!(error instanceof Refusal) || error.failure.kind !== 'file') throw error
+  const next = older.at(-1)
+  const remedy = next === undefined ? 'No older checkpoint is whole: put a copy in its place, or start a new run with another --out.'
+    : await readCheckpoint(next).then(({ step }) => `Delete what is newer to go on from step ${step}: ${next} is whole.`, () => undefined)
+  return remedy === undefined ? withOlder(error, older.slice(0, -1)) : refuse({ ...error.failure, remedy })
 }
 
 /** Deletes all but the newest `keep + 1` checkpoints. */

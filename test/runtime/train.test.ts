@@ -1,8 +1,8 @@
 /** Training: exact resumption, stopping, run folders, checkpoints, metrics, and every way in which a run is refused or ends early. */
 import * as E from 'fp-ts/lib/Either.js'
-import { spawn } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { hostname, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
@@ -11,7 +11,8 @@ import { pendulum } from '../../runtime/data/pendulum.ts'
 import { parseSafetensors } from '../../runtime/io/safetensors.ts'
 import { readCheckpoint } from '../../runtime/train/checkpoint.ts'
 import { parseRunConfig, printRunConfig, type RunConfig } from '../../runtime/train/config.ts'
-import { createRun, defaultFolder, listCheckpoints, newestRun, openRun, type RunFolder } from '../../runtime/train/folder.ts'
+import { checkpointPath, createRun, defaultFolder, listCheckpoints, newestRun, openRun, type RunFolder } from '../../runtime/train/folder.ts'
+import { claimRun } from '../../runtime/train/lock.ts'
 import { checkTrainStep } from '../../runtime/train/loop.ts'
 import { readMetrics } from '../../runtime/train/metrics.ts'
 import { duration, meter, short, startProgress } from '../../runtime/train/progress.ts'
@@ -140,7 +141,7 @@ training('damaged, foreign and unfitting checkpoints are refused by name', async
   const resume = (folder: RunFolder, more: Partial<Session> = {}) => refused(() => runSession(session(folder, { resume: true, ...more })))
   const cut = await make('cut')
   writeFileSync(cut.path, good.subarray(0, 3000))
-  assert.match((await resume(cut.folder)).message, /step-00000004\.safetensors: truncated.*\n.*Delete this file/)
+  assert.match((await resume(cut.folder)).message, /step-00000004\.safetensors: truncated.*\n.*No older checkpoint is whole/)
   const seed = await make('seed')
   writeFileSync(seed.path, good)
   assert.match((await resume(seed.folder, { config: config({ seed: 9 }) })).message, /written with seed 3, the run has seed 9/)
@@ -149,6 +150,44 @@ training('damaged, foreign and unfitting checkpoints are refused by name', async
   const changed = await resume(seed.folder, { programs: { ...programs, trainStep: { ...programs.trainStep, program: renamed } } })
   assert.match(changed.message, /params\.average: not in the checkpoint, expected f32\[3, 64, 64\]/)
   assert.match(changed.message, /params\.mean: the program has no such state/)
+})
+
+training('a damaged newest checkpoint: the message names the file, and the older one that is whole', async () => {
+  const folder = await createRun(join(root, 'older'), config())
+  await runSession(session(folder))
+  const metrics = readFileSync(folder.metrics)
+  const recorded = readFileSync(folder.config)
+  writeFileSync(checkpointPath(folder, 10), '')
+  writeFileSync(checkpointPath(folder, 8), 'torn')
+  const longer = { resume: true, config: config({ steps: 14 }) }
+  const { message } = await refused(() => runSession(session(folder, longer)))
+  assert.match(message, /step-00000010\.safetensors: the file is empty\n.*newer to go on from step 4: .*step-00000004\.safetensors is whole/)
+  assert.equal(readFileSync(folder.metrics), metrics, 'nothing of the run is changed by a refusal')
+  assert.equal(readFileSync(folder.config), recorded, 'nothing of the run is changed by a refusal')
+  for (const { path } of listCheckpoints(folder).slice(1)) rmSync(path)
+  assert.equal(await runSession(session(folder, longer)), { step: 14, end: 'finished' })
+  assert.match((await refused(() => runSession(session(folder, { resume: true, config: config({ steps: 9 }) })))).message, /has done 14 steps, --steps says 9\n.*at least 14/)
+  assert.is(openRun(folder.path).config.steps, 14)
+  for (const { path } of listCheckpoints(folder)) rmSync(path)
+  const { message: none } = await refused(() => runSession(session(folder, longer)))
+  assert.match(none, /no checkpoint is there, though the run's metrics reach step 14/)
+  assert.is(readMetrics(folder.metrics).at(-1)!.step, 14)
+})
+
+training('one run, one process: a second one is refused, a lock that a dead process left is taken over', async () => {
+  const folder = await createRun(join(root, 'claimed'), config())
+  const release = claimRun(folder.path)
+  const { failure, message } = await refused(() => claimRun(folder.path))
+  assert.is(failure.kind, 'write')
+  assert.match(message, new RegExp(`another training run is writing to it \\(process ${process.pid}\\)\n.*delete .*lock`))
+  release()
+  const dead = spawnSync(process.execPath, ['-e', '']).pid
+  for (const left of ['', '{"pro', JSON.stringify({ process: dead, host: hostname() })]) {
+    writeFileSync(join(folder.path, 'lock'), left)
+    claimRun(folder.path)()
+  }
+  writeFileSync(join(folder.path, 'lock'), JSON.stringify({ process: dead, host: 'elsewhere' }))
+  assert.match((await refused(() => claimRun(folder.path))).message, /on elsewhere/)
 })
 
 training('a program that is no training step is refused, all problems named', async () => {
