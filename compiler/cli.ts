@@ -1,6 +1,6 @@
 /** `vdsm compile`: options, the files they name, and what is said about the result. */
 import { existsSync, statSync } from 'node:fs'
-import { dirname, relative, resolve } from 'node:path'
+import { dirname, relative, resolve, sep } from 'node:path'
 import { Command, CommanderError } from 'commander'
 import * as E from 'fp-ts/lib/Either.js'
 import { type Failure, print } from '../dsl/errors.ts'
@@ -10,8 +10,8 @@ import { sourcesBelow } from './emit/cache.ts'
 
 type Options = { readonly out: string; readonly explain?: true | string; readonly force?: true; readonly quiet?: true }
 
-/** The files that the arguments name, and the folder to which program ids are relative. */
-const sourcesOf = (args: readonly string[]): E.Either<Failure, { files: readonly string[]; root: string }> => {
+/** The files that the arguments name, and the folder to which program ids are relative. What a folder holds of `out` is no source. */
+const sourcesOf = (args: readonly string[], out: string): E.Either<Failure, { files: readonly string[]; root: string }> => {
   const named = args.length === 0 ? ['models'] : args
   const missing = named.find(path => !existsSync(path))
   if (missing !== undefined) {
@@ -21,7 +21,7 @@ const sourcesOf = (args: readonly string[]): E.Either<Failure, { files: readonly
   const isFolder = (path: string): boolean => statSync(path).isDirectory()
   const wrong = named.find(path => !isFolder(path) && (!path.endsWith('.ts') || path.endsWith('.d.ts')))
   if (wrong !== undefined) return E.left({ kind: 'file', path: wrong, message: 'not a TypeScript source file', remedy: 'Models are written in .ts files.' })
-  const files = [...new Set(named.flatMap(path => (isFolder(path) ? sourcesBelow(resolve(path)) : [resolve(path)])))]
+  const files = [...new Set(named.flatMap(path => (isFolder(path) ? sourcesBelow(resolve(path)).filter(file => !file.startsWith(out + sep)) : [resolve(path)])))]
   const only = named.length === 1 ? named[0]! : '.'
   const root = resolve(isFolder(only) ? only : dirname(only))
   return files.length === 0 ? E.left({ kind: 'file', path: named.join(' '), message: 'holds no .ts files' }) : E.right({ files, root })
@@ -33,9 +33,9 @@ const run = async (args: readonly string[], options: Options): Promise<number> =
     process.stderr.write(`${print(failure)}\n`)
     return 1
   }
-  const sources = sourcesOf(args)
-  if (E.isLeft(sources)) return fail(sources.left)
   const out = resolve(options.out)
+  const sources = sourcesOf(args, out)
+  if (E.isLeft(sources)) return fail(sources.left)
   const wanted = (id: string): boolean => options.explain === true || options.explain === id
   const result = await compile({
     ...sources.right,
@@ -50,12 +50,12 @@ const run = async (args: readonly string[], options: Options): Promise<number> =
     },
   })
   if (E.isLeft(result)) return fail(result.left)
-  const { programs, compiled } = result.right
+  const { programs, compiled, others } = result.right
   if (typeof options.explain === 'string' && !programs.some(p => p.id === options.explain))
     return fail({ kind: 'usage', message: `--explain: no program '${options.explain}'`, remedy: `There are: ${programs.map(p => p.id).join(', ')}` })
   const seconds = ((performance.now() - started) / 1000).toFixed(1)
   const where = relative(process.cwd(), out) || '.'
-  process.stdout.write(`${programs.length} programs in ${where}/: ${compiled.length} compiled, ${programs.length - compiled.length} unchanged (${seconds} s)\n`)
+  process.stdout.write(`${programs.length} programs in ${where}/: ${compiled.length} compiled, ${programs.length - compiled.length} unchanged${others === 0 ? '' : `; ${others} of other sources stay`} (${seconds} s)\n`)
   return 0
 }
 
@@ -63,7 +63,7 @@ export const command = (): Command =>
   new Command('vdsm compile')
     .description('Compile the programs that TypeScript files export with program(fn, config) into WebAssembly kernels.')
     .argument('[paths...]', 'files or folders (default: models)')
-    .option('-o, --out <dir>', 'folder for the manifest, kernels and typed bindings', 'build')
+    .option('-o, --out <dir>', 'folder for the manifest, kernels and typed bindings; programs of other sources in it stay', 'build')
     .option('--explain [program]', 'print the fused kernels with their source lines, FLOPs, bytes, buffers and peak memory')
     .option('--force', 'compile even what has not changed')
     .option('-q, --quiet', 'no line per program')

@@ -2,8 +2,9 @@
  * The compiler as one function: source files in, a build folder out. Stages: lower (front end) -> passes -> kernels ->
  * modules -> manifest and bindings. What has not changed since the last compile is kept.
  */
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync, readFileSync, rmSync } from 'node:fs'
 import { join, relative, resolve, sep } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import * as E from 'fp-ts/lib/Either.js'
 import { type Failure, Refusal } from '../dsl/errors.ts'
 import { makeFolder, writeAtomic } from '../runtime/io/files.ts'
@@ -27,7 +28,14 @@ export type Request = {
   readonly onBuilt: (built: Built) => void
 }
 
-export type Report = { readonly programs: readonly ProgramInfo[]; readonly compiled: readonly string[] }
+export type Report = {
+  /** The programs of the request. */
+  readonly programs: readonly ProgramInfo[]
+  /** Ids of those that were compiled anew. */
+  readonly compiled: readonly string[]
+  /** How many programs of other sources the folder holds besides. */
+  readonly others: number
+}
 
 const slashes = (path: string): string => path.split(sep).join('/')
 
@@ -38,79 +46,113 @@ const previous = (out: string): Manifest | undefined => {
   return E.isRight(parsed) ? parsed.right : undefined
 }
 
-const complete = (out: string, info: ProgramInfo): boolean => existsSync(join(out, info.modules.simd)) && existsSync(join(out, info.modules.fma))
+const modulesOf = (info: ProgramInfo): readonly string[] => [info.modules.simd, info.modules.fma]
+const complete = (out: string, info: ProgramInfo): boolean => modulesOf(info).every(name => existsSync(join(out, name)))
 
 /** How the bindings name the runtime: the installed package, or a relative path inside its own repository. */
 const runtimeImport = (out: string): string => {
-  const own = new URL('../runtime/index.ts', import.meta.url).pathname
+  const own = fileURLToPath(new URL('../runtime/index.ts', import.meta.url))
   const path = relative(out, own)
   return own.includes(`${sep}node_modules${sep}`) || path.startsWith(`..${sep}..`) ? 'vdsm/runtime' : slashes(path)
 }
 
+/** The sources of programs are named from the current folder; an earlier compile may have named them from another. */
+const relocated = (info: ProgramInfo, from: string, to: string): ProgramInfo => {
+  if (from === to) return info
+  const moved = (path: string): string => slashes(relative(to, resolve(from, path)))
+  return {
+    ...info,
+    file: moved(info.file),
+    kernels: info.kernels.map(k => ({ ...k, places: k.places.map(place => place.replace(/^(.+?)(:\d+:\d+)$/, (_, path: string, at: string) => moved(path) + at)) })),
+  }
+}
+
+/** What an earlier compile of other sources left in the folder stays, as long as those sources are there. */
+const othersOf = (out: string, old: Manifest | undefined, request: Request, ids: ReadonlySet<string>): readonly ProgramInfo[] => {
+  if (old === undefined) return []
+  const from = resolve(out, old.root)
+  const stays = (info: ProgramInfo): boolean => {
+    const source = resolve(from, info.file)
+    return !ids.has(info.id) && !request.files.includes(source) && existsSync(source) && complete(out, info)
+  }
+  return old.programs.filter(stays).map(info => relocated(info, from, process.cwd()))
+}
+
+/** Writes files in order, each whole or not at all; the first failure ends it. */
+const writeAll = async (out: string, files: readonly (readonly [string, string | Uint8Array])[]): Promise<Failure | undefined> => {
+  for (const [name, content] of files) {
+    const written = await writeAtomic(join(out, name), content)()
+    if (E.isLeft(written)) return written.left
+  }
+  return undefined
+}
+
+/** Removes modules that nobody names any more; one that cannot be removed is left. */
+const remove = (out: string, names: readonly string[]): void => names.forEach(name => E.tryCatch(() => rmSync(join(out, name), { force: true }), () => undefined))
+
+/** Takes a refusal for the failure that it is. */
+const attempted = <A>(f: () => A): E.Either<Failure, A> => {
+  try {
+    return E.right(f())
+  } catch (error) {
+    if (error instanceof Refusal) return E.left(error.failure)
+    throw error
+  }
+}
+
+/**
+ * Compiles. The folder changes only when everything compiled: modules are written under new names, then the manifest
+ * replaces the old one, then modules that it no longer names go.
+ */
 export const compile = async (request: Request): Promise<E.Either<Failure, Report>> => {
   const { files, root, out } = request
-  const cachePath = join(out, 'cache.json')
   const compiler = compilerHash()
-  const found = request.force ? undefined : readCache(cachePath)
+  const old = previous(out)
+  const found = request.force ? undefined : readCache(join(out, 'cache.json'))
   const cache = found?.compiler === compiler && found.root === relative(out, root) ? found : undefined
-  const old = cache === undefined ? undefined : previous(out)
   const entries = [...files].sort().map(f => slashes(relative(root, f)))
-  if (cache !== undefined && old !== undefined && entries.join() === cache.entries.join() && unchanged(inRoot(root, cache.sources)) && old.programs.every(p => complete(out, p)))
-    return E.right({ programs: old.programs, compiled: [] })
+  if (cache !== undefined && old !== undefined && entries.join() === cache.entries.join() && unchanged(inRoot(root, cache.sources))) {
+    const programs = old.programs.filter(p => cache.programs.includes(p.id))
+    const whole = programs.length === cache.programs.length && old.programs.every(p => complete(out, p)) && existsSync(join(out, 'bindings.ts'))
+    if (whole) return E.right({ programs, compiled: [], others: old.programs.length - programs.length })
+  }
 
   const lowered = lowerFiles(files, root)
   if (E.isLeft(lowered)) return lowered
-  try {
-    makeFolder(relative(process.cwd(), out) || '.')
-  } catch (error) {
-    if (error instanceof Refusal) return E.left(error.failure)
-    throw error
-  }
-  const programs: ProgramInfo[] = []
-  const compiled: string[] = []
-  const hashes: Record<string, string> = {}
-  try {
-    for (const source of lowered.right) {
-      const id = source.name
+  const built = attempted(() =>
+    lowered.right.map(source => {
       const func = optimise(source.func)
       const program = { ...source, func, file: slashes(source.file) }
-      const hash = sha([compiler, printFunc(func), JSON.stringify([source.config, source.outputs, source.line, program.file])].join('\n'))
-      hashes[id] = hash
-      const kept = cache?.programs[id] === hash ? old?.programs.find(p => p.id === id && p.hash === hash && complete(out, p)) : undefined
-      if (kept !== undefined) {
-        programs.push(kept)
-        continue
-      }
-      const built = build(id, program, hash)
-      for (const [name, bytes] of [[built.info.modules.simd, built.modules.simd], [built.info.modules.fma, built.modules.fma]] as const) {
-        const written = await writeAtomic(join(out, name), bytes)()
-        if (E.isLeft(written)) return written
-      }
-      programs.push(built.info)
-      compiled.push(id)
-      request.onBuilt(built)
-    }
-  } catch (error) {
-    if (error instanceof Refusal) return E.left(error.failure)
-    throw error
-  }
-  programs.sort((a, b) => (a.id < b.id ? -1 : 1))
+      const hash = sha([compiler, source.name, printFunc(func), JSON.stringify([source.config, source.outputs, source.line, program.file])].join('\n'))
+      const kept = request.force ? undefined : old?.programs.find(p => p.id === source.name && p.hash === hash && complete(out, p))
+      if (kept !== undefined) return { info: kept, modules: [] }
+      const made = build(source.name, program, hash)
+      request.onBuilt(made)
+      return { info: made.info, modules: [[made.info.modules.simd, made.modules.simd], [made.info.modules.fma, made.modules.fma]] as const }
+    }),
+  )
+  if (E.isLeft(built)) return built
+  const folder = attempted(() => makeFolder(relative(process.cwd(), out) || '.'))
+  if (E.isLeft(folder)) return folder
+
+  const byId = (a: ProgramInfo, b: ProgramInfo): number => (a.id < b.id ? -1 : 1)
+  const programs = built.right.map(b => b.info).sort(byId)
+  const others = othersOf(out, old, request, new Set(programs.map(p => p.id)))
+  const all = [...programs, ...others].sort(byId)
   const sources = hashFiles(lowered.right.flatMap(p => p.sources))
   const record: Cache = {
-    compiler, root: relative(out, root), entries, programs: hashes,
+    compiler, root: relative(out, root), entries, programs: programs.map(p => p.id),
     sources: Object.fromEntries(Object.entries(sources).map(([path, hash]) => [slashes(relative(root, path)), hash])),
   }
-  const manifest: Manifest = { version: manifestVersion, root: slashes(relative(out, process.cwd())) || '.', programs }
-  const texts = [
-    [manifestFile, printManifest(manifest)],
-    ['bindings.ts', bindings(programs, runtimeImport(out))],
-    ['cache.json', `${JSON.stringify(record, null, 1)}\n`],
-  ] as const
-  for (const [name, text] of texts) {
-    const written = await writeAtomic(join(out, name), text)()
-    if (E.isLeft(written)) return written
-  }
-  return E.right({ programs, compiled })
+  const manifest: Manifest = { version: manifestVersion, root: slashes(relative(out, process.cwd())) || '.', programs: all }
+  const modules = built.right.flatMap(b => b.modules)
+  const before = (old?.programs ?? []).flatMap(modulesOf)
+  const failure =
+    (await writeAll(out, modules)) ??
+    (await writeAll(out, [[manifestFile, printManifest(manifest)], ['bindings.ts', bindings(all, runtimeImport(out))], ['cache.json', `${JSON.stringify(record, null, 1)}\n`]]))
+  const used = new Set((failure === undefined ? all : (previous(out)?.programs ?? [])).flatMap(modulesOf))
+  remove(out, [...before, ...modules.map(([name]) => name)].filter(name => !used.has(name)))
+  return failure !== undefined ? E.left(failure) : E.right({ programs, compiled: built.right.flatMap(b => (b.modules.length > 0 ? [b.info.id] : [])), others: others.length })
 }
 
 const inRoot = (root: string, sources: Readonly<Record<string, string>>): Readonly<Record<string, string>> =>

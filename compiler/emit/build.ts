@@ -22,8 +22,11 @@ const unfused = (func: Func, runs = 1): number =>
 
 const placeOf = (o: Origin): string => `${o.file}:${o.line}:${o.column}`
 
-/** The name of a program's modules in the build folder, without ending. */
-export const moduleName = (id: string): string => id.replaceAll('/', '.')
+/**
+ * The name of a program's modules in the build folder, without ending. The hash in it lets a compile write beside what is
+ * there: a manifest never names modules of another compile.
+ */
+export const moduleName = (id: string, hash: string): string => `${id.replaceAll('/', '.')}.${hash.slice(0, 8)}`
 
 export const build = (id: string, program: Program, hash: string): Built => {
   const { func } = program
@@ -38,7 +41,7 @@ export const build = (id: string, program: Program, hash: string): Built => {
   const [simd, fma] = [false, true].map(withFma => emitWasm(plan, memory.offsets, memory.bytes, { fma: withFma })) as [ReturnType<typeof emitWasm>, ReturnType<typeof emitWasm>]
   const stats = statsOf(plan)
   const total = (of: 'flops' | 'bytes'): number => stats.reduce((n, s) => n + s.runs * s[of], 0)
-  const name = moduleName(id)
+  const name = moduleName(id, hash)
   return {
     plan,
     memory,

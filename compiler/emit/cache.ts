@@ -1,7 +1,7 @@
 /**
- * What makes a second compile cheap: build/cache.json remembers the hash of every source that was read and of every
- * program's IR. Nothing changed: nothing is read but the sources themselves. A program whose IR is unchanged keeps its
- * modules. A cache that is missing, damaged or made by another version of the compiler counts as none.
+ * What makes a second compile cheap: build/cache.json remembers the hash of every source that the last one read. Nothing
+ * changed: nothing is read but the sources themselves. Otherwise a program whose hash (in the manifest: of its IR and the
+ * compiler) is unchanged keeps its modules. A cache that is missing, damaged or made by another compiler counts as none.
  */
 import { createHash } from 'node:crypto'
 import { existsSync, readFileSync, readdirSync, statSync } from 'node:fs'
@@ -12,7 +12,8 @@ import * as t from 'io-ts'
 
 export const sha = (text: string | Uint8Array): string => createHash('sha256').update(text).digest('hex').slice(0, 32)
 
-const Cache = t.readonly(t.type({ compiler: t.string, root: t.string, entries: t.readonlyArray(t.string), sources: t.record(t.string, t.string), programs: t.record(t.string, t.string) }))
+/** The last request, what it read, and the ids of its programs. */
+const Cache = t.readonly(t.type({ compiler: t.string, root: t.string, entries: t.readonlyArray(t.string), sources: t.record(t.string, t.string), programs: t.readonlyArray(t.string) }))
 export type Cache = t.TypeOf<typeof Cache>
 
 export const readCache = (path: string): Cache | undefined => {

@@ -1,5 +1,5 @@
 /** A build folder: the same bytes from the same source, nothing done twice, and every mistake answered before anything is written. */
-import { cpSync, existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -31,13 +31,16 @@ const build = async (file: string, out: string, onBuilt: Parameters<typeof compi
   return E.isRight(result) ? result.right : (assert.unreachable(print(result.left)) as never)
 }
 const files = (out: string): Readonly<Record<string, string>> => Object.fromEntries(readdirSync(out).sort().map(f => [f, readFileSync(join(out, f)).toString('base64')]))
+/** The names of the files in a build, without the hashes in them. */
+const names = (out: string): readonly string[] => readdirSync(out).sort().map(name => name.replace(/\.[0-9a-f]{8}\./, '.#.'))
+const moduleOf = (out: string, start: string): string => join(out, readdirSync(out).sort().find(name => name.startsWith(start)) ?? assert.unreachable(`${start} in ${out}`) as never)
 
 test('the same source makes the same bytes', async () => {
   const file = place('same.ts', source)
   const [a, b] = [join(temporary, 'a'), join(temporary, 'b')]
   await build(file, a)
   await build(file, b)
-  assert.equal(Object.keys(files(a)), ['bindings.ts', 'cache.json', 'manifest.json', 'same.gradient.fma.wasm', 'same.gradient.wasm', 'same.predict.fma.wasm', 'same.predict.wasm'])
+  assert.equal(names(a), ['bindings.ts', 'cache.json', 'manifest.json', 'same.gradient.#.fma.wasm', 'same.gradient.#.wasm', 'same.predict.#.fma.wasm', 'same.predict.#.wasm'])
   assert.equal(files(a), files(b))
 })
 
@@ -53,10 +56,61 @@ test('what has not changed is not compiled again; what has is, alone', async () 
   assert.equal(report.compiled, ['again/gradient'])
   assert.equal(report.programs.map(p => p.id), ['again/gradient', 'again/predict'])
   // A module that is gone is made again, and so is everything where the manifest is damaged.
-  rmSync(join(out, 'again.predict.wasm'))
+  rmSync(moduleOf(out, 'again.predict.'))
   assert.equal((await build(file, out)).compiled, ['again/predict'])
   writeFileSync(join(out, 'manifest.json'), '{"version":')
   assert.equal([...(await build(file, out)).compiled].sort(), ['again/gradient', 'again/predict'])
+})
+
+const idsIn = (out: string): readonly string[] => (JSON.parse(readFileSync(join(out, 'manifest.json'), 'utf8')) as { programs: { id: string }[] }).programs.map(p => p.id)
+
+test('a folder keeps the programs of other sources while those are there', async () => {
+  const out = join(temporary, 'both')
+  const [one, other] = [place('one.ts', source), place('other.ts', source)]
+  await build(one, out)
+  const report = await build(other, out)
+  assert.equal([report.programs.map(p => p.id), report.others], [['other/gradient', 'other/predict'], 2])
+  const both = ['one/gradient', 'one/predict', 'other/gradient', 'other/predict']
+  assert.equal(idsIn(out), both)
+  assert.is(readFileSync(join(out, 'bindings.ts'), 'utf8').match(/'(one|other)\/(gradient|predict)'/g)?.length, 4)
+  // Back and forth: nothing is compiled again, nothing is lost.
+  assert.equal((await build(one, out)).compiled, [])
+  assert.equal((await build(one, out)).compiled, [])
+  assert.equal(idsIn(out), both)
+  // A program that is renamed and a source that is gone take their modules with them.
+  place('one.ts', source.replace('export const predict', 'export const guess'))
+  assert.equal((await build(one, out)).compiled, ['one/guess'])
+  assert.equal(idsIn(out), ['one/gradient', 'one/guess', 'other/gradient', 'other/predict'])
+  rmSync(other)
+  await build(one, out)
+  place('one.ts', `${source}\n`)
+  await build(one, out)
+  assert.equal(names(out), ['bindings.ts', 'cache.json', 'manifest.json', 'one.gradient.#.fma.wasm', 'one.gradient.#.wasm', 'one.predict.#.fma.wasm', 'one.predict.#.wasm'])
+})
+
+test('a compile that cannot be written leaves the old build whole', async () => {
+  const file = place('blocked.ts', source)
+  const out = join(temporary, 'blocked')
+  await build(file, out)
+  const before = files(out)
+  place('blocked.ts', source.replace('relu(linear(p.l1, x))', 'relu(relu(linear(p.l1, x)))'))
+  await build(file, join(temporary, 'elsewhere'))
+  // A folder lies where the last module has to go.
+  const last = moduleOf(join(temporary, 'elsewhere'), 'blocked.gradient.').split('/').pop() ?? ''
+  mkdirSync(join(out, last))
+  const result = await compile({ files: [file], root: work, out, force: false, onBuilt: () => undefined })
+  assert.ok(E.isLeft(result) && result.left.kind === 'write')
+  rmSync(join(out, last), { recursive: true })
+  assert.equal(files(out), before)
+})
+
+test('a build folder among the sources is no source', () => {
+  const folder = join(work, 'inside')
+  mkdirSync(folder)
+  writeFileSync(join(folder, 'model.ts'), source.replaceAll('../../../../dsl', '../../../../../dsl'))
+  const twice = [0, 1].map(() => spawnSync(process.execPath, [bin, 'compile', '.', '--out', 'build'], { encoding: 'utf8', cwd: folder }))
+  assert.match(twice[0]?.stdout ?? '', /2 programs in build\/: 2 compiled, 0 unchanged \(/)
+  assert.match(twice[1]?.stdout ?? '', /2 programs in build\/: 0 compiled, 2 unchanged \(/)
 })
 
 test('fusion leaves one kernel per matrix product of the prediction', async () => {
