@@ -6,13 +6,16 @@ import { existsSync, readFileSync, rmSync } from 'node:fs'
 import { join, relative, resolve, sep } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import * as E from 'fp-ts/lib/Either.js'
-import { type Failure, Refusal } from '../dsl/errors.ts'
+import { type Failure, Refusal, refuse } from '../dsl/errors.ts'
+import { fingerprint } from '../runtime/fresh.ts'
+import { crc32 } from '../runtime/io/crc32.ts'
 import { makeFolder, writeAtomic } from '../runtime/io/files.ts'
 import { type Manifest, type ProgramInfo, manifestFile, manifestVersion, parseManifest, printManifest } from '../runtime/manifest.ts'
 import { bindings } from './emit/bindings.ts'
 import { type Built, build } from './emit/build.ts'
 import { type Cache, compilerHash, hashFiles, readCache, sha, unchanged } from './emit/cache.ts'
 import { lowerFiles } from './frontend/lower.ts'
+import { languageFiles } from './frontend/places.ts'
 import { printFunc } from './ir/print.ts'
 import { optimise } from './transform/passes.ts'
 
@@ -47,7 +50,28 @@ const previous = (out: string): Manifest | undefined => {
 }
 
 const modulesOf = (info: ProgramInfo): readonly string[] => [info.modules.simd, info.modules.fma]
-const complete = (out: string, info: ProgramInfo): boolean => modulesOf(info).every(name => existsSync(join(out, name)))
+/** Whether both modules of a program lie in the folder as they were written. */
+const complete = (out: string, info: ProgramInfo): boolean =>
+  (['simd', 'fma'] as const).every(variant => {
+    const path = join(out, info.modules[variant])
+    return existsSync(path) && info.checksums?.[variant] === crc32(readFileSync(path))
+  })
+
+/** The sources of a model, below the build folder's own place, with what they hold. The language's own files are not the user's. */
+const sourcesOf = (out: string, paths: readonly string[]): Readonly<Record<string, string>> => {
+  const language = languageFiles()
+  return Object.fromEntries(paths.filter(path => path.endsWith('.ts') && language(path) === undefined).map(path => [slashes(relative(out, path)), fingerprint(readFileSync(path))]))
+}
+
+/** A program that no WebAssembly memory can hold is refused before a module is written that no engine would take. */
+const checkMemory = ({ info }: Built): void => {
+  if (info.memoryBytes <= 2 ** 32) return
+  const gib = (bytes: number): string => `${(bytes / 2 ** 30).toFixed(1)} GiB`
+  refuse({
+    kind: 'limit', what: info.id, message: `the program needs ${gib(info.memoryBytes)} of memory; WebAssembly has ${gib(2 ** 32)} at most`,
+    remedy: 'Bind it to smaller sizes, a smaller batch above all.',
+  })
+}
 
 /** How the bindings name the runtime: the installed package, or a relative path inside its own repository. */
 const runtimeImport = (out: string): string => {
@@ -125,10 +149,12 @@ export const compile = async (request: Request): Promise<E.Either<Failure, Repor
       const program = { ...source, func, file: slashes(source.file) }
       const hash = sha([compiler, source.name, printFunc(func), JSON.stringify([source.config, source.outputs, source.line, program.file])].join('\n'))
       const kept = request.force ? undefined : old?.programs.find(p => p.id === source.name && p.hash === hash && complete(out, p))
-      if (kept !== undefined) return { info: kept, modules: [] }
+      const sources = sourcesOf(out, source.sources)
+      if (kept !== undefined) return { info: { ...kept, sources }, modules: [] }
       const made = build(source.name, program, hash)
+      checkMemory(made)
       request.onBuilt(made)
-      return { info: made.info, modules: [[made.info.modules.simd, made.modules.simd], [made.info.modules.fma, made.modules.fma]] as const }
+      return { info: { ...made.info, sources }, modules: [[made.info.modules.simd, made.modules.simd], [made.info.modules.fma, made.modules.fma]] as const }
     }),
   )
   if (E.isLeft(built)) return built

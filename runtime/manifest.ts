@@ -46,29 +46,37 @@ export type Stats = t.TypeOf<typeof Stats>
  * One compiled entry point. A module imports `env.memory`, of `memoryBytes` rounded up to whole pages, and exports `run()`
  * and one function per top-level step, `s0()`, `s1()`, ... A run leaves the arrays of `inputs` as they were.
  */
-export const ProgramInfo = t.readonly(
-  t.type({
-    /** The file's path below the compile root, without extension, and the export: `vdsm/small/trainStep`. */
-    id: t.string,
-    /** The source file, relative to the manifest's `root`, and the line of the export in it. */
-    file: t.string,
-    line: count,
-    config: t.readonly(t.record(t.string, t.number)),
-    /** For people: `(params: Params, x: Tensor<[3]>) => Tensor<[]>`. */
-    signature: t.string,
-    /** The names of the function's parameters, in order; every input path starts with one of them. */
-    parameters: t.readonlyArray(t.string),
-    inputs: t.readonlyArray(Slot),
-    outputs: t.readonlyArray(Slot),
-    /** Files in the build folder: with multiply and add, and with relaxed fused multiply-add. */
-    modules: t.readonly(t.type({ simd: t.string, fma: t.string })),
-    memoryBytes: count,
-    /** Of everything that the modules depend on; an unchanged hash means that nothing has to be compiled. */
-    hash: t.string,
-    kernels: t.readonlyArray(KernelInfo),
-    stats: Stats,
-  }),
-)
+const programFields = t.type({
+  /** The file's path below the compile root, without extension, and the export: `vdsm/small/trainStep`. */
+  id: t.string,
+  /** The source file, relative to the manifest's `root`, and the line of the export in it. */
+  file: t.string,
+  line: count,
+  config: t.readonly(t.record(t.string, t.number)),
+  /** For people: `(params: Params, x: Tensor<[3]>) => Tensor<[]>`. */
+  signature: t.string,
+  /** The names of the function's parameters, in order; every input path starts with one of them. */
+  parameters: t.readonlyArray(t.string),
+  inputs: t.readonlyArray(Slot),
+  outputs: t.readonlyArray(Slot),
+  /** Files in the build folder: with multiply and add, and with relaxed fused multiply-add. */
+  modules: t.readonly(t.type({ simd: t.string, fma: t.string })),
+  memoryBytes: count,
+  /** Of everything that the modules depend on; an unchanged hash means that nothing has to be compiled. */
+  hash: t.string,
+  kernels: t.readonlyArray(KernelInfo),
+  stats: Stats,
+})
+
+/** What a build may say besides, so that files that do not belong together are noticed. */
+const programChecks = t.partial({
+  /** CRC-32 of both module files: one that is damaged, or belongs to another compile than the manifest, is not run. */
+  checksums: t.readonly(t.type({ simd: count, fma: count })),
+  /** The model's source files, relative to the build folder, with fingerprints of their contents when they were compiled. */
+  sources: t.readonly(t.record(t.string, t.string)),
+})
+
+export const ProgramInfo = t.readonly(t.intersection([programFields, programChecks]))
 export type ProgramInfo = t.TypeOf<typeof ProgramInfo>
 
 /** The whole file. `root` is the path from the build folder to the folder to which all source paths are relative. */
@@ -77,11 +85,13 @@ export const Manifest = t.readonly(
 )
 export type Manifest = t.TypeOf<typeof Manifest>
 
+const isIntersection = (type: unknown): boolean => type instanceof t.IntersectionType || (type instanceof t.ReadonlyType && isIntersection(type.type))
+
 /** What a codec found wrong, one line per problem, most specific first: `programs[0].inputs[2].dtype: ...`. */
 export const decodeProblems = (errors: t.Errors, limit = 3): string => {
   const lines = errors.map(error => {
     // The parts of an intersection count as steps of the path; they mean nothing to a reader.
-    const keys = error.context.slice(1).filter((_, i) => !(error.context[i]?.type instanceof t.IntersectionType)).map(c => c.key).filter(key => key !== '')
+    const keys = error.context.slice(1).filter((_, i) => !isIntersection(error.context[i]?.type)).map(c => c.key).filter(key => key !== '')
     const where = keys.map(key => (/^\d+$/.test(key) ? `[${key}]` : `.${key}`)).join('').replace(/^\./, '')
     const expected = error.context[error.context.length - 1]?.type.name ?? 'something else'
     const found = error.value === undefined ? 'nothing' : JSON.stringify(error.value)

@@ -1,4 +1,5 @@
 /** One program, from optimised IR to everything that is written about it: modules, manifest entry, plan. */
+import { crc32 } from '../../runtime/io/crc32.ts'
 import type { ProgramInfo, Slot } from '../../runtime/manifest.ts'
 import { plan as makePlan } from '../fuse/plan.ts'
 import { roles } from '../fuse/decide.ts'
@@ -56,6 +57,7 @@ export const build = (id: string, program: Program, hash: string): Built => {
       inputs,
       outputs,
       modules: { simd: `${name}.wasm`, fma: `${name}.fma.wasm` },
+      checksums: { simd: crc32(simd.bytes), fma: crc32(fma.bytes) },
       memoryBytes: Math.max(simd.memoryBytes, fma.memoryBytes),
       hash,
       kernels: stats.map(s => ({

@@ -3,6 +3,7 @@
  * measured in the same run. `--profile` times each step of the program.
  */
 import { pipe } from 'fp-ts/lib/function.js'
+import * as E from 'fp-ts/lib/Either.js'
 import * as TE from 'fp-ts/lib/TaskEither.js'
 import type { Failure } from '../../dsl/errors.ts'
 import { attempt, openBuild } from '../build.ts'
@@ -10,7 +11,8 @@ import { nodeHost } from '../device/node.ts'
 import { measurePeak, type Peak } from '../device/peak.ts'
 import type { Variant } from '../device/wasm.ts'
 import type { Executable } from '../executor.ts'
-import { sizeOfShape, type ProgramInfo, type Slot } from '../manifest.ts'
+import { checkFresh } from '../fresh.ts'
+import { findProgram, sizeOfShape, type ProgramInfo, type Slot } from '../manifest.ts'
 import { bytesText, flopsText, oneOf, positiveNumber, say, seedOption, withBuild, type Register } from './command.ts'
 
 type Options = {
@@ -146,6 +148,7 @@ const reportText = (report: Report): string => [
 export const benchProgram = (id: string, options: Options): TE.TaskEither<Failure, void> =>
   pipe(
     openBuild(nodeHost(options.build)),
+    TE.chainFirstEitherK(({ manifest }) => pipe(findProgram(manifest, id), E.chain(program => checkFresh(options.build, program)))),
     TE.chain(build => build.load(id, options.variant === undefined ? {} : { variant: options.variant })),
     TE.chain(executable => attempt(`running ${id}`, () => measure(executable.program, executable, options))),
     TE.chainTaskK(report => say(options.json === true ? JSON.stringify(report, null, 2) : reportText(report))),

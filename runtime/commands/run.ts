@@ -5,6 +5,7 @@
 import { sequenceS } from 'fp-ts/lib/Apply.js'
 import * as E from 'fp-ts/lib/Either.js'
 import { pipe } from 'fp-ts/lib/function.js'
+import * as T from 'fp-ts/lib/Task.js'
 import * as TE from 'fp-ts/lib/TaskEither.js'
 import { extname } from 'node:path'
 import type { Failure } from '../../dsl/errors.ts'
@@ -12,6 +13,7 @@ import { fitArrays } from '../arrays.ts'
 import { attempt, openBuild, type Device } from '../build.ts'
 import { nodeHost } from '../device/node.ts'
 import type { Executable } from '../executor.ts'
+import { checkFresh } from '../fresh.ts'
 import type { FileArray, Values } from '../io/element.ts'
 import { checkWritable, readBytes, writeAtomic } from '../io/files.ts'
 import type { Outgoing } from '../io/npy.ts'
@@ -41,7 +43,7 @@ const readArrays = (option: string, path: string | undefined): TE.TaskEither<Fai
   path === undefined ? TE.right(new Map()) : pipe(
     TE.fromEither(formatOf(option, path)),
     TE.chain(format => pipe(
-      readBytes(path),
+      readBytes(path, `Check the path that ${option} names; it is relative to the current folder.`),
       TE.chainEitherK(bytes => (format === 'npz' ? parseNpz(bytes, path) : pipe(parseSafetensors(bytes, path), E.map(file => file.arrays)))),
     )),
   )
@@ -65,7 +67,8 @@ const gather = (program: ProgramInfo, inputs: FileArrays, params: FileArrays, op
   const twice = [...chosen.keys()].filter(name => inputs.has(name))
   if (twice.length > 0) {
     return E.left({ kind: 'arrays', program: program.id,
-      problems: twice.slice(0, 8).map(name => `${name}: both in ${options.inputs ?? '--inputs'} and in ${options.params ?? '--params'}`) })
+      problems: twice.slice(0, 8).map(name => `${name}: both in ${options.inputs ?? '--inputs'} and in ${options.params ?? '--params'}`),
+      remedy: 'Leave them out of one of the two files.' })
   }
   const given = new Map<string, FileArray>([...chosen, ...inputs])
   const fitted = pipe(keyOf(program, inputs, options.seed), E.chain(made => fitArrays(program, given, made)))
@@ -85,17 +88,32 @@ const execute = (executable: Executable, values: ReadonlyMap<string, Values>): T
     return outgoing(executable)
   })
 
+/** A line for every array that holds a NaN or an infinity: legal, and seldom meant. */
+const nonFinite = (role: 'input' | 'output', arrays: Iterable<readonly [string, ArrayLike<number>]>): readonly string[] =>
+  [...arrays].flatMap(([name, data]) => {
+    const at = Array.prototype.findIndex.call(data, (x: number) => !Number.isFinite(x))
+    return at < 0 ? [] : [`note: ${role} ${name} holds ${data[at] ?? NaN} (element ${at} of ${data.length})`]
+  })
+
+const warn = (lines: readonly string[]): T.Task<void> => async () => {
+  const shown = lines.length <= 6 ? lines : [...lines.slice(0, 5), `note: ... and ${lines.length - 5} arrays more`]
+  if (shown.length > 0) process.stderr.write(`${shown.join('\n')}\n`)
+}
+
 export const runProgram = (id: string, options: Options): TE.TaskEither<Failure, void> =>
   pipe(
     TE.Do,
     TE.bind('format', () => TE.fromEither(formatOf('--out', options.out))),
     TE.bind('build', () => openBuild(nodeHost(options.build))),
     TE.bind('program', ({ build }) => TE.fromEither(findProgram(build.manifest, id))),
+    // The eager device runs the source as it is now; a compiled program must still be what the source says.
+    TE.chainFirstEitherK(({ program }) => (options.device === 'wasm' ? checkFresh(options.build, program) : E.right(program))),
     TE.chainFirst(() => checkWritable(options.out)),
     TE.bind('files', () => sequenceS(TE.ApplySeq)({ inputs: readArrays('--inputs', options.inputs), params: readArrays('--params', options.params) })),
     TE.bind('values', ({ program, files }) => TE.fromEither(gather(program, files.inputs, files.params, options))),
     TE.bind('executable', ({ build }) => build.load(id, { device: options.device })),
     TE.bind('results', ({ executable, values }) => execute(executable, values)),
+    TE.chainFirstTaskK(({ values, results }) => warn([...nonFinite('input', values), ...nonFinite('output', [...results].map(([name, { data }]) => [name, data]))])),
     TE.chainFirst(({ format, results }) => writeAtomic(options.out, format === 'npz' ? printNpz(results) : printSafetensors(results))),
     TE.chainTaskK(({ executable, results }) => say(`${options.out}: ${results.size === 1 ? '1 array' : `${results.size} arrays`} from ${id} (${executable.variant})`)),
   )

@@ -4,12 +4,13 @@
  */
 import * as E from 'fp-ts/lib/Either.js'
 import * as t from 'io-ts'
-import { Refusal, refuse } from '../../dsl/errors.ts'
+import { Refusal, refuse, type Failure } from '../../dsl/errors.ts'
 import { schedules } from '../../models/vdsm/schedules.ts'
 import { openBuild } from '../build.ts'
 import { DATA_NAMES, openData } from '../data/open.ts'
 import { nodeHost } from '../device/node.ts'
 import type { Executable } from '../executor.ts'
+import { checkFresh } from '../fresh.ts'
 import { findProgram } from '../manifest.ts'
 import { runVersion, type RunConfig } from '../train/config.ts'
 import { beginRun, defaultFolder, listCheckpoints, makeRun, newestRun, openRun } from '../train/folder.ts'
@@ -127,10 +128,17 @@ const scheduleOf = (config: string): ((progress: number) => Numbers) => {
   return progress => Object.fromEntries(Object.entries(curves).map(([name, curve]) => [name, curve(progress)]))
 }
 
+/** Where a build lacks the model's programs, it was made of other sources. */
+const toCompile = (failure: Failure): Failure =>
+  failure.kind === 'usage' ? { ...failure, remedy: 'Compile VDSM first: npm run compile (or: npx vdsm compile node_modules/vdsm/models).' } : failure
+
 const loadPrograms = async (folder: string, config: string, device: 'wasm' | 'eager'): Promise<Programs> => {
   const build = await orThrow(openBuild(nodeHost(folder)))
   const load = (name: string) => (): Promise<Executable> => orThrow(build.load(`vdsm/${config}/${name}`, { device }))
-  for (const name of ['init', 'encode', 'decode', 'evaluate']) right(findProgram(build.manifest, `vdsm/${config}/${name}`))
+  for (const name of ['init', 'trainStep', 'encode', 'decode', 'evaluate']) {
+    const program = right(E.mapLeft(toCompile)(findProgram(build.manifest, `vdsm/${config}/${name}`)))
+    if (device === 'wasm') right(checkFresh(folder, program))
+  }
   return { trainStep: await load('trainStep')(), init: load('init'), encode: once(load('encode')), decode: once(load('decode')), evaluate: once(load('evaluate')) }
 }
 

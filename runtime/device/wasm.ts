@@ -7,6 +7,7 @@ import { pipe } from 'fp-ts/lib/function.js'
 import * as TE from 'fp-ts/lib/TaskEither.js'
 import type { Failure } from '../../dsl/errors.ts'
 import { executableOver, type Executable } from '../executor.ts'
+import { crc32 } from '../io/crc32.ts'
 import type { ProgramInfo } from '../manifest.ts'
 import type { Host } from './host.ts'
 
@@ -39,7 +40,14 @@ const broken = (host: Host, name: string, message: string): Failure => ({
 /** The variant asked for, or the best that the engine accepts, with its bytes. */
 const choose = (host: Host, program: ProgramInfo, wanted: Variant | undefined): TE.TaskEither<Failure, readonly [Variant, Uint8Array]> => {
   const read = (variant: Variant): TE.TaskEither<Failure, readonly [Variant, Uint8Array]> =>
-    pipe(host.read(program.modules[variant]), TE.map(bytes => [variant, bytes] as const))
+    pipe(
+      host.read(program.modules[variant]),
+      TE.filterOrElse(
+        bytes => program.checksums === undefined || program.checksums[variant] === crc32(bytes),
+        () => broken(host, program.modules[variant], 'the module is damaged, or belongs to another compile than the manifest (its checksum does not fit)'),
+      ),
+      TE.map(bytes => [variant, bytes] as const),
+    )
   const accepted = (variant: Variant): TE.TaskEither<Failure, readonly [Variant, Uint8Array]> =>
     pipe(
       read(variant),
@@ -62,8 +70,8 @@ export const loadWasm = (host: Host, program: ProgramInfo, variant?: Variant): T
   host.prepare()
   return pipe(
     TE.Do,
-    TE.bind('chosen', () => choose(host, program, variant)),
     TE.bind('memory', () => allocate(program)),
+    TE.bind('chosen', () => choose(host, program, variant)),
     TE.chain(({ chosen: [kind, bytes], memory }) => pipe(
       TE.tryCatch(
         () => host.instantiate(bytes, { env: { memory } }),

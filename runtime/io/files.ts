@@ -5,7 +5,7 @@
 import { pipe } from 'fp-ts/lib/function.js'
 import * as TE from 'fp-ts/lib/TaskEither.js'
 import { randomBytes } from 'node:crypto'
-import { constants, mkdirSync, statSync } from 'node:fs'
+import { constants, existsSync, mkdirSync, statSync } from 'node:fs'
 import { access, open, readFile, realpath, rename, stat, unlink, type FileHandle } from 'node:fs/promises'
 import { basename, dirname, join, resolve } from 'node:path'
 import { Refusal, type Failure } from '../../dsl/errors.ts'
@@ -50,7 +50,8 @@ export const writeFailure = (path: string, error: unknown): Failure => {
     case 'EROFS': return say('the file system is read-only', 'Choose another place.')
     case 'EISDIR': return say('it is a folder', 'Give the name of a file.')
     case 'ENOTDIR': return say('a part of its path is a file, not a folder', 'Choose another place.')
-    case 'ENOENT': return say(`the folder ${folder} does not exist`, `Create it first: mkdir -p ${folder}`)
+    case 'ENOENT': return existsSync(folder) ? say(`no file can be made in ${folder}`, 'Choose another place.')
+      : say(`the folder ${folder} does not exist`, `Create it first: mkdir -p ${folder}`)
     default: return say(textOf(error))
   }
 }

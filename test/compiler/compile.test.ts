@@ -10,6 +10,7 @@ import * as assert from 'uvu/assert'
 import { compile } from '../../compiler/compile.ts'
 import { explain } from '../../compiler/emit/explain.ts'
 import { print } from '../../dsl/errors.ts'
+import { checkFresh } from '../../runtime/fresh.ts'
 
 const here = fileURLToPath(new URL('.', import.meta.url))
 const bin = fileURLToPath(new URL('../../runtime/vdsm.mjs', import.meta.url))
@@ -121,6 +122,44 @@ test('fusion leaves one kernel per matrix product of the prediction', async () =
   assert.equal(counts, { 'explained/gradient': [15, 7], 'explained/predict': [6, 2] })
   const text = texts.get('explained/predict') ?? ''
   for (const part of ['kernels 6 before fusion, 2 after', 'explained.ts:7', 'acc = sum over', 'p.l2.weight']) assert.ok(text.includes(part), `${part} in\n${text}`)
+})
+
+test('a damaged module is made again, not taken for what was compiled', async () => {
+  const out = join(temporary, 'damaged')
+  const file = place('damaged.ts', source)
+  const [first] = (await build(file, out)).programs
+  if (first === undefined) return assert.unreachable()
+  const path = join(out, first.modules.fma)
+  const good = readFileSync(path)
+  writeFileSync(path, good.subarray(0, 400))
+  assert.equal((await build(file, out)).compiled, [first.id])
+  assert.equal(readFileSync(path), good)
+})
+
+test('a source that has changed since is noticed; a comment that was compiled, another program and a missing source are not', async () => {
+  const out = join(temporary, 'stale')
+  const file = place('stale.ts', source)
+  const fresh = async (text: string): Promise<string> => {
+    const { programs } = await build(file, out)
+    place('stale.ts', text)
+    const [program] = programs
+    const result = program === undefined ? assert.unreachable() as never : checkFresh(out, program)
+    return E.isLeft(result) ? print(result.left) : 'fresh'
+  }
+  assert.is(await fresh(source), 'fresh')
+  assert.match(await fresh(`${source}// more\n`), /stale\.ts: it has changed since stale\/gradient was compiled\n {2}Compile again: npm run compile/)
+  assert.is(await fresh(`${source}// more\n`), 'fresh')
+  const { programs } = await build(file, out)
+  rmSync(file)
+  assert.ok(programs.every(p => E.isRight(checkFresh(out, p))))
+  assert.equal(Object.keys(programs[0]?.sources ?? {}).map(path => path.split('/').at(-1)), ['stale.ts'], 'the language is not the user\'s source')
+})
+
+test('a program beyond the memory of WebAssembly is refused with figures', async () => {
+  const file = place('huge.ts', "import { program, relu, type Vec } from '../../../../dsl/index.ts'\n\nexport const huge = program((x: Vec<2000000000>) => relu(x), {})\n")
+  const result = await compile({ files: [file], root: work, out: join(temporary, 'huge'), force: false, onBuilt: () => undefined })
+  assert.match(E.isLeft(result) ? print(result.left) : 'compiled', /^huge\/huge: the program needs 14\.9 GiB of memory; WebAssembly has 4\.0 GiB at most\n/)
+  assert.not.ok(existsSync(join(temporary, 'huge')))
 })
 
 const vdsm = (...args: readonly string[]) => spawnSync(process.execPath, [bin, ...args], { encoding: 'utf8', cwd: work })

@@ -167,4 +167,20 @@ test('it works from node_modules of another project, whatever that project\'s ts
   assert.equal(readdirSync(folder).sort(), ['node_modules', 'tsconfig.json'])
 })
 
+test('numbers that are not finite are run and told; a source that changed since is not run', async () => {
+  const folder = ground()
+  npz(join(folder, 'nan.npz'), { ...rest, x: f32(NaN, 1), key: { shape: [2], dtype: 'u32', data: [0, 1] } })
+  const { code, err } = await vdsm(folder, ['run', 'toy/step', '--inputs', 'nan.npz', '--params', 'p.safetensors', '--out', 'out.npz'])
+  assert.is(code, 0)
+  assert.is(err, 'note: input x holds NaN (element 0 of 2)\nnote: output state.w holds NaN (element 0 of 2)\n')
+  const { folder: old } = toyBuild(m => ({ ...m, programs: m.programs.map(p => ({ ...p, sources: { '../toy.ts': 'of another day' } })) }))
+  npz(join(old, 'in.npz'), rest)
+  for (const args of [['run', 'toy/step', '--inputs', 'in.npz', '--out', 'out.npz'], ['bench', 'toy/step']]) {
+    const refused = await vdsm(old, args)
+    assert.is(refused.code, 1)
+    assert.match(refused.err, /^toy\.ts: it has changed since toy\/step was compiled\n {2}Compile again/)
+  }
+  assert.not.ok(existsSync(join(old, 'out.npz')))
+})
+
 test.run()

@@ -11,7 +11,8 @@ import { nodeHost } from '../../runtime/device/node.ts'
 import { measurePeak } from '../../runtime/device/peak.ts'
 import { executableOver, transfer, type Executable } from '../../runtime/executor.ts'
 import type { ProgramInfo } from '../../runtime/manifest.ts'
-import { toyBuild, toyProgram } from './toy.ts'
+import { crc32 } from '../../runtime/io/crc32.ts'
+import { toyBuild, toyModule, toyProgram } from './toy.ts'
 
 const ready = async (options: LoadOptions = {}, build = toyBuild().build, id = 'toy/step'): Promise<Executable> => {
   const loaded = await loadProgram(nodeHost(build), id, options)()
@@ -88,6 +89,15 @@ test('an engine without relaxed SIMD gets the other module; without either it sa
 test('memory that cannot be had is a limit with figures', async () => {
   const { build } = toyBuild(m => ({ ...m, programs: [{ ...toyProgram, memoryBytes: 5 * 2 ** 30 }] }))
   assert.match(await refusal(() => ready({}, build)), /needs 5120\.0 MiB; a WebAssembly memory holds at most 4096\.0 MiB/)
+})
+
+test('a module that is not the one of the manifest is refused, whichever of the two it is', async () => {
+  const checksums = { simd: crc32(toyModule(false)), fma: crc32(toyModule(true)) }
+  const { build } = toyBuild(m => ({ ...m, programs: [{ ...toyProgram, checksums }] }))
+  assert.is((await ready({}, build)).variant, 'wasm, relaxed FMA')
+  writeFileSync(join(build, 'step.fma.wasm'), toyModule(false))
+  assert.match(await refusal(() => ready({}, build)), /step\.fma\.wasm: the module is damaged, or belongs to another compile.*\n.*Compile again/)
+  assert.is((await ready({ variant: 'simd' }, build)).variant, 'wasm, multiply and add')
 })
 
 test('unknown programs are refused with the near ones', async () => {
