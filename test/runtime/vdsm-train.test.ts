@@ -1,0 +1,92 @@
+/** The whole way, as a user goes it: VDSM's `tiny` programs compiled from source, trained by the bin, killed and resumed. */
+import * as E from 'fp-ts/lib/Either.js'
+import { spawn, spawnSync } from 'node:child_process'
+import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { PNG } from 'pngjs'
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { compile } from '../../compiler/compile.ts'
+import { print } from '../../dsl/errors.ts'
+
+const bin = resolve('runtime/vdsm.mjs')
+const folder = mkdtempSync(join(tmpdir(), 'vdsm-whole-'))
+test.after(() => rmSync(folder, { recursive: true, force: true }))
+
+const vdsm = (...args: readonly string[]) => spawnSync(process.execPath, [bin, ...args], { encoding: 'utf8', cwd: folder })
+const train = (...args: readonly string[]): string => {
+  const { status, stdout, stderr } = vdsm('train', ...args)
+  assert.is(status, 0, stderr)
+  return stdout
+}
+
+const steps = ['--config', 'tiny', '--steps', '40', '--checkpoint-every', '10', '--picture-every', '20']
+
+/** The lines of metrics.jsonl without their times. */
+const metrics = (run: string): readonly unknown[] =>
+  readFileSync(join(folder, run, 'metrics.jsonl'), 'utf8').trim().split('\n').map(text => ({ ...JSON.parse(text), milliseconds: 0 }) as unknown)
+
+const names = (run: string, part: string): readonly string[] => readdirSync(join(folder, run, part)).sort()
+
+/** A checkpoint's header, without the source's revision (others may commit meanwhile), and its bytes. */
+const checkpoint = (run: string, name: string): readonly [unknown, Buffer] => {
+  const bytes = readFileSync(join(folder, run, 'checkpoints', name))
+  const start = 8 + Number(bytes.readBigUInt64LE(0))
+  const header = JSON.parse(bytes.toString('utf8', 8, start)) as { __metadata__: Record<string, string> }
+  return [{ ...header, __metadata__: { ...header.__metadata__, revision: '' } }, bytes.subarray(start)]
+}
+
+const same = (a: string, b: string): void => {
+  assert.equal(names(b, '.'), names(a, '.'))
+  assert.equal(names(b, 'checkpoints'), names(a, 'checkpoints'))
+  for (const name of names(a, 'checkpoints')) {
+    const [[header, data], [other, bytes]] = [checkpoint(a, name), checkpoint(b, name)]
+    assert.equal(other, header)
+    assert.is(Buffer.compare(data, bytes), 0, `${name} of ${b}`)
+  }
+  assert.equal(metrics(b), metrics(a))
+  assert.equal(names(b, 'pictures'), names(a, 'pictures'))
+  for (const name of names(a, 'pictures')) {
+    assert.is(Buffer.compare(readFileSync(join(folder, a, 'pictures', name)), readFileSync(join(folder, b, 'pictures', name))), 0, `${name} of ${b}`)
+  }
+}
+
+test('a run of the compiled model: metrics, checkpoints, pictures', async () => {
+  const result = await compile({ files: [resolve('models/vdsm/tiny.ts')], root: resolve('models'), out: join(folder, 'build'), force: false, onBuilt: () => undefined })
+  if (E.isLeft(result)) return assert.unreachable(print(result.left))
+  assert.match(train(...steps, '--out', 'straight'), /^Trained to step 40 /)
+  assert.equal(names('straight', '.'), ['checkpoints', 'config.json', 'metrics.jsonl', 'pictures', 'revision.txt'])
+  assert.equal(names('straight', 'checkpoints'), [20, 30, 40].map(n => `step-000000${n}.safetensors`))
+  assert.equal(names('straight', 'pictures'), ['loss.png', ...['reconstruction', 'swap'].flatMap(kind => [20, 40].map(n => `${kind}-000000${n}.png`))])
+  for (const name of names('straight', 'pictures')) {
+    const { width, height, data } = PNG.sync.read(readFileSync(join(folder, 'straight', 'pictures', name)))
+    assert.ok(width >= 64 && height >= 64, name)
+    assert.ok(new Set(data.filter((_, i) => i % 4 < 3)).size > 2, `${name} shows something`)
+  }
+  const lines = metrics('straight') as readonly Readonly<Record<string, number>>[]
+  assert.is(lines.filter(line => 'loss' in line).length, 40)
+  assert.is(lines.filter(line => 'heldOut.elbo' in line).length, 2)
+  assert.ok(lines.every(line => Object.values(line).every(Number.isFinite)))
+})
+
+test('taken up again at an older checkpoint it arrives at the same bytes', () => {
+  train(...steps, '--out', 'parts')
+  for (const name of names('parts', 'checkpoints').slice(1)) rmSync(join(folder, 'parts', 'checkpoints', name))
+  for (const name of names('parts', 'pictures')) if (!name.includes('20')) rmSync(join(folder, 'parts', 'pictures', name))
+  train('--resume', 'parts')
+  same('straight', 'parts')
+})
+
+test('killed at any moment it is taken up again, and arrives at the same bytes', async () => {
+  const child = spawn(process.execPath, [bin, 'train', ...steps, '--out', 'killed'], { cwd: folder, stdio: 'ignore' })
+  const gone = new Promise<void>(done => child.on('exit', () => done()))
+  const started = join(folder, 'killed', 'metrics.jsonl')
+  while (child.exitCode === null && !(existsSync(started) && readFileSync(started, 'utf8').split('\n').length > 12)) await new Promise(done => setTimeout(done, 1))
+  child.kill('SIGKILL')
+  await gone
+  train('--resume', 'killed')
+  same('straight', 'killed')
+})
+
+test.run()
