@@ -6,8 +6,8 @@
 import { aval, isTensor, op } from './core/apply.ts'
 import { differentiate } from './core/tape.ts'
 import { refuse } from './errors.ts'
-import type { Any, Check, DTypeOf, Describe, IsScalar, ShapeOf } from './tensor.ts'
-import type { Same, Show } from './shape.ts'
+import type { Any, Check, DTypeOf, Describe, IsScalar, LooseOf, ShapeOf } from './tensor.ts'
+import type { Clash, Same, Show, ShowLoose } from './shape.ts'
 import type { Batched, Each, Leads, Listed, Path, Static } from './tree.ts'
 import { leaves } from './tree.ts'
 import { at } from './ops/slicing.ts'
@@ -26,7 +26,14 @@ export type OneLead<Op extends string, Xs> = Agree<Op, Xs, LeadsOf<Xs>>
 type Agree<Op extends string, Xs, B> =
   [B] extends [never] ? `${Op}: there is no tensor to go over`
   : Same<B, [number]> extends true ? `${Op}: the leading axis is a plain number, not a literal`
-  : [Odd<Xs, B, ''>] extends [infer E] ? ([E] extends [never] ? (Same<B, []> extends true ? `${Op}: a scalar has no leading axis` : null) : `${Op}: leading axes differ: ${Listed<E>}`) : never
+  : [Odd<Xs, B, ''>] extends [infer E] ? ([E] extends [never] ? (Same<B, []> extends true ? `${Op}: a scalar has no leading axis` : Sharp<Op, Vague<Xs, ''>>) : `${Op}: leading axes differ: ${Listed<E>}`) : never
+
+/** One text per tensor with a dim that is not one literal, as a union. */
+type Vague<T, At extends string> =
+  T extends Any ? (Same<LooseOf<T>, [true]> extends true ? `${At}${At extends '' ? '' : ' '}is ${ShowLoose<ShapeOf<T>>}` : never)
+  : T extends Static ? never
+  : { [K in keyof T]: Vague<T[K], Path<At, K>> }[T extends readonly unknown[] ? number & keyof T : keyof T]
+type Sharp<Op extends string, V> = [V] extends [never] ? null : `${Op}: a dimension is not one literal: ${Listed<V>}`
 
 // ---- eager trees (not in the pure subset: the compiler has its own) -------------------------------------------------
 const entries = (x: object): readonly (readonly [string, unknown])[] => Object.entries(x)
@@ -70,10 +77,10 @@ type Drift<C, N, At extends string> =
     : { [K in keyof C]: K extends keyof N ? Drift<C[K], N[K], Path<At, K>> : `scan: the carry${In<At>} loses ${K & string}` }[C extends readonly unknown[] ? number & keyof C : keyof C] | Gained<C, N, At>
 type Gained<C, N, At extends string> = C extends readonly unknown[] ? never : [Exclude<keyof N, keyof C>] extends [never] ? never : `scan: the carry${In<At>} gains ${Exclude<keyof N, keyof C> & string}`
 type In<At extends string> = At extends '' ? '' : ` ${At}`
-type Changed<C, N, At extends string> = `scan: the carry${In<At>} enters as ${Describe<C>} and leaves as ${Describe<N>}`
+type Changed<C, N, At extends string> = `scan: the carry${In<At>} enters as ${Describe<C>} and leaves as ${Describe<N>}${Clash<ShapeOf<C>, ShapeOf<N>>}`
 type Kept<C, N> = [Drift<C, N, ''>] extends [infer E] ? ([E] extends [never] ? null : E) : never
 type NoNumber<C> = C extends Any ? never : C extends number ? 'number' : C extends Static ? never : { [K in keyof C]: NoNumber<C[K]> }[C extends readonly unknown[] ? number & keyof C : keyof C]
-type Carried<C> = [NoNumber<C>] extends [never] ? null : 'scan: the initial carry holds a number; write zeros([]) or full([], value)'
+type Carried<C> = [NoNumber<C>] extends [never] ? Sharp<'scan', Vague<C, ''>> : 'scan: the initial carry holds a number; write zeros([]) or full([], value)'
 
 /**
  * Runs f along the leading axis of xs, last first where `reverse`: `f(carry, x)` gives `[next carry, y]`. The result is the

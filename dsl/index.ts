@@ -1,5 +1,6 @@
 /** The language: operations, combinators, random numbers, programs, trees, optimisers and the types of tensors. */
 export type * from './tensor.ts'
+export { sizeOf } from './core/apply.ts'
 export type { Add, Dim, Div, Mul, Product, Same, Shape, Show, Sub, Tail, Text } from './shape.ts'
 export * from './ops/create.ts'
 export * from './ops/elementwise.ts'

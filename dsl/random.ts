@@ -3,10 +3,10 @@
  * turns a key into bits, the same on every target; the rest is integer and floating-point arithmetic on these bits.
  * Use a key once: for a draw, or to `split` it. Two draws from one key are made of the same bits.
  */
-import { op, sizeOf } from './core/apply.ts'
+import { op } from './core/apply.ts'
 import { add, cast, gt, lt, mul, shr, sqrt, sub, log, neg, select, xor } from './ops/elementwise.ts'
 import { expand, fill, sizes, typed } from './ops/border.ts'
-import type { Literals } from './ops/create.ts'
+import type { LiteralDim, Literals } from './ops/create.ts'
 import type { Dim, Plain, Shape } from './shape.ts'
 import type { Check, Scalar, Tensor } from './tensor.ts'
 
@@ -25,7 +25,8 @@ const pair = (high: number, low: number): Key => typed(op('literal', [], { shape
 export const key = (seed: number): Key => pair(Math.floor(seed / 4294967296), seed % 4294967296)
 
 /** n keys, independent of one another. */
-export const split = <const N extends Dim>(key: Key, n: N): Tensor<[N, 2], 'u32'> => typed(op('randomBits', [key], { shape: [sizeOf(n), 2] }))
+export const split = <const N extends Dim>(key: Key, n: Check<LiteralDim<'split', N>, N>): Tensor<[N, 2], 'u32'> =>
+  typed(op('randomBits', [key], { shape: [...sizes([n]), 2] }))
 
 /**
  * The key of member i of a family, a step of a run or an item of a batch: i is a whole number in [0, 2^32). The key is

@@ -137,6 +137,13 @@ export type Show<S extends Shape> = S extends readonly [infer A, ...infer R] ? `
 type ShowRest<S extends Shape> = S extends readonly [infer A, ...infer R] ? `, ${Word<A>}${ShowRest<R>}` : ''
 /** A dim in a message. */
 type Word<D> = number extends D ? 'number' : string extends D ? 'string' : Text<D>
+/** The same of a dim that may be a union: `3 | 4`. */
+type Words<D> = Several<[D]> extends true ? Either<D> : Word<D>
+type Either<U> = Some<U> extends infer L ? ([Exclude<U, L>] extends [never] ? Word<L> : `${Either<Exclude<U, L>>} | ${Word<L>}`) : never
+type Some<U> = (U extends unknown ? (x: () => U) => void : never) extends (x: infer I) => void ? (I extends () => infer L ? L : never) : never
+/** A shape with dims that are not one literal, as text: `[3 | 4, number]`. */
+export type ShowLoose<S extends Shape> = S extends readonly [infer A, ...infer R] ? `[${Words<A>}${LooseRest<R>}]` : S extends readonly [] ? '[]' : '[...]'
+type LooseRest<S extends Shape> = S extends readonly [infer A, ...infer R] ? `, ${Words<A>}${LooseRest<R>}` : ''
 /** ` [3 != 4]` for the first dims that differ between two shapes of one rank, otherwise nothing. */
 export type Clash<A extends Shape, B extends Shape> =
   A['length'] extends B['length'] ? FirstClash<A, B> : ''
@@ -146,9 +153,20 @@ type FirstClash<A extends Shape, B extends Shape> =
 export type Plain<S extends Shape> = S extends readonly [...infer E] ? E : never
 /** Without the leading dim. */
 export type Tail<S extends Shape> = S extends readonly [unknown, ...infer R] ? R : never
-/** Whether some dim is not one literal but any `number` or `string`, or the rank is not known. Resolves at once for tuples of generics (false). */
+/** Whether N is one literal and not a union; false or boolean for a union. Unresolved for a type parameter. */
+export type Lone<N, All = N> = N extends unknown ? ([All] extends [N] ? true : false) : never
+/** `Loose` in a box. */
+export type LooseIn<S> = S extends Shape ? [Loose<S>] : [false]
+/**
+ * Whether some dim is not one literal but any `number` or `string` or one of several. 'open' for `Shape` itself, which says
+ * nothing. Unresolved for tuples of type parameters, so compare it in a box: `Same<LooseIn<S>, [true]>` is false for them at once.
+ */
 export type Loose<S extends Shape> = LooseBox<{ [K in keyof S]: [S[K]] }>
-type LooseBox<B> = B extends readonly [infer H, ...infer R] ? (Same<H, [number]> extends true ? true : Same<H, [string]> extends true ? true : LooseBox<R>) : B extends readonly [] ? false : true
+type LooseBox<B> = B extends readonly [infer H extends readonly unknown[], ...infer R]
+  ? Same<H, [number]> extends true ? true : Same<H, [string]> extends true ? true : Several<H> extends true ? true : LooseBox<R>
+  : B extends readonly [] ? false : Same<B, readonly [unknown][]> extends true ? 'open' : true
+/** Whether the dim in a box is a union. (The mapped type gives one box a member: `[3] | [4]` is not `[3 | 4]`. For a type parameter it is the box itself.) */
+type Several<H extends readonly unknown[]> = Same<{ [K in H[0] & Dim]: [K] }[H[0] & Dim], H> extends true ? false : true
 
 // ---- names under a config -----------------------------------------------------------------------------------------
 type ValueOf<N extends string, C> = N extends keyof C ? (C[N] extends number ? `${C[N]}` : never) : never

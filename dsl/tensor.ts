@@ -3,7 +3,7 @@
  * argument would stand.
  */
 import type { DType } from './core/prim.ts'
-import type { Loose, Same, Shape, Show } from './shape.ts'
+import type { Loose, Same, Shape, Show, ShowLoose } from './shape.ts'
 
 export type { DType } from './core/prim.ts'
 
@@ -54,6 +54,14 @@ export type Describe<X> = DTypeOf<X> extends 'f32' ? Show<ShapeOf<X>> : `${DType
  */
 export type Result<S, D extends DType = 'f32'> = [0, S] extends [0, infer R extends Shape] ? Tensor<R, D> : never
 
-/** `Else` unless a dim of X is a plain `number` or `string`. */
-export type Known<Op extends string, S extends Shape, Else> =
-  Loose<S> extends true ? `${Op}: a dimension of ${Show<S>} is not a literal; annotate the tensor or take sizes from a config declared 'as const'` : Else
+/** Whether a dim of X is not one literal, in a box: so that it can be compared where X is generic. */
+export type LooseOf<X> = X extends { readonly [shape]: infer S extends Shape } ? [Loose<S>] : [false]
+/**
+ * `Else` unless a dim of X is a plain `number` or `string` or one of several. For tensors of type parameters it is `Else` at once,
+ * and for `Tensor<Shape>`, of which nothing is said.
+ */
+export type KnownDims<Op extends string, X, Else = null> =
+  Same<LooseOf<X>, [true]> extends true ? `${Op}: a dimension of ${ShowLoose<ShapeOf<X>>} is not one literal; annotate the tensor or take sizes from a config declared 'as const'` : Else
+/** The same where the rank counts, too: `Tensor<Shape>` is refused. */
+export type Known<Op extends string, X, Else = null> =
+  Same<LooseOf<X>, ['open']> extends true ? `${Op}: the shape of the tensor is not known; annotate it` : KnownDims<Op, X, Else>

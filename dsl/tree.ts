@@ -3,7 +3,7 @@
  * static: they are kept as they are.
  */
 import { isTensor } from './core/apply.ts'
-import type { Any, Check, DTypeOf, Describe, ShapeOf, Tensor } from './tensor.ts'
+import type { Any, DType, DTypeOf, ShapeOf, Tensor } from './tensor.ts'
 import type { Same, Shape, Tail } from './shape.ts'
 
 /** What a tree may hold beside tensors. */
@@ -19,16 +19,13 @@ export type Leads<T> =
 
 /** The place K within the place At: `bank.0.weight`; elements of arrays whose length is not known are `[i]`. */
 export type Path<At extends string, K> = `${At}${At extends '' ? '' : '.'}${K extends string ? K : '[i]'}`
-/** One text per tensor that does not hold f32, as a union. */
-type NotF32<T, At extends string> =
-  T extends Any ? ([DTypeOf<T>] extends ['f32'] ? never : `${At} is ${Describe<T>}`) : T extends Static ? never
-  : { [K in keyof T]: NotF32<T[K], Path<At, K>> }[T extends readonly unknown[] ? number & keyof T : keyof T]
-
 /** A union of texts as one text; the order is the checker's. */
 export type Listed<U> = [U] extends [never] ? '' : LastMember<U> extends infer L extends string ? ([Exclude<U, L>] extends [never] ? L : `${Listed<Exclude<U, L>>}, ${L}`) : ''
 type LastMember<U> = (U extends unknown ? (x: () => U) => void : never) extends (x: infer I) => void ? (I extends () => infer L ? L : never) : never
 
-type AllF32<Op extends string, T> = NotF32<T, ''> extends infer E ? ([E] extends [never] ? null : `${Op}: every tensor must hold f32; ${Listed<E>}`) : never
+/** The element types of the tensors of a tree, as a union; f32 where it has none. */
+type DTypes<T> = DTypesIn<T> extends infer D extends DType ? ([D] extends [never] ? 'f32' : D) : never
+type DTypesIn<T> = T extends Any ? DTypeOf<T> : T extends Static ? never : { [K in keyof T]: DTypesIn<T[K]> }[T extends readonly unknown[] ? number & keyof T : keyof T]
 
 const isRecord = (x: unknown): x is Readonly<Record<string, unknown>> => typeof x === 'object' && x !== null
 const childOf = (x: unknown, k: string | number): unknown => (x as Readonly<Record<string | number, unknown>>)[k] // trees of one structure
@@ -40,13 +37,16 @@ const mapped = (f: (...xs: readonly Any[]) => Any, tree: unknown, trees: readonl
 
 /**
  * f on every tensor of a tree, and on the tensors in the same places of further trees of the same type: an update rule,
- * say. f keeps the shape, whatever it is.
+ * say. f keeps the shape, whatever it is, and the element type: where the tree holds several, f must take each of them.
  */
-export const treeMap = <T>(f: <S extends Shape>(x: Tensor<S>, ...xs: readonly Tensor<S>[]) => Tensor<S>, tree: Check<AllF32<'treeMap', T>, T>, ...trees: readonly NoInfer<T>[]): T =>
+export const treeMap = <T>(
+  f: <S extends Shape>(x: Tensor<S, DTypes<T>>, ...xs: readonly Tensor<S, DTypes<T>>[]) => Tensor<S, DTypes<T>>, tree: T, ...trees: readonly NoInfer<T>[]
+): T =>
   mapped(f as unknown as (...xs: readonly Any[]) => Any, tree, trees) as T // the marked border: f is applied leaf by leaf
 
 /** The tensors of a tree, in the order of its keys. */
-export const treeLeaves = <T>(tree: Check<AllF32<'treeLeaves', T>, T>): readonly Tensor<Shape>[] => leaves(tree) as unknown as readonly Tensor<Shape>[]
+export const treeLeaves = <T>(tree: T): readonly Leaf<DTypes<T>>[] => leaves(tree) as unknown as readonly Leaf<DTypes<T>>[]
+type Leaf<D> = D extends DType ? Tensor<Shape, D> : never
 
 /** The tensors of a tree of any element types, in the order of its keys. */
 export const leaves = (tree: unknown): readonly Any[] =>

@@ -16,18 +16,25 @@ export const list = (prim: Prim, name: string, values: readonly number[], x: Ava
   if (!values.every(Number.isInteger)) no(prim, `${name} ${showShape(values)} must be whole numbers`)
 }
 
+/** A tensor in the words of the typed surface: `[2, 3]`, and `i32 [2, 3]` where it does not hold f32. */
+export const described = ({ shape, dtype }: Aval): string => (dtype === 'f32' ? showShape(shape) : `${dtype} ${showShape(shape)}`)
+/** ` [3 != 4]` for the first sizes that differ between two shapes of one rank, otherwise nothing. */
+export const clash = (a: readonly number[], b: readonly number[]): string => {
+  const at = a.length === b.length ? a.findIndex((size, i) => size !== b[i]) : -1
+  return at < 0 ? '' : ` [${a[at]} != ${b[at]}]`
+}
+
 const axis = (prim: Prim, x: Aval, at: number): void => {
   if (!Number.isInteger(at) || at < 0 || at >= x.shape.length) no(prim, `there is no axis ${at} in ${showAval(x)}`)
 }
 
-const sameShape = (prim: Prim, a: Aval, b: Aval): void => {
-  if (a.shape.length !== b.shape.length) no(prim, `${showShape(a.shape)} and ${showShape(b.shape)} have ${a.shape.length} and ${b.shape.length} axes`)
-  const at = a.shape.findIndex((size, i) => size !== b.shape[i])
-  if (at >= 0) no(prim, `${showShape(a.shape)} and ${showShape(b.shape)} differ on axis ${at}   [${a.shape[at]} != ${b.shape[at]}]`)
+const sameShape = (prim: Prim, a: Aval, b: Aval, left = 'left is', right = 'right is'): void => {
+  const alike = a.shape.length === b.shape.length && a.shape.every((size, i) => size === b.shape[i])
+  if (!alike) no(prim, `${left} ${described(a)}, ${right} ${described(b)}${clash(a.shape, b.shape)}`)
 }
 
 const sameDtype = (prim: Prim, a: Aval, b: Aval): void => {
-  if (a.dtype !== b.dtype) no(prim, `${showAval(a)} and ${showAval(b)} have different element types; cast one`)
+  if (a.dtype !== b.dtype) no(prim, `left is ${described(a)}, right is ${described(b)} [${a.dtype} != ${b.dtype}]`)
 }
 
 export const check = {

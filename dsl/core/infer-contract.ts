@@ -27,7 +27,7 @@ const operand = (name: string, x: Aval, dims: readonly Dimension[], sizes: Contr
   dims.forEach((dim, axis) => {
     if (typeof dim === 'string') {
       if (sizes[dim] !== x.shape[axis])
-        no('contract', `${shown}: axis ${axis} has size ${x.shape[axis]}, label ${dim} has ${sizes[dim]}   [${x.shape[axis]} != ${sizes[dim]}]`)
+        no('contract', `${shown}: axis ${axis} has size ${x.shape[axis]}, label ${dim} has ${sizes[dim]} [${x.shape[axis]} != ${sizes[dim]}]`)
       return
     }
     list('contract', `window of ${shown}`, [dim.stride, dim.dilation, dim.pad, dim.base], { shape: [0, 0, 0, 0], dtype: 'f32' })

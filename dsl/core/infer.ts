@@ -6,7 +6,7 @@
 import type { Attrs, Aval, DType, Prim } from './prim.ts'
 import { count, showAval, showShape } from './dense.ts'
 import { contraction } from './infer-contract.ts'
-import { check, list, no, wants } from './infer-check.ts'
+import { check, described, list, no, wants } from './infer-check.ts'
 
 type Rule<P extends Prim> = (inputs: readonly Aval[], attrs: Attrs[P], prim: P) => Aval
 
@@ -127,7 +127,7 @@ const rules: { readonly [P in Prim]: Rule<P> } = {
     const [cond, a, b] = wants(prim, inputs, 3)
     if (cond!.dtype !== 'bool') no(prim, `the condition must be bool, got ${showAval(cond!)}`)
     check.alike(prim, a!, b!)
-    check.sameShape(prim, cond!, a!)
+    check.sameShape(prim, cond!, a!, 'the condition is', 'the choices are')
     return a!
   },
 
@@ -135,7 +135,7 @@ const rules: { readonly [P in Prim]: Rule<P> } = {
     const x = one(prim, inputs, all)
     check.shape(prim, shape)
     if (count(shape) !== count(x.shape)) {
-      no(prim, `${showShape(x.shape)} has ${count(x.shape)} elements, ${showShape(shape)} has ${count(shape)}   [${count(x.shape)} != ${count(shape)}]`)
+      no(prim, `${showShape(x.shape)} has ${count(x.shape)} elements, ${showShape(shape)} has ${count(shape)} [${count(x.shape)} != ${count(shape)}]`)
     }
     return { shape, dtype: x.dtype }
   },
@@ -152,7 +152,7 @@ const rules: { readonly [P in Prim]: Rule<P> } = {
     check.axes(prim, { shape, dtype: x.dtype }, axes)
     axes.forEach((axis, i) => {
       if (shape[axis] !== x.shape[i]) {
-        no(prim, `${showShape(x.shape)} to ${showShape(shape)}: axis ${i} becomes axis ${axis}   [${x.shape[i]} != ${shape[axis]}]`)
+        no(prim, `${showShape(x.shape)} to ${showShape(shape)}: axis ${i} becomes axis ${axis} [${x.shape[i]} != ${shape[axis]}]`)
       }
     })
     return { shape, dtype: x.dtype }
@@ -162,10 +162,10 @@ const rules: { readonly [P in Prim]: Rule<P> } = {
     check.axis(prim, first, axis)
     for (const x of inputs) {
       check.sameDtype(prim, first, x)
-      if (x.shape.length !== first.shape.length) no(prim, `${showAval(first)} and ${showAval(x)} have ${first.shape.length} and ${x.shape.length} axes`)
+      if (x.shape.length !== first.shape.length) no(prim, `left is ${described(first)}, right is ${described(x)}; they differ in rank`)
       x.shape.forEach((size, i) => {
         if (i !== axis && size !== first.shape[i]) {
-          no(prim, `${showShape(first.shape)} and ${showShape(x.shape)} differ on axis ${i}, joined on axis ${axis}   [${first.shape[i]} != ${size}]`)
+          no(prim, `beyond axis ${axis} left is ${described(first)}, right is ${described(x)} [${first.shape[i]} != ${size}]`)
         }
       })
     }
@@ -211,7 +211,7 @@ const rules: { readonly [P in Prim]: Rule<P> } = {
     }
     for (let i = 0; i < batch; i++) {
       const [n, m] = [x!.shape[i], indices!.shape[i]]
-      if (n !== m) no(prim, `${showShape(x!.shape)} and indices ${showShape(indices!.shape)} differ on batch axis ${i}   [${n} != ${m}]`)
+      if (n !== m) no(prim, `${showShape(x!.shape)} and indices ${showShape(indices!.shape)} differ on batch axis ${i} [${n} != ${m}]`)
     }
     if (x!.shape[axis] === 0) no(prim, `${showAval(x!)} has no elements along axis ${axis}`)
     return { shape: [...x!.shape.slice(0, axis), ...indices!.shape.slice(batch), ...x!.shape.slice(axis + 1)], dtype: x!.dtype }

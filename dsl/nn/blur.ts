@@ -6,7 +6,7 @@
 import { op } from '../core/apply.ts'
 import { shapeOf, typed, untyped } from '../ops/border.ts'
 import type { Add, Div, Show, Sub } from '../shape.ts'
-import type { Any, Check, DTypeOf, Describe, ShapeOf, Tensor } from '../tensor.ts'
+import type { Any, Check, DTypeOf, Describe, KnownDims, ShapeOf, Tensor } from '../tensor.ts'
 
 /** Binomial coefficients, the rows of Pascal's triangle. */
 const binomial = { 2: [1, 1], 3: [1, 2, 1], 4: [1, 3, 3, 1], 5: [1, 4, 6, 4, 1] } as const
@@ -17,7 +17,7 @@ export type Blurred<H, Stride> = Add<Div<Sub<H, 1>, Stride>, 1>
 type Image<X> =
   DTypeOf<X> extends 'f32'
     ? ShapeOf<X> extends readonly [unknown, infer H, infer W]
-      ? [H, W] extends [number, number] ? null : `blurPool: height and width must be numbers, input is ${Show<ShapeOf<X>>}`
+      ? [H, W] extends [number, number] ? KnownDims<'blurPool', X> : `blurPool: height and width must be numbers, input is ${Show<ShapeOf<X>>}`
       : `blurPool: input is ${Describe<X>}, not [channels, height, width]; vmap over its leading axes`
     : `blurPool: input is ${Describe<X>}; cast it to f32 first`
 /** `taps`: 4 where not given. `stride`: 2 where not given, a literal. */

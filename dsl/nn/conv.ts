@@ -2,9 +2,9 @@
 import { op } from '../core/apply.ts'
 import { conv2d, convTranspose2d } from '../ops/convolution.ts'
 import { shapeOf, typed, untyped } from '../ops/border.ts'
-import type { ConvOut, ConvTransposeOut } from '../ops/convolution.ts'
+import type { ConvOut, ConvTransposeOut, Outputs } from '../ops/convolution.ts'
 import type { AtMost, Dim, Mul, Same, Show, Text } from '../shape.ts'
-import type { Any, Check, DTypeOf, Describe, ShapeOf, Tensor, Vec } from '../tensor.ts'
+import type { Any, Check, DTypeOf, Describe, KnownDims, ShapeOf, Tensor, Vec } from '../tensor.ts'
 
 /** I to O channels; weight is [out, in, k, k], as in PyTorch (with groups, I counts the channels of one group). */
 export type Conv<I extends Dim, O extends Dim, K extends Dim> = { readonly weight: Tensor<[O, I, K, K]>; readonly bias: Vec<NoInfer<O>> }
@@ -13,7 +13,7 @@ export type ConvT<I extends Dim, O extends Dim, K extends Dim> = { readonly weig
 
 /** Defaults: stride 1, padding 0, dilation 1, one group. Literals, written in place or declared `as const`. */
 export type Options = { readonly stride?: number; readonly padding?: number; readonly dilation?: number; readonly groups?: number }
-/** `outputPadding` adds rows and columns at the end. */
+/** `outputPadding` adds rows and columns at the end, fewer than the stride or the dilation. */
 export type TransposeOptions = { readonly stride?: number; readonly padding?: number; readonly dilation?: number; readonly outputPadding?: number }
 
 type Option<O, K extends string, Default> = O extends { readonly [P in K]: infer V } ? V : Default
@@ -25,7 +25,7 @@ type Channels<Op extends string, I, W extends readonly unknown[], X> =
   Same<DTypeOf<X>, 'f32'> extends true
     ? ShapeOf<X> extends readonly [infer C, infer H, infer V]
       ? [H, V] extends [number, number]
-        ? Same<I, C> extends true ? null : `${Op}: weight ${Show<W>} takes ${Text<I>} channels, input ${Describe<X>} has ${Text<C>}`
+        ? Same<I, C> extends true ? KnownDims<Op, X> : `${Op}: weight ${Show<W>} takes ${Text<I>} channels, input ${Describe<X>} has ${Text<C>} [${Text<I>} != ${Text<C>}]`
         : `${Op}: height and width must be numbers, input is ${Describe<X>}`
       : `${Op}: input is ${Describe<X>}, not [channels, height, width]; vmap over further leading axes`
     : `${Op}: input is ${Describe<X>}; cast it to f32 first`
@@ -55,5 +55,5 @@ export const conv = <I extends Dim, O extends Dim, K extends Dim, X extends Any,
 
 /** Transposed convolution with the layer's weight, plus its bias for each output channel. */
 export const convTranspose = <I extends Dim, O extends Dim, K extends Dim, X extends Any, const Opt extends TransposeOptions = {}>(
-  p: ConvT<I, O, K>, x: Check<Channels<'convTranspose', I, [I, O, K, K], X>, X>, options?: Check<Fixed<'convTranspose', Opt>, Opt>,
+  p: ConvT<I, O, K>, x: Check<Channels<'convTranspose', I, [I, O, K, K], X>, X>, options?: Check<Then<Fixed<'convTranspose', Opt>, Outputs<'convTranspose', Opt>>, Opt>,
 ): ConvedT<O, K, X, Opt> => typed(shifted(spread(untyped(x), p.weight, (options ?? {}) as TransposeOptions), p.bias))

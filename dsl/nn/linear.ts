@@ -2,7 +2,7 @@
 import { op } from '../core/apply.ts'
 import { shapeOf, typed, untyped } from '../ops/border.ts'
 import type { Dim, Same, Show, Text } from '../shape.ts'
-import type { Any, Check, DTypeOf, Describe, ShapeOf, Tensor, Vec } from '../tensor.ts'
+import type { Any, Check, DTypeOf, Describe, KnownDims, ShapeOf, Tensor, Vec } from '../tensor.ts'
 
 /** weight is [out, in], as in PyTorch. */
 export type Linear<I extends Dim, O extends Dim> = { readonly weight: Tensor<[O, I]>; readonly bias: Vec<NoInfer<O>> }
@@ -11,7 +11,7 @@ export type Linear<I extends Dim, O extends Dim> = { readonly weight: Tensor<[O,
 export type Features<Op extends string, I, O, X> =
   Same<DTypeOf<X>, 'f32'> extends true
     ? ShapeOf<X> extends readonly [infer J]
-      ? Same<I, J> extends true ? null : `${Op}: weight ${Show<[O, I]>} takes ${Text<I>} features, input has ${Text<J>}`
+      ? Same<I, J> extends true ? KnownDims<Op, X> : `${Op}: weight ${Show<[O, I]>} takes ${Text<I>} features, input has ${Text<J>} [${Text<I>} != ${Text<J>}]`
       : `${Op}: input is ${Describe<X>}, not a vector; vmap over its leading axes`
     : `${Op}: input is ${Describe<X>}; cast it to f32 first`
 

@@ -3,7 +3,8 @@
  * windows over (output position, kernel position), and `groups` is a label that input, weight and output share.
  */
 import { op } from '../core/apply.ts'
-import type { Any, Check, DTypeOf, Describe, Result, ShapeOf } from '../tensor.ts'
+import { refuse } from '../errors.ts'
+import type { Any, Check, DTypeOf, Describe, KnownDims, Result, ShapeOf } from '../tensor.ts'
 import type { Add, AtMost, Div, Mod, Mul, Same, Settled, Show, Sub, Text } from '../shape.ts'
 import { shapeOf, typed, untyped } from './border.ts'
 
@@ -11,7 +12,7 @@ import { shapeOf, typed, untyped } from './border.ts'
 export type Both = number | readonly [number, number]
 /** Options of `conv2d`: defaults are stride 1, padding 0, dilation 1, one group. */
 export type ConvOptions = { readonly stride?: Both; readonly padding?: Both; readonly dilation?: Both; readonly groups?: number }
-/** Options of `convTranspose2d`; `outputPadding` adds rows and columns at the end. */
+/** Options of `convTranspose2d`; `outputPadding` adds rows and columns at the end, fewer than the stride or the dilation. */
 export type ConvTransposeOptions = ConvOptions & { readonly outputPadding?: Both }
 
 // ---- options at the type level ------------------------------------------------------------------------------------
@@ -38,12 +39,12 @@ type Then<E, E2> = [E] extends [null] ? E2 : E
 type Image<Op extends string, X> =
   [DTypeOf<X>] extends ['f32']
     ? ShapeOf<X> extends readonly [unknown, infer H, infer W]
-      ? [H, W] extends [number, number] ? (number extends H | W ? `${Op}: height and width of ${Describe<X>} are not literals` : null) : `${Op}: height and width must be numbers, input is ${Describe<X>}`
+      ? [H, W] extends [number, number] ? KnownDims<Op, X> : `${Op}: height and width must be numbers, input is ${Describe<X>}`
       : `${Op}: input is ${Describe<X>}, not [channels, height, width]; vmap over further leading axes`
     : `${Op}: input is ${Describe<X>}; cast it to f32 first`
 type Kernel<Op extends string, W> =
   [DTypeOf<W>] extends ['f32']
-    ? ShapeOf<W> extends readonly [unknown, unknown, infer K, infer L] ? ([K, L] extends [number, number] ? null : `${Op}: kernel height and width must be numbers, weight is ${Describe<W>}`)
+    ? ShapeOf<W> extends readonly [unknown, unknown, infer K, infer L] ? ([K, L] extends [number, number] ? KnownDims<Op, W> : `${Op}: kernel height and width must be numbers, weight is ${Describe<W>}`)
       : `${Op}: weight is ${Describe<W>}, not four-dimensional`
     : `${Op}: weight is ${Describe<W>}; cast it to f32 first`
 type InGroups<O> = [Groups<O>] extends [1] ? '' : ` in ${Text<Groups<O>>} groups`
@@ -54,7 +55,7 @@ type ConvFits<X, W, O> = Then<Kernel<'conv2d', W>,
     ? Same<Mul<I, Groups<O>>, C> extends true
       ? Divides<'conv2d', 'output', N, Groups<O>> extends infer E ? ([E] extends [null]
         ? Then<Covers<Room<H, Y<Pad<O>>>, Reach<K, Y<Dilation<O>>>, X, W>, Covers<Room<V, X_<Pad<O>>>, Reach<L, X_<Dilation<O>>>, X, W>> : E) : never
-      : `conv2d: weight ${Show<ShapeOf<W>>}${InGroups<O>} takes ${Text<Mul<I, Groups<O>>>} channels, input ${Show<ShapeOf<X>>} has ${Text<C>}`
+      : `conv2d: weight ${Show<ShapeOf<W>>}${InGroups<O>} takes ${Text<Mul<I, Groups<O>>>} channels, input ${Show<ShapeOf<X>>} has ${Text<C>} [${Text<Mul<I, Groups<O>>>} != ${Text<C>}]`
     : null) : null>
 type Covers<Have, Reach, X, W> = AtMost<Reach, Have> extends true ? null : `conv2d: kernel of ${Show<ShapeOf<W>>} reaches over ${Text<Reach>}, padded input ${Show<ShapeOf<X>>} has ${Text<Have>}`
 type Divides<Op extends string, Which extends string, N, G> =
@@ -67,13 +68,20 @@ export type Fixed<Op extends string, O> = [Exclude<keyof O, Allowed[Op & keyof A
 type Allowed = { readonly conv2d: keyof ConvOptions; readonly convTranspose2d: keyof ConvTransposeOptions }
 type Literal<Op extends string, O> = Loose<O> extends true ? `${Op}: options must be literals; write them in place or declare them 'as const'` : null
 
+/** null where the output padding is less than the stride or the dilation, along both axes: more would only be zeros. */
+export type Outputs<Op extends string, O> =
+  [OutputPad<O>] extends [0] ? null
+  : Then<Rest<Op, Y<OutputPad<O>>, Y<Stride<O>>, Y<Dilation<O>>>, Rest<Op, X_<OutputPad<O>>, X_<Stride<O>>, X_<Dilation<O>>>>
+type Rest<Op extends string, Q, S, D> =
+  true extends AtMost<Add<Q, 1>, S> | AtMost<Add<Q, 1>, D> ? null : `${Op}: outputPadding ${Text<Q>} must be less than the stride ${Text<S>} or the dilation ${Text<D>}`
+
 /** null where a weight [in, out / groups, kh, kw] fits an input [in, h, w] */
 type TransposeFits<X, W, O> = Then<Kernel<'convTranspose2d', W>,
   ShapeOf<X> extends readonly [infer C, infer H, infer V] ? (ShapeOf<W> extends readonly [infer I, unknown, infer K, infer L]
     ? Same<I, C> extends true
       ? Divides<'convTranspose2d', 'input', C, Groups<O>> extends infer E ? ([E] extends [null]
         ? Then<Remains<ConvTransposeOut<H, K, Y<Stride<O>>, Y<Pad<O>>, Y<Dilation<O>>, Y<OutputPad<O>>>, X, W>, Remains<ConvTransposeOut<V, L, X_<Stride<O>>, X_<Pad<O>>, X_<Dilation<O>>, X_<OutputPad<O>>>, X, W>> : E) : never
-      : `convTranspose2d: weight ${Show<ShapeOf<W>>} takes ${Text<I>} channels, input ${Show<ShapeOf<X>>} has ${Text<C>}`
+      : `convTranspose2d: weight ${Show<ShapeOf<W>>} takes ${Text<I>} channels, input ${Show<ShapeOf<X>>} has ${Text<C>} [${Text<I>} != ${Text<C>}]`
     : null) : null>
 type Remains<N, X, W> = [N] extends [never] ? `convTranspose2d: padding removes all of the output of ${Show<ShapeOf<W>>} over ${Show<ShapeOf<X>>}` : null
 type ConvedT<X, W, O> = Result<ConvedTShape<X, W, O>>
@@ -118,8 +126,15 @@ const correlate = (x: Any, weight: Any, { stride = 1, padding = 0, dilation = 1,
  * [in, h, w], weight [in, out / groups, kh, kw]. The output row y reads the input row (y + p - k d) / s where that is whole.
  */
 export const convTranspose2d = <X extends Any, W extends Any, const O extends ConvTransposeOptions = {}>(
-  x: Check<Image<'convTranspose2d', X>, X>, weight: Check<TransposeFits<X, W, O>, W>, options?: Check<Fixed<'convTranspose2d', O>, O>,
+  x: Check<Image<'convTranspose2d', X>, X>, weight: Check<TransposeFits<X, W, O>, W>, options?: Check<Then<Fixed<'convTranspose2d', O>, Outputs<'convTranspose2d', O>>, O>,
 ): ConvedT<X, W, O> => typed(spread(untyped(x), untyped(weight), (options ?? {}) as ConvTransposeOptions))
+
+/** The output padding along an axis; refused where it is neither less than the stride nor less than the dilation. */
+const least = (padding: Both, axis: 0 | 1, stride: number, dilation: number): number => {
+  const q = pairOf(padding)[axis]
+  return q === 0 || q < Math.max(stride, dilation) ? q
+    : refuse({ kind: 'shape', operation: 'convTranspose2d', message: `outputPadding ${q} must be less than the stride ${stride} or the dilation ${dilation}` })
+}
 
 const spread = (x: Any, weight: Any, { stride = 1, padding = 0, outputPadding = 0, dilation = 1, groups = 1 }: ConvTransposeOptions): Any => {
   const [channels, h, w] = shapeOf(x) as readonly [number, number, number]
@@ -127,7 +142,7 @@ const spread = (x: Any, weight: Any, { stride = 1, padding = 0, outputPadding = 
   const [sy, sx] = pairOf(stride)
   const [py, px] = pairOf(padding)
   const [dy, dx] = pairOf(dilation)
-  const [qy, qx] = pairOf(outputPadding)
+  const [qy, qx] = [least(outputPadding, 0, sy, dy), least(outputPadding, 1, sx, dx)]
   const oh = (h - 1) * sy - 2 * py + dy * (kh - 1) + qy + 1
   const ow = (w - 1) * sx - 2 * px + dx * (kw - 1) + qx + 1
   const rows = { p: 'y', k: 'k', stride: 1, dilation: -dy, pad: 0 - py, base: sy }

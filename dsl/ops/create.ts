@@ -2,13 +2,18 @@
 import { aval, op, toDense } from '../core/apply.ts'
 import { refuse } from '../errors.ts'
 import type { DType } from '../core/prim.ts'
-import type { Any, Check, Result, ShapeOf, Tensor, Vec } from '../tensor.ts'
-import type { Dim, Loose, Plain, Shape } from '../shape.ts'
+import type { Any, Check, KnownDims, Result, ShapeOf, Tensor, Vec } from '../tensor.ts'
+import type { Dim, LooseIn, Lone, Plain, Same, Shape, ShowLoose } from '../shape.ts'
 import { fill, sizes, typed, untyped } from './border.ts'
 
 /** null where every dim of a shape argument is one literal. */
 export type Literals<Op extends string, S extends Shape> =
-  Loose<S> extends true ? `${Op}: a dimension is a plain number, not a literal; take it from a config declared 'as const' or write its name` : null
+  Same<LooseIn<S>, [true]> extends true ? `${Op}: a dimension of ${ShowLoose<S>} is not one literal; take it from a config declared 'as const' or write its name` : null
+/** null where a size is one literal. */
+export type LiteralDim<Op extends string, N> =
+  number extends N ? `${Op}: the size is a plain number; take it from a config declared 'as const' or write its name`
+  : string extends N ? `${Op}: the size is a plain string; write a name`
+  : false extends Lone<N> ? `${Op}: the size is one of several; write a literal` : null
 
 /** Zeros: `zeros([3, 'Z'])`. */
 export const zeros = <const S extends readonly Dim[]>(shape: Check<Literals<'zeros', S>, S>): Tensor<Plain<S>> => typed(fill(sizes(shape), 'f32', 0))
@@ -18,11 +23,11 @@ export const ones = <const S extends readonly Dim[]>(shape: Check<Literals<'ones
 export const full = <const S extends readonly Dim[]>(shape: Check<Literals<'full', S>, S>, value: number): Tensor<Plain<S>> =>
   typed(fill(sizes(shape), 'f32', value))
 /** Zeros in the shape and element type of x. */
-export const zerosLike = <X extends Any>(x: X): X => typed(fill(aval(x).shape, aval(x).dtype, 0))
+export const zerosLike = <X extends Any>(x: Check<KnownDims<'zerosLike', X>, X>): X => typed(fill(aval(untyped(x)).shape, aval(untyped(x)).dtype, 0))
 /** Ones in the shape and element type of x. */
-export const onesLike = <X extends Any>(x: X): X => typed(fill(aval(x).shape, aval(x).dtype, 1))
+export const onesLike = <X extends Any>(x: Check<KnownDims<'onesLike', X>, X>): X => typed(fill(aval(untyped(x)).shape, aval(untyped(x)).dtype, 1))
 /** 0, 1, ..., n - 1. */
-export const iota = <const N extends Dim>(n: Check<number extends N ? 'iota: n is a plain number, not a literal' : null, N>): Vec<N, 'i32'> =>
+export const iota = <const N extends Dim>(n: Check<LiteralDim<'iota', N>, N>): Vec<N, 'i32'> =>
   typed(op('iota', [], { shape: sizes([n]), dtype: 'i32', axis: 0 }))
 
 type Nest = number | readonly Nest[]

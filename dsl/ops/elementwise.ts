@@ -4,8 +4,8 @@
  */
 import { aval, op } from '../core/apply.ts'
 import type { DType } from '../core/prim.ts'
-import type { Any, Check, DTypeOf, Describe, IsScalar, Scalar, ShapeOf, Tensor } from '../tensor.ts'
-import type { Clash, Same, Show } from '../shape.ts'
+import type { Any, Check, DTypeOf, Describe, IsScalar, KnownDims, Scalar, ShapeOf, Tensor } from '../tensor.ts'
+import type { Clash, Same } from '../shape.ts'
 import { expand, fill, meet, operand, shapeOf, typed, untyped } from './border.ts'
 import type { Operand } from './border.ts'
 
@@ -21,13 +21,19 @@ type Meet<Op extends string, A, B> =
       : `${Op}: left is ${Describe<A>}, right is ${Describe<B>}${Clash<ShapeOf<A>, ShapeOf<B>>}`
   : `${Op}: left is ${Describe<A>}, right is ${Describe<B>} [${DTypeOf<A>} != ${DTypeOf<B>}]`
 
-type Unbool<Op extends string, A> = [DTypeOf<A>] extends ['bool'] ? `${Op}: operand is ${Describe<A>}; cast it to a number type first` : null
-type Arithmetic<Op extends string, A, B> = Unbool<Op, A> extends infer E ? ([E] extends [null] ? (Unbool<Op, B> extends infer E2 ? ([E2] extends [null] ? Meet<Op, A, B> : E2) : never) : E) : never
-type Logic<Op extends string, X> = [DTypeOf<X>] extends ['f32'] ? `${Op}: operand is ${Describe<X>}; compare it first, e.g. gt(x, 0)` : null
-type Logical<Op extends string, A, B> = Logic<Op, A> extends infer E ? ([E] extends [null] ? Meet<Op, A, B> : E) : never
+/** E where it is a message, otherwise E2. */
+type Then<E, E2> = [E] extends [null] ? E2 : E
+/** null where X is a number, or a tensor of numbers whose dims are known. */
+type Numeric<Op extends string, X> = [X] extends [number] ? null : [DTypeOf<X>] extends ['bool'] ? `${Op}: operand is ${Describe<X>}; cast it to a number type first` : KnownDims<Op, X>
+type Arithmetic<Op extends string, A, B> = Then<Numeric<Op, B>, Meet<Op, A, B>>
+/** null where X is a number, or a tensor whose dims are known. */
+type Comparable<Op extends string, X> = [X] extends [number] ? null : KnownDims<Op, X>
+type Equality<Op extends string, A, B> = Then<Comparable<Op, B>, Meet<Op, A, B>>
+/** null where X holds bits. */
+type Logic<Op extends string, X> = [DTypeOf<X>] extends ['f32'] ? `${Op}: operand is ${Describe<X>}; compare it first, e.g. gt(x, 0)` : KnownDims<Op, X>
 /** null where X holds f32. */
-export type Float<Op extends string, X> = [DTypeOf<X>] extends ['f32'] ? null : `${Op}: input is ${Describe<X>}; cast it to f32 first`
-type Signed<Op extends string, X> = [DTypeOf<X>] extends ['f32' | 'i32'] ? null : `${Op}: input is ${Describe<X>}; cast it to f32 or i32 first`
+export type Float<Op extends string, X> = [DTypeOf<X>] extends ['f32'] ? KnownDims<Op, X> : `${Op}: input is ${Describe<X>}; cast it to f32 first`
+type Signed<Op extends string, X> = [DTypeOf<X>] extends ['f32' | 'i32'] ? KnownDims<Op, X> : `${Op}: input is ${Describe<X>}; cast it to f32 or i32 first`
 
 /** The tensor that two operands meet in. */
 export type Joined<A, B> = [A] extends [number] ? ([B] extends [number] ? Scalar : B) : [B] extends [number] ? A : Same<A, B> extends true ? A : IsScalar<A> extends true ? B : A
@@ -44,43 +50,43 @@ const binary = (prim: Arith | Comparison | Bits, a: Operand, b: Operand): Any =>
 }
 
 /** a + b */
-export const add = <A extends Operand, B extends Operand>(a: A, b: Check<Arithmetic<'add', A, B>, B>): Joined<A, B> => typed(binary('add', a, operand(b)))
+export const add = <A extends Operand, B extends Operand>(a: Check<Numeric<'add', A>, A>, b: Check<Arithmetic<'add', A, B>, B>): Joined<A, B> => typed(binary('add', operand(a), operand(b)))
 /** a - b */
-export const sub = <A extends Operand, B extends Operand>(a: A, b: Check<Arithmetic<'sub', A, B>, B>): Joined<A, B> => typed(binary('sub', a, operand(b)))
+export const sub = <A extends Operand, B extends Operand>(a: Check<Numeric<'sub', A>, A>, b: Check<Arithmetic<'sub', A, B>, B>): Joined<A, B> => typed(binary('sub', operand(a), operand(b)))
 /** a * b, element by element; `matmul`, `dot` and `contract` sum. */
-export const mul = <A extends Operand, B extends Operand>(a: A, b: Check<Arithmetic<'mul', A, B>, B>): Joined<A, B> => typed(binary('mul', a, operand(b)))
+export const mul = <A extends Operand, B extends Operand>(a: Check<Numeric<'mul', A>, A>, b: Check<Arithmetic<'mul', A, B>, B>): Joined<A, B> => typed(binary('mul', operand(a), operand(b)))
 /** a / b */
-export const div = <A extends Operand, B extends Operand>(a: A, b: Check<Arithmetic<'div', A, B>, B>): Joined<A, B> => typed(binary('div', a, operand(b)))
+export const div = <A extends Operand, B extends Operand>(a: Check<Numeric<'div', A>, A>, b: Check<Arithmetic<'div', A, B>, B>): Joined<A, B> => typed(binary('div', operand(a), operand(b)))
 /** The larger of a and b, element by element; `max` reduces. */
-export const maximum = <A extends Operand, B extends Operand>(a: A, b: Check<Arithmetic<'maximum', A, B>, B>): Joined<A, B> =>
-  typed(binary('maximum', a, operand(b)))
+export const maximum = <A extends Operand, B extends Operand>(a: Check<Numeric<'maximum', A>, A>, b: Check<Arithmetic<'maximum', A, B>, B>): Joined<A, B> =>
+  typed(binary('maximum', operand(a), operand(b)))
 /** The smaller of a and b, element by element; `min` reduces. */
-export const minimum = <A extends Operand, B extends Operand>(a: A, b: Check<Arithmetic<'minimum', A, B>, B>): Joined<A, B> =>
-  typed(binary('minimum', a, operand(b)))
+export const minimum = <A extends Operand, B extends Operand>(a: Check<Numeric<'minimum', A>, A>, b: Check<Arithmetic<'minimum', A, B>, B>): Joined<A, B> =>
+  typed(binary('minimum', operand(a), operand(b)))
 
 /** a = b */
-export const eq = <A extends Operand, B extends Operand>(a: A, b: Check<Meet<'eq', A, B>, B>): Compared<A, B> => typed(binary('eq', a, operand(b)))
+export const eq = <A extends Operand, B extends Operand>(a: Check<Comparable<'eq', A>, A>, b: Check<Equality<'eq', A, B>, B>): Compared<A, B> => typed(binary('eq', operand(a), operand(b)))
 /** a != b */
-export const ne = <A extends Operand, B extends Operand>(a: A, b: Check<Meet<'ne', A, B>, B>): Compared<A, B> => typed(binary('ne', a, operand(b)))
+export const ne = <A extends Operand, B extends Operand>(a: Check<Comparable<'ne', A>, A>, b: Check<Equality<'ne', A, B>, B>): Compared<A, B> => typed(binary('ne', operand(a), operand(b)))
 /** a < b */
-export const lt = <A extends Operand, B extends Operand>(a: A, b: Check<Arithmetic<'lt', A, B>, B>): Compared<A, B> => typed(binary('lt', a, operand(b)))
+export const lt = <A extends Operand, B extends Operand>(a: Check<Numeric<'lt', A>, A>, b: Check<Arithmetic<'lt', A, B>, B>): Compared<A, B> => typed(binary('lt', operand(a), operand(b)))
 /** a <= b */
-export const le = <A extends Operand, B extends Operand>(a: A, b: Check<Arithmetic<'le', A, B>, B>): Compared<A, B> => typed(binary('le', a, operand(b)))
+export const le = <A extends Operand, B extends Operand>(a: Check<Numeric<'le', A>, A>, b: Check<Arithmetic<'le', A, B>, B>): Compared<A, B> => typed(binary('le', operand(a), operand(b)))
 /** a > b */
-export const gt = <A extends Operand, B extends Operand>(a: A, b: Check<Arithmetic<'gt', A, B>, B>): Compared<A, B> => typed(binary('gt', a, operand(b)))
+export const gt = <A extends Operand, B extends Operand>(a: Check<Numeric<'gt', A>, A>, b: Check<Arithmetic<'gt', A, B>, B>): Compared<A, B> => typed(binary('gt', operand(a), operand(b)))
 /** a >= b */
-export const ge = <A extends Operand, B extends Operand>(a: A, b: Check<Arithmetic<'ge', A, B>, B>): Compared<A, B> => typed(binary('ge', a, operand(b)))
+export const ge = <A extends Operand, B extends Operand>(a: Check<Numeric<'ge', A>, A>, b: Check<Arithmetic<'ge', A, B>, B>): Compared<A, B> => typed(binary('ge', operand(a), operand(b)))
 
 /** a and b, of truth values or of the bits of integers */
-export const and = <A extends Any, B extends Operand>(a: A, b: Check<Logical<'and', A, B>, B>): Joined<A, B> => typed(binary('and', a, operand(b)))
+export const and = <A extends Any, B extends Operand>(a: Check<Logic<'and', A>, A>, b: Check<Equality<'and', A, B>, B>): Joined<A, B> => typed(binary('and', operand(a), operand(b)))
 /** a or b, of truth values or of the bits of integers */
-export const or = <A extends Any, B extends Operand>(a: A, b: Check<Logical<'or', A, B>, B>): Joined<A, B> => typed(binary('or', a, operand(b)))
+export const or = <A extends Any, B extends Operand>(a: Check<Logic<'or', A>, A>, b: Check<Equality<'or', A, B>, B>): Joined<A, B> => typed(binary('or', operand(a), operand(b)))
 /** Exclusive or, of truth values or of the bits of integers. */
-export const xor = <A extends Any, B extends Operand>(a: A, b: Check<Logical<'xor', A, B>, B>): Joined<A, B> => typed(binary('xor', a, operand(b)))
+export const xor = <A extends Any, B extends Operand>(a: Check<Logic<'xor', A>, A>, b: Check<Equality<'xor', A, B>, B>): Joined<A, B> => typed(binary('xor', operand(a), operand(b)))
 /** The bits of integer a moved up by b places, modulo 32. */
-export const shl = <A extends Any, B extends Operand>(a: A, b: Check<Logical<'shl', A, B>, B>): Joined<A, B> => typed(binary('shl', a, operand(b)))
+export const shl = <A extends Any, B extends Operand>(a: Check<Logic<'shl', A>, A>, b: Check<Equality<'shl', A, B>, B>): Joined<A, B> => typed(binary('shl', operand(a), operand(b)))
 /** The bits of integer a moved down by b places, modulo 32; i32 keeps its sign. */
-export const shr = <A extends Any, B extends Operand>(a: A, b: Check<Logical<'shr', A, B>, B>): Joined<A, B> => typed(binary('shr', a, operand(b)))
+export const shr = <A extends Any, B extends Operand>(a: Check<Logic<'shr', A>, A>, b: Check<Equality<'shr', A, B>, B>): Joined<A, B> => typed(binary('shr', operand(a), operand(b)))
 
 // ---- one operand -------------------------------------------------------------------------------------------------
 /** -x */
@@ -104,7 +110,7 @@ export const sqrt = <X extends Any>(x: Check<Float<'sqrt', X>, X>): X => typed(o
 /** 1 / sqrt(x) */
 export const rsqrt = <X extends Any>(x: Check<Float<'rsqrt', X>, X>): X => typed(op('rsqrt', [untyped(x)], {}))
 /** x * x */
-export const square = <X extends Any>(x: Check<Unbool<'square', X>, X>): X => typed(op('mul', [untyped(x), untyped(x)], {}))
+export const square = <X extends Any>(x: Check<Numeric<'square', X>, X>): X => typed(op('mul', [untyped(x), untyped(x)], {}))
 /** Sine of x in radians. */
 export const sin = <X extends Any>(x: Check<Float<'sin', X>, X>): X => typed(op('sin', [untyped(x)], {}))
 /** Cosine of x in radians. */
@@ -119,11 +125,11 @@ export const sigmoid = <X extends Any>(x: Check<Float<'sigmoid', X>, X>): X => t
 export const softplus = <X extends Any>(x: Check<Float<'softplus', X>, X>): X => typed(op('softplus', [untyped(x)], {}))
 /** Not, of truth values. */
 export const not = <X extends Any>(x: Check<Bool<'not', X>, X>): X => typed(op('not', [untyped(x)], {}))
-type Bool<Op extends string, X> = [DTypeOf<X>] extends ['bool'] ? null : `${Op}: input is ${Describe<X>}, not bool`
+type Bool<Op extends string, X> = [DTypeOf<X>] extends ['bool'] ? KnownDims<Op, X> : `${Op}: input is ${Describe<X>}, not bool`
 /** x in another element type; f32 to integers drops the fraction, bool gives 0 or 1. */
-export const cast = <X extends Any, const D extends DType>(x: X, dtype: D): Tensor<ShapeOf<X>, D> => typed(op('cast', [x], { dtype }))
+export const cast = <X extends Any, const D extends DType>(x: Check<KnownDims<'cast', X>, X>, dtype: D): Tensor<ShapeOf<X>, D> => typed(op('cast', [untyped(x)], { dtype }))
 /** x, taken as a constant by `grad`. */
-export const stopGradient = <X extends Any>(x: X): X => typed(op('stopGradient', [x], {}))
+export const stopGradient = <X extends Any>(x: Check<KnownDims<'stopGradient', X>, X>): X => typed(op('stopGradient', [untyped(x)], {}))
 
 // ---- compositions ------------------------------------------------------------------------------------------------
 /** x where it is positive, otherwise 0. */
@@ -137,21 +143,21 @@ const rectify = (x: Any, slope: number): Any => {
 }
 
 /** x kept between lo and hi. */
-export const clamp = <X extends Any>(x: Check<Unbool<'clamp', X>, X>, lo: number, hi: number): X =>
+export const clamp = <X extends Any>(x: Check<Numeric<'clamp', X>, X>, lo: number, hi: number): X =>
   typed(binary('minimum', binary('maximum', untyped(x), lo), hi))
 
 type Selected<C, A, B> =
   [DTypeOf<C>] extends ['bool']
-    ? Meet<'select', A, B> extends infer E ? ([E] extends [null] ? Chosen<C, Joined<A, B>> : E) : never
+    ? Equality<'select', A, B> extends infer E ? ([E] extends [null] ? Chosen<C, Joined<A, B>> : E) : never
     : `select: the condition is ${Describe<C>}, not bool`
 type Chosen<C, X> = Same<ShapeOf<C>, ShapeOf<X>> extends true ? null : IsScalar<C> extends true ? null : IsScalar<X> extends true ? null
-  : `select: the condition is ${Show<ShapeOf<C>>}, the choices are ${Describe<X>}${Clash<ShapeOf<C>, ShapeOf<X>>}`
+  : `select: the condition is ${Describe<C>}, the choices are ${Describe<X>}${Clash<ShapeOf<C>, ShapeOf<X>>}`
 /** The shape that the condition and the choices meet in. */
 type Choice<C, X> = IsScalar<X> extends true ? Tensor<ShapeOf<C>, DTypeOf<X>> : X
 /** a where cond is true, otherwise b. Number choices and scalar choices take the shape of the condition. */
-export const select = <C extends Any, A extends Operand, B extends Operand>(cond: Check<Bool<'select', C>, C>, a: A, b: Check<Selected<C, A, B>, B>): Choice<C, Joined<A, B>> => {
-  const { shape: chosen, dtype } = meet(a, operand(b))
+export const select = <C extends Any, A extends Operand, B extends Operand>(cond: Check<Bool<'select', C>, C>, a: Check<Comparable<'select', A>, A>, b: Check<Selected<C, A, B>, B>): Choice<C, Joined<A, B>> => {
+  const { shape: chosen, dtype } = meet(operand(a), operand(b))
   const c = untyped(cond)
   const shape = chosen.length === 0 ? shapeOf(c) : chosen
-  return typed(op('select', [expand(c, shape, 'bool'), expand(a, shape, dtype), expand(operand(b), shape, dtype)], {}))
+  return typed(op('select', [expand(c, shape, 'bool'), expand(operand(a), shape, dtype), expand(operand(b), shape, dtype)], {}))
 }

@@ -13,9 +13,9 @@ const einsum = (a: Any, b: Any, left: readonly string[], right: readonly string[
 
 type F32<Op extends string, Side extends string, X> = [DTypeOf<X>] extends ['f32'] ? null : `${Op}: ${Side} is ${Describe<X>}; cast it to f32 first`
 type Rank1<Op extends string, Side extends string, X> =
-  F32<Op, Side, X> extends infer E ? ([E] extends [null] ? (ShapeOf<X> extends readonly [unknown] ? Known<Op, ShapeOf<X>, null> : `${Op}: ${Side} is ${Describe<X>}, not a vector`) : E) : never
+  F32<Op, Side, X> extends infer E ? ([E] extends [null] ? (ShapeOf<X> extends readonly [unknown] ? Known<Op, X> : `${Op}: ${Side} is ${Describe<X>}, not a vector`) : E) : never
 type Rank2<Op extends string, Side extends string, X> =
-  F32<Op, Side, X> extends infer E ? ([E] extends [null] ? (ShapeOf<X> extends readonly [unknown, unknown] ? Known<Op, ShapeOf<X>, null> : `${Op}: ${Side} is ${Describe<X>}, not a matrix`) : E) : never
+  F32<Op, Side, X> extends infer E ? ([E] extends [null] ? (ShapeOf<X> extends readonly [unknown, unknown] ? Known<Op, X> : `${Op}: ${Side} is ${Describe<X>}, not a matrix`) : E) : never
 /** null where the last dim of the left equals the first dim of the right */
 type Inner<Op extends string, A, B> =
   ShapeOf<A> extends readonly [...unknown[], infer K] ? (ShapeOf<B> extends readonly [infer K2, ...unknown[]]
@@ -67,11 +67,11 @@ type Ranked<Side extends string, L extends readonly unknown[], X, Spec> =
   Same<L['length'], ShapeOf<X>['length']> extends true ? null : `contract: ${Side} is ${Describe<X>}, '${Spec & string}' labels ${Text<L['length']>} axes`
 type Clash<L extends readonly unknown[], S extends Shape, From> =
   L extends readonly [infer H, ...infer T] ? (S extends readonly [infer D, ...infer Q]
-    ? H extends keyof From ? (Same<From[H], D> extends true ? Clash<T, Q, From> : `contract: ${H & string} is ${Text<From[H]>} on the left, ${Text<D>} on the right`) : Clash<T, Q, From>
+    ? H extends keyof From ? (Same<From[H], D> extends true ? Clash<T, Q, From> : `contract: ${H & string} is ${Text<From[H]>} on the left, ${Text<D>} on the right [${Text<From[H]>} != ${Text<D>}]`) : Clash<T, Q, From>
     : null) : null
-type LeftFits<Spec, A> = Then<F32<'contract', 'left', A>, Then<Ranked<'left', Left<Spec>, A, Spec>, Known<'contract', ShapeOf<A>, null>>>
+type LeftFits<Spec, A> = Then<F32<'contract', 'left', A>, Then<Ranked<'left', Left<Spec>, A, Spec>, Known<'contract', A>>>
 type RightFits<Spec, A, B> =
-  Then<F32<'contract', 'right', B>, Then<Ranked<'right', Right<Spec>, B, Spec>, Then<Known<'contract', ShapeOf<B>, null>, Clash<Right<Spec>, ShapeOf<B>, Labelled<Left<Spec>, ShapeOf<A>>>>>>
+  Then<F32<'contract', 'right', B>, Then<Ranked<'right', Right<Spec>, B, Spec>, Then<Known<'contract', B>, Clash<Right<Spec>, ShapeOf<B>, Labelled<Left<Spec>, ShapeOf<A>>>>>>
 type Read<L extends readonly unknown[], From> = L extends readonly [infer H, ...infer T] ? [From[H & keyof From], ...Read<T, From>] : []
 type Contracted<Spec, A, B> = Result<Read<Out<Spec>, Labelled<Right<Spec>, ShapeOf<B>, Labelled<Left<Spec>, ShapeOf<A>>>>>
 

@@ -1,7 +1,7 @@
 /** Reductions. Axes are literal positions, one or a tuple of them; without axes everything is reduced. */
 import { aval, op } from '../core/apply.ts'
-import type { Any, Check, DTypeOf, Describe, Result, ShapeOf } from '../tensor.ts'
-import type { Same, Shape } from '../shape.ts'
+import type { Any, Check, DTypeOf, Describe, KnownDims, Result, ShapeOf } from '../tensor.ts'
+import type { Lone, Same, Shape } from '../shape.ts'
 import type { Float } from './elementwise.ts'
 import { axesOf, fill, respread, shapeOf, typed, untyped } from './border.ts'
 
@@ -10,11 +10,11 @@ export type Axes = number | readonly number[] | undefined
 
 /** null where A is a literal position of X. */
 export type Axis<Op extends string, X, A> =
-  [A] extends [number] ? (number extends A ? `${Op}: the axis is a plain number; write a literal` : `${A}` extends keyof ShapeOf<X> ? null : `${Op}: axis ${A} is out of range of ${Describe<X>}`) : null
+  [A] extends [number] ? (number extends A ? `${Op}: the axis is a plain number; write a literal` : false extends Lone<A> ? `${Op}: the axis is one of several; write a literal` : `${A}` extends keyof ShapeOf<X> ? null : `${Op}: axis ${A} is out of range of ${Describe<X>}`) : null
 type Each<Op extends string, X, A extends readonly unknown[]> =
   A extends readonly [infer H, ...infer R] ? (Axis<Op, X, H> extends infer E ? ([E] extends [null] ? (H extends R[number] ? `${Op}: axis ${H & number} is given twice` : Each<Op, X, R>) : E) : never)
   : A extends readonly [] ? null : `${Op}: the axes are not a literal tuple`
-export type AxesOf<Op extends string, X, A> = [A] extends [undefined] ? null : A extends readonly unknown[] ? Each<Op, X, A> : Axis<Op, X, A>
+export type AxesOf<Op extends string, X, A> = [A] extends [undefined] ? null : [A] extends [number] ? Axis<Op, X, A> : A extends readonly unknown[] ? Each<Op, X, A> : null
 
 /** S without the axes A. */
 export type Reduced<S extends Shape, A> = [A] extends [undefined] ? [] : Without<S, A extends readonly unknown[] ? A[number] : A>
@@ -22,7 +22,7 @@ export type Without<S extends Shape, A, I extends readonly 0[] = []> =
   S extends readonly [infer H, ...infer R] ? (I['length'] extends A ? Without<R, A, [...I, 0]> : [H, ...Without<R, A, [...I, 0]>]) : []
 
 /** The element type that can be added and compared. */
-type Number<Op extends string, X> = [DTypeOf<X>] extends ['bool'] ? `${Op}: input is ${Describe<X>}; cast it to a number type first` : null
+type Number<Op extends string, X> = [DTypeOf<X>] extends ['bool'] ? `${Op}: input is ${Describe<X>}; cast it to a number type first` : KnownDims<Op, X>
 
 const reduce = (prim: 'sum' | 'max' | 'min', x: Any, axes: readonly number[]): Any => (axes.length === 0 ? x : op(prim, [x], { axes }))
 /** The number of elements that are reduced into one. */

@@ -17,19 +17,19 @@ type Strike<F extends readonly unknown[], X> = F extends readonly [infer H, ...i
 type Equal<A extends readonly unknown[], B extends readonly unknown[]> = A extends readonly [infer H, ...infer R] ? Equal<R, Strike<B, H>> : B extends readonly [] ? true : false
 type Balanced<A, B> = A extends readonly [infer N, infer F extends readonly unknown[]] ? (B extends readonly [infer M, infer G extends readonly unknown[]] ? (Same<N, M> extends true ? Equal<F, G> : false) : false) : false
 
-type Reshape<X, To extends Shape> = Literals<'reshape', To> extends infer E ? ([E] extends [null] ? Known<'reshape', ShapeOf<X>, Count<ShapeOf<X>, To>> : E) : never
+type Reshape<X, To extends Shape> = Literals<'reshape', To> extends infer E ? ([E] extends [null] ? Count<ShapeOf<X>, To> : E) : never
 type Count<A extends Shape, B extends Shape> =
   Same<Product<A>, Product<B>> extends true ? null
   : Balanced<Factors<A>, Factors<B>> extends true ? null
-  : `reshape: ${Show<A>} has ${Text<Product<A>>} elements, ${Show<B>} has ${Text<Product<B>>}`
+  : `reshape: ${Show<A>} has ${Text<Product<A>>} elements, ${Show<B>} has ${Text<Product<B>>} [${Text<Product<A>>} != ${Text<Product<B>>}]`
 
 /** The same values, row-major, in another shape: `reshape(x, [3, 64, 64])`. */
-export const reshape = <X extends Any, const S extends readonly Dim[]>(x: X, shape: Check<Reshape<X, S>, S>): Tensor<Plain<S>, DTypeOf<X>> =>
-  typed(op('reshape', [x], { shape: sizes(shape) }))
+export const reshape = <X extends Any, const S extends readonly Dim[]>(x: Check<Known<'reshape', X>, X>, shape: Check<Reshape<X, S>, S>): Tensor<Plain<S>, DTypeOf<X>> =>
+  typed(op('reshape', [untyped(x)], { shape: sizes(shape) }))
 
 /** One long vector. */
-export const flatten = <X extends Any>(x: X): Result<[Product<ShapeOf<X>>], DTypeOf<X>> =>
-  typed(op('reshape', [x], { shape: [shapeOf(x).reduce((n, d) => n * d, 1)] }))
+export const flatten = <X extends Any>(x: Check<Known<'flatten', X>, X>): Result<[Product<ShapeOf<X>>], DTypeOf<X>> =>
+  typed(op('reshape', [untyped(x)], { shape: [shapeOf(untyped(x)).reduce((n, d) => n * d, 1)] }))
 
 // ---- order of axes ------------------------------------------------------------------------------------------------
 type Flipped<S extends Shape> = S extends readonly [infer H, ...infer R] ? [...Flipped<R>, H] : []
@@ -45,9 +45,9 @@ type Once<X, P extends readonly unknown[]> =
 
 /** Output axis i is input axis perm[i]; without a permutation the axes are reversed. */
 export const transpose = <X extends Any, const P extends readonly number[] | undefined = undefined>(
-  x: X, perm?: Check<Permutation<X, P>, P>,
+  x: Check<Known<'transpose', X>, X>, perm?: Check<Permutation<X, P>, P>,
 ): Result<P extends readonly unknown[] ? Permuted<ShapeOf<X>, P> : Flipped<ShapeOf<X>>, DTypeOf<X>> =>
-  typed(op('transpose', [x], { perm: perm === undefined ? range(rankOf(x)).toReversed() : (perm as unknown as readonly number[]) }))
+  typed(op('transpose', [untyped(x)], { perm: perm === undefined ? range(rankOf(untyped(x))).toReversed() : (perm as unknown as readonly number[]) }))
 
 // ---- repetition ---------------------------------------------------------------------------------------------------
 /** The last dims of To, as many as S has; never where To is shorter. */
@@ -58,8 +58,8 @@ type Broadcast<X, To extends Shape> =
   : never
 
 /** Repeats x along new leading axes: `broadcast(bias, ['T', 'H'])` of a `Vec<'H'>`. */
-export const broadcast = <X extends Any, const S extends readonly Dim[]>(x: X, shape: Check<Broadcast<X, S>, S>): Tensor<Plain<S>, DTypeOf<X>> => {
+export const broadcast = <X extends Any, const S extends readonly Dim[]>(x: Check<Known<'broadcast', X>, X>, shape: Check<Broadcast<X, S>, S>): Tensor<Plain<S>, DTypeOf<X>> => {
   const to = sizes(shape)
   const rank = rankOf(untyped(x))
-  return typed(op('broadcast', [x], { shape: to, axes: range(rank).map(i => i + to.length - rank) }))
+  return typed(op('broadcast', [untyped(x)], { shape: to, axes: range(rank).map(i => i + to.length - rank) }))
 }

@@ -7,7 +7,7 @@ import { ones, onesLike, zeros, zerosLike } from '../ops/create.ts'
 import { sum } from '../ops/reduce.ts'
 import { fill, sizes, typed, untyped } from '../ops/border.ts'
 import type { Literals } from '../ops/create.ts'
-import type { Dim, Plain, Same, Shape, Show } from '../shape.ts'
+import type { Clash, Dim, Plain, Same, Shape, Show } from '../shape.ts'
 import type { Check, Scalar, ShapeOf, Tensor } from '../tensor.ts'
 
 /** N(loc, scale^2); scale > 0. */
@@ -28,7 +28,7 @@ export type Floats = Tensor<Shape>
 type AnyNormal = Normal<Shape>
 
 type Fits<Op extends string, A extends Shape, B extends Shape, NameA extends string, NameB extends string> =
-  Same<A, B> extends true ? null : `${Op}: ${NameA} is ${Show<A>}, ${NameB} is ${Show<B>}`
+  Same<A, B> extends true ? null : `${Op}: ${NameA} is ${Show<A>}, ${NameB} is ${Show<B>}${Clash<A, B>}`
 
 export const normal = <S extends Shape, X>(loc: Tensor<S>, scale: Check<Fits<'normal', S, ShapeOf<X>, 'loc', 'scale'>, X>): Normal<S> =>
   ({ kind: 'normal', loc, scale: typed(untyped(scale)) })

@@ -6,16 +6,18 @@
  * exists only where the sites agree in names and shapes; otherwise its second argument is a message.
  */
 import { add, mul, sub } from '../ops/elementwise.ts'
-import type { Same, Shape, Show } from '../shape.ts'
+import type { Clash, LooseIn, Same, Shape, Show, ShowLoose } from '../shape.ts'
 import type { Check, Scalar, ShapeOf } from '../tensor.ts'
 import { divergence, logLikelihood } from './distributions.ts'
 import type { Distribution, Draw, ElementsOf, Floats } from './distributions.ts'
 
 // ---- what can be wrong with sites --------------------------------------------------------------------------------
 type Site<K extends string, D, G> =
-  Same<ElementsOf<D>, ElementsOf<G>> extends true ? never : `elbo: site ${K} is ${Show<ElementsOf<D>>} in the model, ${Show<ElementsOf<G>>} in the guide`
+  Same<ElementsOf<D>, ElementsOf<G>> extends true ? Vague<K, ElementsOf<D>> : `elbo: site ${K} is ${Show<ElementsOf<D>>} in the model, ${Show<ElementsOf<G>>} in the guide${Clash<ElementsOf<D>, ElementsOf<G>>}`
 type Datum<K extends string, D, X> =
-  Same<ElementsOf<D>, ShapeOf<X>> extends true ? never : `elbo: site ${K} is ${Show<ElementsOf<D>>} in the model, ${Show<ShapeOf<X>>} in the data`
+  Same<ElementsOf<D>, ShapeOf<X>> extends true ? Vague<K, ElementsOf<D>> : `elbo: site ${K} is ${Show<ElementsOf<D>>} in the model, ${Show<ShapeOf<X>>} in the data${Clash<ElementsOf<D>, ShapeOf<X>>}`
+/** never where every dim of a site is one literal */
+type Vague<K extends string, S extends Shape> = Same<LooseIn<S>, [true]> extends true ? `elbo: a dimension of site ${K}, ${ShowLoose<S>}, is not one literal` : never
 type Forgotten<M, G, X> = Exclude<keyof M, keyof G | keyof X>
 type Extra<M, G> = Exclude<keyof G, keyof M>
 type Twice<G, X> = Extract<keyof G, keyof X>
@@ -30,7 +32,7 @@ type Sites<M, G, X> =
     : `elbo: site ${Forgotten<M, G, X> & string} of the model is neither drawn by the guide nor given as data`
 type Reading<L, G> = {
   [K in keyof L & string]: K extends keyof G
-    ? Same<ShapeOf<L[K]>, ElementsOf<G[K]>> extends true ? never : `elbo: the model reads ${K} as ${Show<ShapeOf<L[K]>>}, the guide draws ${Show<ElementsOf<G[K]>>}`
+    ? Same<ShapeOf<L[K]>, ElementsOf<G[K]>> extends true ? never : `elbo: the model reads ${K} as ${Show<ShapeOf<L[K]>>}, the guide draws ${Show<ElementsOf<G[K]>>}${Clash<ShapeOf<L[K]>, ElementsOf<G[K]>>}`
     : `elbo: the model reads ${K}, which the guide does not draw`
 }[keyof L & string]
 /** null, or the message that says what keeps a model M that reads L, the draws G of a guide and the data X apart. */

@@ -1,7 +1,6 @@
 /** The generative model of stage 1: Eq. 1 without dynamics, frames of one identity in no order. */
-import { vmap } from '../../dsl/index.ts'
+import { sizeOf, vmap } from '../../dsl/index.ts'
 import { centredLike, type Bernoulli, type Normal } from '../../dsl/prob/index.ts'
-import { sizeOf } from '../../dsl/core/apply.ts'
 import type { Scalar, Tensor, Vec } from '../../dsl/tensor.ts'
 import type { Options } from './config.ts'
 import { blended, decoder, mixture, type Bank } from './decoder.ts'

@@ -1,6 +1,5 @@
 /** The objective of stage 1: the annealed ELBO of one group of frames (Eq. 7), and the loss of a batch of groups. */
-import { mean, mul, valueAndGrad, vmap, type Batched } from '../../dsl/index.ts'
-import { sizeOf } from '../../dsl/core/apply.ts'
+import { mean, mul, sizeOf, valueAndGrad, vmap, type Batched } from '../../dsl/index.ts'
 import { elbo } from '../../dsl/prob/index.ts'
 import type { Scalar } from '../../dsl/tensor.ts'
 import type { Options } from './config.ts'

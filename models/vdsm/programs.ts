@@ -1,7 +1,6 @@
 /** What is compiled for every configuration: the training step and its pieces, inference and evaluation. */
-import { adam, adamInit, at, clipByGlobalNorm, mean, mul, randomNormal, split, vmap, type AdamState, type Batched, type Key } from '../../dsl/index.ts'
+import { adam, adamInit, at, clipByGlobalNorm, mean, mul, randomNormal, sizeOf, split, vmap, type AdamState, type Batched, type Key } from '../../dsl/index.ts'
 import { expected } from '../../dsl/prob/index.ts'
-import { sizeOf } from '../../dsl/core/apply.ts'
 import type { Scalar, Tensor } from '../../dsl/tensor.ts'
 import type { Options } from './config.ts'
 import { frames } from './generative.ts'

@@ -1,5 +1,6 @@
 /** Convolutions against the sums that define them, for every combination of options. */
 import { test } from 'uvu'
+import * as assert from 'uvu/assert'
 import { conv2d, convTranspose2d, grad, mul, sum, tensor, toArray } from '../../../dsl/index.ts'
 import type { ConvOptions, ConvTransposeOptions, Tensor } from '../../../dsl/index.ts'
 import { near, noise, range } from './near.ts'
@@ -47,6 +48,18 @@ test('convTranspose2d is the adjoint of conv2d: the gradient of one is the other
   const y = tensor([5, 3, 3], noise(45, 5))
   const g = grad((x: Tensor<[4, 6, 6]>) => sum(mul(conv2d(x, w, { stride: 2, padding: 1 }), y)))(tensor([4, 6, 6], noise(144)))
   near(g, [4, 6, 6], toArray(convTranspose2d(y, w, { stride: 2, padding: 1 })))
+})
+
+test('output padding must be less than the stride or the dilation, also where the types do not see it', () => {
+  const x = tensor([1, 2, 2], noise(4))
+  const w = tensor([1, 1, 2, 2], noise(4))
+  const refused = (options: ConvTransposeOptions): void =>
+    assert.throws(() => convTranspose2d(x, w as never, options as never), /convTranspose2d: outputPadding 2 must be less than the stride \d or the dilation \d/)
+  refused({ outputPadding: 2 })
+  refused({ outputPadding: 2, stride: 2 })
+  refused({ outputPadding: [0, 2], stride: [3, 2] })
+  assert.is(toArray(convTranspose2d(x, w, { outputPadding: 2, stride: 3 })).length, 49)
+  assert.is(toArray(convTranspose2d(x, w, { outputPadding: 2, dilation: 3 })).length, 49)
 })
 
 test.run()

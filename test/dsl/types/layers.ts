@@ -1,7 +1,7 @@
 /** Layers over generic and named dims that must type-check as they stand. */
 import {
   add, at, concat, contract, conv2d, convTranspose2d, dropFirst, dropLast, first, flatten, grad, leakyRelu, matmul, matvec, mean, mul, outer, program, relu, reshape, scan, select, gt,
-  sigmoid, softmax, softplus, stack, sub, sum, tanh, transpose, treeMap, valueAndGrad, vmap, zeros,
+  sigmoid, softmax, softplus, stack, sub, stopGradient, sum, tanh, transpose, treeLeaves, treeMap, valueAndGrad, vmap, zeros,
 } from '../../../dsl/index.ts'
 import type { Add, Batched, Dim, Mul, Scalar, Shape, Tensor, Vec } from '../../../dsl/index.ts'
 
@@ -56,3 +56,7 @@ export const compiled = program(step, { Z: 3, H: 4 })
 export const called: Parameters<typeof compiled.call>[1] = zeros([3])
 export const averaged: Vec<3> = mean(stack([zeros([3]), called]), 0)
 export const taken: Tensor<[3, 3]> = outer(at(stack([called, called]), 1), first(stack([called, called])))
+type Mixed = { readonly a: Vec<'Z'>; readonly count: Scalar<'i32'>; readonly seen: readonly [Vec<3, 'bool'>] }
+export const held = (tree: Mixed): Mixed => treeMap(x => stopGradient(x), tree)
+export const all = (tree: Mixed): readonly (Tensor<Shape> | Tensor<Shape, 'i32'> | Tensor<Shape, 'bool'>)[] => treeLeaves(tree)
+export const ramp = (tree: { readonly i: Vec<3, 'i32'> }): { readonly i: Vec<3, 'i32'> } => treeMap(x => relu(x), tree)
