@@ -27,6 +27,9 @@ const sourcesOf = (args: readonly string[], out: string): E.Either<Failure, { fi
   return files.length === 0 ? E.left({ kind: 'file', path: named.join(' '), message: 'holds no .ts files' }) : E.right({ files, root })
 }
 
+/** `12.3 MiB` of memory, in a unit in which something is left of it. */
+const sizeText = (bytes: number): string => (bytes < 2 ** 20 ? `${(bytes / 2 ** 10).toFixed(1)} KiB` : `${(bytes / 2 ** 20).toFixed(1)} MiB`)
+
 const run = async (args: readonly string[], options: Options): Promise<number> => {
   const started = performance.now()
   const fail = (failure: Failure): number => {
@@ -45,7 +48,7 @@ const run = async (args: readonly string[], options: Options): Promise<number> =
       if (wanted(built.info.id)) process.stdout.write(`${explain(built)}\n`)
       else if (options.quiet !== true) {
         const { stats, id } = built.info
-        process.stdout.write(`  ${id.padEnd(32)} ${String(stats.kernelsBefore).padStart(5)} -> ${String(stats.kernelsAfter).padStart(4)} kernels  ${(stats.peakBytes / 2 ** 20).toFixed(1).padStart(7)} MiB\n`)
+        process.stdout.write(`  ${id.padEnd(32)} ${String(stats.kernelsBefore).padStart(5)} -> ${String(stats.kernelsAfter).padStart(4)} kernels  ${sizeText(stats.peakBytes).padStart(10)}\n`)
       }
     },
   })
@@ -55,7 +58,7 @@ const run = async (args: readonly string[], options: Options): Promise<number> =
     return fail({ kind: 'usage', message: `--explain: no program '${options.explain}'`, remedy: `There are: ${programs.map(p => p.id).join(', ')}` })
   const seconds = ((performance.now() - started) / 1000).toFixed(1)
   const where = relative(process.cwd(), out) || '.'
-  process.stdout.write(`${programs.length} programs in ${where}/: ${compiled.length} compiled, ${programs.length - compiled.length} unchanged${others === 0 ? '' : `; ${others} of other sources stay`} (${seconds} s)\n`)
+  process.stdout.write(`${programs.length} ${programs.length === 1 ? 'program' : 'programs'} in ${where}/: ${compiled.length} compiled, ${programs.length - compiled.length} unchanged${others === 0 ? '' : `; ${others} of other sources stay`} (${seconds} s)\n`)
   return 0
 }
 
@@ -73,6 +76,7 @@ export const main = async (argv: readonly string[]): Promise<number> => {
   let code = 0
   const cli = command()
     .exitOverride()
+    .configureOutput({ outputError: () => undefined })
     .action(async (paths: string[], options: Options) => {
       code = await run(paths, options)
     })
@@ -80,7 +84,10 @@ export const main = async (argv: readonly string[]): Promise<number> => {
     await cli.parseAsync([...argv], { from: 'user' })
     return code
   } catch (error) {
-    if (error instanceof CommanderError) return error.exitCode
-    throw error
+    if (!(error instanceof CommanderError)) throw error
+    if (error.exitCode === 0) return 0
+    const [message = '', hint] = error.message.replace(/^error: /, '').split('\n')
+    process.stderr.write(`${print({ kind: 'usage', message, remedy: `${hint === undefined ? '' : `${hint.replace(/^\((.*)\)$/, '$1')} `}See: vdsm compile --help` })}\n`)
+    return 1
   }
 }

@@ -5,7 +5,9 @@
  */
 import { register } from 'tsx/esm/api'
 
-const [command, ...rest] = process.argv.slice(2)
+// `vdsm help run` is `vdsm run --help`.
+const words = process.argv.slice(2)
+const [command, ...rest] = words[0] === 'help' ? [...words.slice(1, 2), '--help'] : words
 
 // Nothing of the user's tsconfig is needed to run: path aliases and the like are refused by the model language anyway.
 register({ tsconfig: false })

@@ -49,7 +49,9 @@ const declareTop = (m: Machine, s: ts.Statement, env: Env): void => {
     return
   }
   if (inLanguage(m, s)) return // parts of the language that its eager meaning alone needs
-  reject(m, s, `a module of the model holds imports, exports, types, const and functions; this is ${ts.SyntaxKind[s.kind]}`, 'move it to a file that the model does not import')
+  if (ts.isClassDeclaration(s)) reject(m, s, 'classes are outside the subset', 'use records and functions')
+  const words = (ts.SyntaxKind[s.kind] ?? '').replace(/(?<=[a-z])(?=[A-Z])/g, ' ').toLowerCase()
+  reject(m, s, `a module of the model holds imports, exports, types, const and functions; this is: ${words}`, 'move it to a file that the model does not import')
 }
 
 const isAmbient = (s: ts.Statement): boolean => ts.canHaveModifiers(s) && (s.modifiers ?? []).some(x => x.kind === ts.SyntaxKind.DeclareKeyword)

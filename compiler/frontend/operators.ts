@@ -7,7 +7,7 @@ import { describe, isTensor, type Env, type Value } from './values.ts'
 const K = ts.SyntaxKind
 
 /** What to write instead, where an operand is a tensor. */
-const functions: ReadonlyMap<ts.SyntaxKind, string> = new Map([
+export const functions: ReadonlyMap<ts.SyntaxKind, string> = new Map([
   [K.PlusToken, 'add(a, b)'], [K.MinusToken, 'sub(a, b)'], [K.AsteriskToken, 'mul(a, b)'], [K.SlashToken, 'div(a, b)'], [K.AsteriskAsteriskToken, 'pow(x, c)'],
   [K.LessThanToken, 'lt(a, b)'], [K.LessThanEqualsToken, 'le(a, b)'], [K.GreaterThanToken, 'gt(a, b)'], [K.GreaterThanEqualsToken, 'ge(a, b)'],
   [K.EqualsEqualsEqualsToken, 'eq(a, b)'], [K.ExclamationEqualsEqualsToken, 'ne(a, b)'], [K.AmpersandToken, 'and(a, b)'], [K.BarToken, 'or(a, b)'],
