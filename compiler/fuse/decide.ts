@@ -72,6 +72,21 @@ const free: Cost = { ops: 0, dear: false, choices: 0, reshapes: 0, loads: new Se
 /** Reshapes that cut across each other can double the size of an index each: so many are composed, then the value is stored. */
 const mostReshapes = 5
 
+/** The instructions that read each value; a result counts as one more reader. */
+const readersOf = (func: Func): ReadonlyMap<Id, readonly (Op | null)[]> => {
+  const readers = new Map<Id, (Op | null)[]>()
+  const note = (id: Id, by: Op | null): void => {
+    const list = readers.get(id)
+    if (list === undefined) readers.set(id, [by])
+    else list.push(by)
+  }
+  for (const inst of func.insts)
+    if (inst.kind === 'op') inst.inputs.forEach(id => note(id, inst))
+    else [...inst.consts, ...inst.init, ...inst.xs].forEach(id => note(id, null))
+  func.results.forEach(id => note(id, null))
+  return readers
+}
+
 /** The ids of `func` that are stored. Parameters, scan results and literals are buffers anyway and not listed. */
 export const decide = (func: Func): ReadonlySet<Id> => {
   const sizes = new Map<Id, number>()
@@ -80,6 +95,7 @@ export const decide = (func: Func): ReadonlySet<Id> => {
     if (inst.kind === 'op') sizes.set(inst.id, numel(inst.aval.shape))
     else inst.ids.forEach((id, i) => sizes.set(id, numel(inst.avals[i]!.shape)))
   const uses = usesOf(func, sizes)
+  const readers = readersOf(func)
   const stored = new Set<Id>()
   const results = new Set(func.results)
   const costs = new Map<Id, Cost>()
@@ -97,6 +113,10 @@ export const decide = (func: Func): ReadonlySet<Id> => {
     }
   }
 
+  /** Whether all that is read of `id` is read, by element-wise operations, on the way to `op`: with `op` stored, it need not be. */
+  const leadsOnlyTo = (id: Id, op: Op, left = 6): boolean =>
+    left > 0 && (readers.get(id) ?? []).every(by => by === op || (by !== null && ['cheap', 'dear'].includes(roles[by.prim]) && !stored.has(by.id) && leadsOnlyTo(by.id, op, left - 1)))
+
   const store = (op: Op, cost: Cost): boolean => {
     const role = roles[op.prim]
     if (role === 'reduction') return true
@@ -112,6 +132,8 @@ export const decide = (func: Func): ReadonlySet<Id> => {
     // Stored in place of its operand, whose only use it is: no more memory, less to repeat.
     const replaces = (id: Id): boolean => stored.has(id) && (uses.get(id) ?? []).length === 1 && sizes.get(id) === sizes.get(op.id)
     if (at.length > 1 && op.inputs.some(replaces)) return true
+    const elementwise = role === 'cheap' || role === 'dear'
+    if (elementwise && (at.length > 1 || by('contract')) && [...cost.loads].some(id => stored.has(id) && sizes.get(id) === sizes.get(op.id) && leadsOnlyTo(id, op))) return true
     if (at.length > 1 && (cost.loads.size > 2 || cost.ops > 6 || cost.choices > 1)) return true
     if (growth > 1 && cost.ops > 4) return true
     return cost.ops > 200 || cost.loads.size > 12 || cost.choices > 8

@@ -11,6 +11,7 @@ import type { Buffer, Expr, Index, Kernel, Plan, Reduction, Step, Store, Var } f
 import { decide } from './decide.ts'
 import { Misaligned, express, type Held, type Scope } from './express.ts'
 import { group, readsOf, type Root } from './group.ts'
+import { masks } from './masks.ts'
 import { narrow } from './narrow.ts'
 
 /** A buffer, or one slice of it. */
@@ -32,7 +33,7 @@ const sumsNothing = (op: Op, aval: (id: Id) => Aval): boolean =>
 const word = (text: string): string => text.replace(/[^A-Za-z0-9]+/g, '_').replace(/^_+|_+$/g, '')
 
 export const plan = (given: Func): Plan => {
-  const func = narrow(given)
+  const func = masks(narrow(given))
   const buffers: Buffer[] = []
   const varSizes: number[] = []
   const names = new Map<string, number>()
