@@ -13,9 +13,12 @@ import type { Loaded } from './project.ts'
 /** Every line of a diagnostic's message, in depth. */
 const linesOf = (message: string | ts.DiagnosticMessageChain): string => ts.flattenDiagnosticMessageText(message, '\n')
 
+/** A message about type parameters holds TypeScript's unfinished computations: `[${Word<N>}]` is [N], and the rest is left out. */
+const named = (text: string): string => text.replace(/\$\{(?:Word|Text|Show)<(\w+)>\}/g, '$1').replace(/:? *\$\{.*$/, '')
+
 /** A message of the language's own within the text of an error: a string type that starts with the name of an operation. */
 const own = (text: string): string | undefined => {
-  const found = [...text.matchAll(/(["`])([A-Za-z_][\w.]*: (?:(?!\1)[^\\]|\\.)+)\1/g)].map(match => (match[2] ?? '').replace(/\\(.)/g, '$1'))
+  const found = [...text.matchAll(/(["`])([A-Za-z_][\w.]*: (?:(?!\1)[^\\]|\\.)+)\1/g)].map(match => named((match[2] ?? '').replace(/\\(.)/g, '$1')))
   const distinct = [...new Set(found)]
   return distinct.length === 0 ? undefined : distinct.slice(0, 2).join('; ')
 }

@@ -37,8 +37,6 @@ type Signed<Op extends string, X> = [DTypeOf<X>] extends ['f32' | 'i32'] ? Known
 
 /** The tensor that two operands meet in. */
 export type Joined<A, B> = [A] extends [number] ? ([B] extends [number] ? Scalar : B) : [B] extends [number] ? A : Same<A, B> extends true ? A : IsScalar<A> extends true ? B : A
-/** The same, of truth values. */
-export type Compared<A, B> = Tensor<ShapeOf<Joined<A, B>>, 'bool'>
 
 // ---- two operands ------------------------------------------------------------------------------------------------
 type Arith = 'add' | 'sub' | 'mul' | 'div' | 'maximum' | 'minimum'
@@ -50,13 +48,17 @@ const binary = (prim: Arith | Comparison | Bits, a: Operand, b: Operand): Any =>
 }
 
 /** a + b */
-export const add = <A extends Operand, B extends Operand>(a: Check<Numeric<'add', A>, A>, b: Check<Arithmetic<'add', A, B>, B>): Joined<A, B> => typed(binary('add', operand(a), operand(b)))
+export const add = <A extends Operand, B extends Operand>(a: Check<Numeric<'add', A>, A>, b: Check<Arithmetic<'add', A, B>, B>): Joined<A, B> =>
+  typed(binary('add', operand(a), operand(b)))
 /** a - b */
-export const sub = <A extends Operand, B extends Operand>(a: Check<Numeric<'sub', A>, A>, b: Check<Arithmetic<'sub', A, B>, B>): Joined<A, B> => typed(binary('sub', operand(a), operand(b)))
+export const sub = <A extends Operand, B extends Operand>(a: Check<Numeric<'sub', A>, A>, b: Check<Arithmetic<'sub', A, B>, B>): Joined<A, B> =>
+  typed(binary('sub', operand(a), operand(b)))
 /** a * b, element by element; `matmul`, `dot` and `contract` sum. */
-export const mul = <A extends Operand, B extends Operand>(a: Check<Numeric<'mul', A>, A>, b: Check<Arithmetic<'mul', A, B>, B>): Joined<A, B> => typed(binary('mul', operand(a), operand(b)))
+export const mul = <A extends Operand, B extends Operand>(a: Check<Numeric<'mul', A>, A>, b: Check<Arithmetic<'mul', A, B>, B>): Joined<A, B> =>
+  typed(binary('mul', operand(a), operand(b)))
 /** a / b */
-export const div = <A extends Operand, B extends Operand>(a: Check<Numeric<'div', A>, A>, b: Check<Arithmetic<'div', A, B>, B>): Joined<A, B> => typed(binary('div', operand(a), operand(b)))
+export const div = <A extends Operand, B extends Operand>(a: Check<Numeric<'div', A>, A>, b: Check<Arithmetic<'div', A, B>, B>): Joined<A, B> =>
+  typed(binary('div', operand(a), operand(b)))
 /** The larger of a and b, element by element; `max` reduces. */
 export const maximum = <A extends Operand, B extends Operand>(a: Check<Numeric<'maximum', A>, A>, b: Check<Arithmetic<'maximum', A, B>, B>): Joined<A, B> =>
   typed(binary('maximum', operand(a), operand(b)))
@@ -65,28 +67,51 @@ export const minimum = <A extends Operand, B extends Operand>(a: Check<Numeric<'
   typed(binary('minimum', operand(a), operand(b)))
 
 /** a = b */
-export const eq = <A extends Operand, B extends Operand>(a: Check<Comparable<'eq', A>, A>, b: Check<Equality<'eq', A, B>, B>): Compared<A, B> => typed(binary('eq', operand(a), operand(b)))
+export const eq = <A extends Operand, B extends Operand>(
+  a: Check<Comparable<'eq', A>, A>, b: Check<Equality<'eq', A, B>, B>,
+): Tensor<ShapeOf<Joined<A, B>>, 'bool'> =>
+  typed(binary('eq', operand(a), operand(b)))
 /** a != b */
-export const ne = <A extends Operand, B extends Operand>(a: Check<Comparable<'ne', A>, A>, b: Check<Equality<'ne', A, B>, B>): Compared<A, B> => typed(binary('ne', operand(a), operand(b)))
+export const ne = <A extends Operand, B extends Operand>(
+  a: Check<Comparable<'ne', A>, A>, b: Check<Equality<'ne', A, B>, B>,
+): Tensor<ShapeOf<Joined<A, B>>, 'bool'> =>
+  typed(binary('ne', operand(a), operand(b)))
 /** a < b */
-export const lt = <A extends Operand, B extends Operand>(a: Check<Numeric<'lt', A>, A>, b: Check<Arithmetic<'lt', A, B>, B>): Compared<A, B> => typed(binary('lt', operand(a), operand(b)))
+export const lt = <A extends Operand, B extends Operand>(
+  a: Check<Numeric<'lt', A>, A>, b: Check<Arithmetic<'lt', A, B>, B>,
+): Tensor<ShapeOf<Joined<A, B>>, 'bool'> =>
+  typed(binary('lt', operand(a), operand(b)))
 /** a <= b */
-export const le = <A extends Operand, B extends Operand>(a: Check<Numeric<'le', A>, A>, b: Check<Arithmetic<'le', A, B>, B>): Compared<A, B> => typed(binary('le', operand(a), operand(b)))
+export const le = <A extends Operand, B extends Operand>(
+  a: Check<Numeric<'le', A>, A>, b: Check<Arithmetic<'le', A, B>, B>,
+): Tensor<ShapeOf<Joined<A, B>>, 'bool'> =>
+  typed(binary('le', operand(a), operand(b)))
 /** a > b */
-export const gt = <A extends Operand, B extends Operand>(a: Check<Numeric<'gt', A>, A>, b: Check<Arithmetic<'gt', A, B>, B>): Compared<A, B> => typed(binary('gt', operand(a), operand(b)))
+export const gt = <A extends Operand, B extends Operand>(
+  a: Check<Numeric<'gt', A>, A>, b: Check<Arithmetic<'gt', A, B>, B>,
+): Tensor<ShapeOf<Joined<A, B>>, 'bool'> =>
+  typed(binary('gt', operand(a), operand(b)))
 /** a >= b */
-export const ge = <A extends Operand, B extends Operand>(a: Check<Numeric<'ge', A>, A>, b: Check<Arithmetic<'ge', A, B>, B>): Compared<A, B> => typed(binary('ge', operand(a), operand(b)))
+export const ge = <A extends Operand, B extends Operand>(
+  a: Check<Numeric<'ge', A>, A>, b: Check<Arithmetic<'ge', A, B>, B>,
+): Tensor<ShapeOf<Joined<A, B>>, 'bool'> =>
+  typed(binary('ge', operand(a), operand(b)))
 
 /** a and b, of truth values or of the bits of integers */
-export const and = <A extends Any, B extends Operand>(a: Check<Logic<'and', A>, A>, b: Check<Equality<'and', A, B>, B>): Joined<A, B> => typed(binary('and', operand(a), operand(b)))
+export const and = <A extends Any, B extends Operand>(a: Check<Logic<'and', A>, A>, b: Check<Equality<'and', A, B>, B>): Joined<A, B> =>
+  typed(binary('and', operand(a), operand(b)))
 /** a or b, of truth values or of the bits of integers */
-export const or = <A extends Any, B extends Operand>(a: Check<Logic<'or', A>, A>, b: Check<Equality<'or', A, B>, B>): Joined<A, B> => typed(binary('or', operand(a), operand(b)))
+export const or = <A extends Any, B extends Operand>(a: Check<Logic<'or', A>, A>, b: Check<Equality<'or', A, B>, B>): Joined<A, B> =>
+  typed(binary('or', operand(a), operand(b)))
 /** Exclusive or, of truth values or of the bits of integers. */
-export const xor = <A extends Any, B extends Operand>(a: Check<Logic<'xor', A>, A>, b: Check<Equality<'xor', A, B>, B>): Joined<A, B> => typed(binary('xor', operand(a), operand(b)))
+export const xor = <A extends Any, B extends Operand>(a: Check<Logic<'xor', A>, A>, b: Check<Equality<'xor', A, B>, B>): Joined<A, B> =>
+  typed(binary('xor', operand(a), operand(b)))
 /** The bits of integer a moved up by b places, modulo 32. */
-export const shl = <A extends Any, B extends Operand>(a: Check<Logic<'shl', A>, A>, b: Check<Equality<'shl', A, B>, B>): Joined<A, B> => typed(binary('shl', operand(a), operand(b)))
+export const shl = <A extends Any, B extends Operand>(a: Check<Logic<'shl', A>, A>, b: Check<Equality<'shl', A, B>, B>): Joined<A, B> =>
+  typed(binary('shl', operand(a), operand(b)))
 /** The bits of integer a moved down by b places, modulo 32; i32 keeps its sign. */
-export const shr = <A extends Any, B extends Operand>(a: Check<Logic<'shr', A>, A>, b: Check<Equality<'shr', A, B>, B>): Joined<A, B> => typed(binary('shr', operand(a), operand(b)))
+export const shr = <A extends Any, B extends Operand>(a: Check<Logic<'shr', A>, A>, b: Check<Equality<'shr', A, B>, B>): Joined<A, B> =>
+  typed(binary('shr', operand(a), operand(b)))
 
 // ---- one operand -------------------------------------------------------------------------------------------------
 /** -x */
@@ -127,7 +152,8 @@ export const softplus = <X extends Any>(x: Check<Float<'softplus', X>, X>): X =>
 export const not = <X extends Any>(x: Check<Bool<'not', X>, X>): X => typed(op('not', [untyped(x)], {}))
 type Bool<Op extends string, X> = [DTypeOf<X>] extends ['bool'] ? KnownDims<Op, X> : `${Op}: input is ${Describe<X>}, not bool`
 /** x in another element type; f32 to integers drops the fraction, bool gives 0 or 1. */
-export const cast = <X extends Any, const D extends DType>(x: Check<KnownDims<'cast', X>, X>, dtype: D): Tensor<ShapeOf<X>, D> => typed(op('cast', [untyped(x)], { dtype }))
+export const cast = <X extends Any, const D extends DType>(x: Check<KnownDims<'cast', X>, X>, dtype: D): Tensor<ShapeOf<X>, D> =>
+  typed(op('cast', [untyped(x)], { dtype }))
 /** x, taken as a constant by `grad`. */
 export const stopGradient = <X extends Any>(x: Check<KnownDims<'stopGradient', X>, X>): X => typed(op('stopGradient', [untyped(x)], {}))
 
