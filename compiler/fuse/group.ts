@@ -35,15 +35,30 @@ export const readsOf = (scope: Scope, root: Root): ReadonlySet<Id> => {
   return found
 }
 
+/** How many kernels that read the same are tried for a value. */
+const most = 8
+
 /**
  * Groups in execution order. `fits(roots)` says whether the roots can share a kernel: it builds the expressions and
  * reports whether all positions agree. `results` are the results that need a copy of their own.
  */
 export const group = (scope: Scope, results: readonly Root[], fits: (roots: readonly Root[]) => boolean): readonly Group[] => {
-  const groups: { kind: 'kernel'; roots: Root[]; reads: Set<Id>; size: number; reduces: boolean }[] = []
+  const groups: { kind: 'kernel'; roots: Root[]; size: number; reduces: boolean }[] = []
   const order: ({ kind: 'kernel'; at: number } | { kind: 'scan'; scan: Scan })[] = []
   /** Position in `order` after which a value is available; parameters and literals: -1. */
   const ready = new Map<Id, number>()
+  /** Positions of element-wise kernels that read a value at their own size, the latest last. */
+  const readers = new Map<Id, number[]>()
+  const numelOf = (id: Id): number => numel(scope.shapes.get(id)!)
+
+  const joins = (root: Root, reads: ReadonlySet<Id>, at: number): void => {
+    if (root.kind === 'value') ready.set(root.id, at)
+    for (const id of reads) {
+      if (numelOf(id) !== numel(root.aval.shape)) continue
+      const list = readers.get(id) ?? []
+      readers.set(id, list.includes(at) ? list : [...list, at])
+    }
+  }
 
   const place = (root: Root, reduces: boolean): void => {
     const reads = readsOf(scope, root)
@@ -53,12 +68,8 @@ export const group = (scope: Scope, results: readonly Root[], fits: (roots: read
     if (!reduces) {
       const producers = [...new Set([...reads].map(id => ready.get(id) ?? -1))].filter(at => at >= 0).sort((a, b) => b - a)
       candidates.push(...producers)
-      for (let at = order.length - 1; at >= Math.max(0, order.length - 12); at--) {
-        const entry = order[at]!
-        if (producers.includes(at) || entry.kind === 'scan') continue
-        const g = groups[entry.at]!
-        if (!g.reduces && [...reads].some(id => g.reads.has(id))) candidates.push(at)
-      }
+      const neighbours = new Set([...reads].flatMap(id => readers.get(id)?.slice(-most) ?? []))
+      candidates.push(...[...neighbours].filter(at => !producers.includes(at)).sort((a, b) => b - a).slice(0, most))
     }
     for (const at of candidates) {
       const entry = order[at]!
@@ -66,13 +77,12 @@ export const group = (scope: Scope, results: readonly Root[], fits: (roots: read
       const g = groups[entry.at]!
       if (g.size !== size || g.roots.length >= 8 || after(at) >= at || !fits([...g.roots, root])) continue
       g.roots.push(root)
-      for (const id of reads) g.reads.add(id)
-      if (root.kind === 'value') ready.set(root.id, at)
+      joins(root, g.reduces ? new Set() : reads, at)
       return
     }
     order.push({ kind: 'kernel', at: groups.length })
-    groups.push({ kind: 'kernel', roots: [root], reads: new Set(reads), size, reduces })
-    if (root.kind === 'value') ready.set(root.id, order.length - 1)
+    groups.push({ kind: 'kernel', roots: [root], size, reduces })
+    joins(root, reduces ? new Set() : reads, order.length - 1)
   }
 
   const visit = (inst: Inst): void => {
