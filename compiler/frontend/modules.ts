@@ -108,7 +108,9 @@ const imported = (m: Machine, specifier: ts.Expression, name: string, at: ts.Nod
   const allowed = 'a model imports the language, pipe, flow and identity of fp-ts, and pure modules of its own'
   if (/^fp-ts(\/|$)/.test(text)) return reject(m, at, `${name} of ${text} is outside the subset`, `${allowed}; arrays have map, filter, reduce`)
   if (file === undefined) return reject(m, at, `${name} comes from '${text}', which has no source to read`, allowed)
-  if (file.isDeclarationFile || (file.fileName.includes('/node_modules/') && m.language(file.fileName) === undefined)) {
+  // A file of a package may import its neighbours: this package's own models are compiled where it is installed.
+  const foreign = !text.startsWith('.') && file.fileName.includes('/node_modules/')
+  if (file.isDeclarationFile || (foreign && m.language(file.fileName) === undefined)) {
     return reject(m, at, `${name} comes from the package '${text}', which is outside the subset`, allowed)
   }
   return exported(m, file, name, at)

@@ -156,7 +156,6 @@ export const trainCommand = async (given: Readonly<Record<string, unknown>>): Pr
   const signals = stopOnSignal()
   try {
     if (opened === undefined) await beginRun(folder, config)
-    else if (config.steps !== opened.config.steps) process.stderr.write(`The run is now ${config.steps} steps long (it was ${opened.config.steps}): its schedule is stretched accordingly.\n`)
     process.stderr.write(
       `${folder.path}: ${config.config} on ${data.name} (${data.sequences.train} sequences, ${data.sequences.heldOut} held out), ` +
       `${shape.groups} groups of ${shape.frames} frames a step, ${programs.trainStep.variant}\n`,

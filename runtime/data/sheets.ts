@@ -32,7 +32,11 @@ export const CLASS_FRAMES = 8
 /** The cells of one sheet, [9 classes, 8 frames, 64, 64, 4] bytes (1.2 MB). */
 export type Sheet = Uint8Array
 
-const reason = (error: unknown): string => (error instanceof Error ? error.message : String(error))
+const reason = (error: unknown): string => {
+  const text = error instanceof Error ? error.message : String(error)
+  // What the decoder says of a file that ends too early, or that never began as a PNG.
+  return /finished stream|unexpected end/i.test(text) ? 'it is cut off, or no PNG at all' : text
+}
 
 const decode = (path: string): PNG => {
   try {

@@ -25,10 +25,19 @@ const holderOf = (path: string): Holder | undefined => {
   }
 }
 
-/** Whether a process of this machine is there. One that belongs to somebody else is. */
+/** Killed, but not yet taken note of by its parent: in a container there may be nobody who does. */
+const isZombie = (id: number): boolean => {
+  try {
+    return /^State:\s+[ZX]/m.test(readFileSync(`/proc/${id}/status`, 'utf8'))
+  } catch {
+    return false // no Linux
+  }
+}
+
+/** Whether a process of this machine is at work. One that belongs to somebody else may be. */
 const lives = (id: number): boolean => {
   try {
-    return process.kill(id, 0)
+    return process.kill(id, 0) && !isZombie(id)
   } catch (error) {
     return codeOf(error) === 'EPERM'
   }

@@ -54,11 +54,12 @@ const writePicture = (folder: RunFolder, name: string, picture: Picture): Promis
 /** Brings the run's state into the training step and its metrics file into line; says how many steps are done. */
 const restore = async (session: Session, note: (text: string) => void): Promise<number> => {
   const { folder, programs, config } = session
+  const recorded = openRun(folder.path).config
   const checkpoints = listCheckpoints(folder)
   const newest = checkpoints.at(-1)
   if (newest === undefined) {
     const reached = readMetrics(folder.metrics).at(-1)?.step ?? 0
-    if (reached > openRun(folder.path).config.checkpointEvery) {
+    if (reached > recorded.checkpointEvery) {
       refuse({ kind: 'file', path: folder.checkpoints, message: `no checkpoint is there, though the run's metrics reach step ${reached}`,
         remedy: 'Put a checkpoint back to go on from it, or start a new run with another --out.' })
     }
@@ -74,6 +75,7 @@ const restore = async (session: Session, note: (text: string) => void): Promise<
     refuse({ kind: 'usage', message: `${folder.path} has done ${step} steps, --steps says ${config.steps}`, remedy: `Leave --steps out, or give at least ${step}.` })
   }
   for (const warning of restoreState(checkpoint, programs.trainStep, config)) note(warning)
+  if (recorded.steps !== config.steps) note(`The run is now ${config.steps} steps long (it was ${recorded.steps}): its schedule is stretched accordingly.`)
   // Only now is anything of the run changed.
   await orThrow(writeAtomic(folder.config, printRunConfig(config)))
   await truncateMetrics(folder.metrics, step)
