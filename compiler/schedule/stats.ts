@@ -24,7 +24,7 @@ const occupied = (roots: readonly Expr[]): number => {
   return share
 }
 
-/** One addition, product, comparison or transcendental counts one; a product under a sum counts two, and terms that are zero by position none. */
+/** One operation with an f32 result - addition, product, selection, transcendental - counts one; a product under a sum counts two, and terms that are zero by position none. */
 export const flopsOf = (kernel: Kernel): number => {
   const ops = (roots: Parameters<typeof walk>[0]): number => {
     let n = 0
