@@ -3,42 +3,7 @@
  * and is repeated until nothing joins, so that a contiguous tensor of any rank becomes one long loop.
  */
 import type { Expr, Guard, Index, Kernel, Reduction, Store, Var } from './kernel.ts'
-
-/** Calls `visit` with every index of an expression, those of nested index values included; each shared node once. */
-export const indicesOf = (visit: (index: Index) => void): ((expr: Expr) => void) => {
-  const seen = new Set<Expr>()
-  const index = (i: Index): void => {
-    visit(i)
-    for (const { atom } of i.terms) {
-      if (atom.kind === 'value') expr(atom.expr)
-      else if (atom.kind !== 'var') index(atom.of)
-    }
-  }
-  const expr = (e: Expr): void => {
-    if (seen.has(e)) return
-    seen.add(e)
-    switch (e.kind) {
-      case 'const':
-      case 'acc':
-        return
-      case 'load':
-        return index(e.at)
-      case 'index':
-        return index(e.of)
-      case 'op':
-        return e.args.forEach(expr)
-      case 'when':
-        e.guards.forEach(g => index(g.of))
-        expr(e.then)
-        return expr(e.otherwise)
-      case 'random':
-        expr(e.key0)
-        expr(e.key1)
-        return index(e.of)
-    }
-  }
-  return expr
-}
+import { indicesOf } from './walk.ts'
 
 /** Every index of a kernel. */
 export const kernelIndices = (kernel: Pick<Kernel, 'reduction' | 'stores'>): readonly Index[] => {

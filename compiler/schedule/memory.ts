@@ -3,7 +3,8 @@
  * their first write to the end; scratch from its first write to its last read, so that buffers whose lives do not
  * overlap share bytes. A buffer touched inside a loop lives for the whole loop.
  */
-import type { Buffer, Expr, Index, Kernel, Plan, Step } from './kernel.ts'
+import type { Buffer, Plan, Step } from './kernel.ts'
+import { expressions, walk } from './walk.ts'
 
 export type Memory = {
   /** Byte offset by buffer id, multiples of 64; -1 where a buffer is never touched. */
@@ -18,48 +19,6 @@ export type Memory = {
 
 const align = (n: number): number => Math.ceil(n / 64) * 64
 export const bytesOf = (buffer: Buffer): number => 4 * buffer.aval.shape.reduce((a, b) => a * b, 1)
-
-/** Calls `visit` with every expression below these, each once. */
-export const walk = (roots: readonly Expr[], visit: (expr: Expr) => void): void => {
-  const seen = new Set<Expr>()
-  const index = (i: Index): void => {
-    for (const { atom } of i.terms) {
-      if (atom.kind === 'value') go(atom.expr)
-      else if (atom.kind !== 'var') index(atom.of)
-    }
-  }
-  const go = (e: Expr): void => {
-    if (seen.has(e)) return
-    seen.add(e)
-    visit(e)
-    switch (e.kind) {
-      case 'const':
-      case 'acc':
-        return
-      case 'load':
-        return index(e.at)
-      case 'index':
-        return index(e.of)
-      case 'op':
-        return e.args.forEach(go)
-      case 'when':
-        e.guards.forEach(g => index(g.of))
-        go(e.then)
-        return go(e.otherwise)
-      case 'random':
-        go(e.key0)
-        go(e.key1)
-        return index(e.of)
-    }
-  }
-  roots.forEach(go)
-}
-
-/** The expressions of a kernel. */
-export const expressions = (kernel: Kernel): readonly Expr[] => [
-  ...(kernel.reduction === null ? [] : kernel.reduction.kind === 'product' ? [kernel.reduction.a, kernel.reduction.b] : [kernel.reduction.value]),
-  ...kernel.stores.map(s => s.value),
-]
 
 /** Buffers that a step reads or writes. */
 export const touches = (step: Step): { readonly reads: ReadonlySet<number>; readonly writes: ReadonlySet<number> } => {

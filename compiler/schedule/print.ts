@@ -1,6 +1,6 @@
 /** Kernels as readable text: what `--explain` shows and what snapshots compare. */
 import type { Expr, Guard, Index, Kernel, Plan, Reduction, Step } from './kernel.ts'
-import { walk } from './memory.ts'
+import { expressions, walk } from './walk.ts'
 
 const infix: Readonly<Record<string, string>> = { add: '+', sub: '-', mul: '*', div: '/', eq: '==', ne: '!=', lt: '<', le: '<=', gt: '>', ge: '>=', and: '&', or: '|', xor: '^', shl: '<<', shr: '>>' }
 const number = (x: number): string => (Number.isInteger(x) ? `${x}` : `${Number(x.toPrecision(7))}`)
@@ -34,7 +34,7 @@ const printer = (names: Names) => {
 const kernelText = (kernel: Kernel, plan: Plan, variable: (id: number) => string): readonly string[] => {
   const names: Names = { variable, buffer: id => `${plan.buffers[id]!.name}#${id}` }
   const { index, guard } = printer(names)
-  const roots = [...(kernel.reduction === null ? [] : kernel.reduction.kind === 'product' ? [kernel.reduction.a, kernel.reduction.b] : [kernel.reduction.value]), ...kernel.stores.map(s => s.value)]
+  const roots = expressions(kernel)
   // An expression used more than once, other than a leaf, gets a name.
   const counts = new Map<Expr, number>()
   const children = (e: Expr): readonly Expr[] => (e.kind === 'op' ? e.args : e.kind === 'when' ? [e.then, e.otherwise] : e.kind === 'random' ? [e.key0, e.key1] : [])

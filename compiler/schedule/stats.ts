@@ -1,6 +1,7 @@
 /** What a plan costs at least: floating-point operations, and bytes moved if every kernel reads and writes each of its elements once. */
 import type { Expr, Kernel, Plan, Step } from './kernel.ts'
-import { bytesOf, expressions, walk } from './memory.ts'
+import { bytesOf } from './memory.ts'
+import { expressions, walk } from './walk.ts'
 
 export type KernelStats = {
   readonly kernel: Kernel

@@ -1,0 +1,51 @@
+/** Visiting the expressions of kernels, and the indices in them: every shared node once. */
+import type { Expr, Index, Kernel } from './kernel.ts'
+
+/** A visitor: calls `onExpr` and `onIndex` with everything below an expression, that itself included. */
+const walker = (onExpr: (expr: Expr) => void, onIndex: (index: Index) => void): ((expr: Expr) => void) => {
+  const seen = new Set<Expr>()
+  const index = (i: Index): void => {
+    onIndex(i)
+    for (const { atom } of i.terms) {
+      if (atom.kind === 'value') expr(atom.expr)
+      else if (atom.kind !== 'var') index(atom.of)
+    }
+  }
+  const expr = (e: Expr): void => {
+    if (seen.has(e)) return
+    seen.add(e)
+    onExpr(e)
+    switch (e.kind) {
+      case 'const':
+      case 'acc':
+        return
+      case 'load':
+        return index(e.at)
+      case 'index':
+        return index(e.of)
+      case 'op':
+        return e.args.forEach(expr)
+      case 'when':
+        e.guards.forEach(g => index(g.of))
+        expr(e.then)
+        return expr(e.otherwise)
+      case 'random':
+        expr(e.key0)
+        expr(e.key1)
+        return index(e.of)
+    }
+  }
+  return expr
+}
+
+/** Calls `visit` with every expression below these. */
+export const walk = (roots: readonly Expr[], visit: (expr: Expr) => void): void => roots.forEach(walker(visit, () => undefined))
+
+/** Calls `visit` with every index of the expressions that it is given. */
+export const indicesOf = (visit: (index: Index) => void): ((expr: Expr) => void) => walker(() => undefined, visit)
+
+/** The expressions of a kernel. */
+export const expressions = ({ reduction, stores }: Pick<Kernel, 'reduction' | 'stores'>): readonly Expr[] => [
+  ...(reduction === null ? [] : reduction.kind === 'product' ? [reduction.a, reduction.b] : [reduction.value]),
+  ...stores.map(s => s.value),
+]
