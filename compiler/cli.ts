@@ -23,7 +23,9 @@ const sourcesOf = (args: readonly string[], out: string): E.Either<Failure, { fi
   if (wrong !== undefined) return E.left({ kind: 'file', path: wrong, message: 'not a TypeScript source file', remedy: 'Models are written in .ts files.' })
   const files = [...new Set(named.flatMap(path => (isFolder(path) ? sourcesBelow(resolve(path)).filter(file => !file.startsWith(out + sep)) : [resolve(path)])))]
   const only = named.length === 1 ? named[0]! : '.'
-  const root = resolve(isFolder(only) ? only : dirname(only))
+  // Part of the models has the names that it has when all of them are compiled.
+  const models = resolve('models')
+  const root = files.every(file => file.startsWith(models + sep)) ? models : resolve(isFolder(only) ? only : dirname(only))
   return files.length === 0 ? E.left({ kind: 'file', path: named.join(' '), message: 'holds no .ts files' }) : E.right({ files, root })
 }
 

@@ -174,6 +174,22 @@ test('a wrong shape stops the compile, names the place, and writes nothing', () 
   assert.not.ok(existsSync(out))
 })
 
+test('part of the models keeps the names that it has among all of them', () => {
+  mkdirSync(join(work, 'models/part'), { recursive: true })
+  writeFileSync(join(work, 'models/part/one.ts'), source.replaceAll('../../../../dsl', '../../../../../../dsl'))
+  const ids = (path: string): readonly string[] => {
+    const out = join(temporary, `named-${path.replaceAll('/', '-')}`)
+    const { status, stderr } = vdsm('compile', path, '--out', out)
+    assert.is(status, 0, stderr)
+    return (JSON.parse(readFileSync(join(out, 'manifest.json'), 'utf8')) as { programs: { id: string }[] }).programs.map(p => p.id)
+  }
+  const expected = ['part/one/gradient', 'part/one/predict']
+  assert.equal(ids('models'), expected)
+  assert.equal(ids('models/part'), expected)
+  assert.equal(ids('models/part/one.ts'), expected)
+  rmSync(join(work, 'models'), { recursive: true })
+})
+
 test('paths and options that cannot be are refused by name', () => {
   assert.match(vdsm('compile', 'nowhere.ts').stderr, /^nowhere\.ts: no such file or folder\n/)
   assert.match(vdsm('compile').stderr, /^models: no such file or folder\n {2}Name the files or folders/)
