@@ -66,7 +66,7 @@ const options = {
   decoderInput: 's',
   staticMean: 'embedding',
   input: { shift: 0, scale: 8 },
-  start: { gainS: 5, gainZ: 2, scaleS: 0.7, scaleZ: 0.7, shared: 0.5, logit: -1 },
+  start: { gainS: 8, gainZ: 2, scaleS: 0.7, scaleZ: 0.7, shared: 0.5, logit: -2.5 },
   clipNorm: 1000,
 } as const satisfies Options
 
