@@ -12,14 +12,19 @@ type Bound<S extends Shape, C> = { -readonly [K in keyof S]: Value<S[K], C> }
 export type Bind<T, C> = T extends Any ? Tensor<Bound<ShapeOf<T>, C>, DTypeOf<T>> : T extends Static ? T : { [K in keyof T]: Bind<T[K], C> }
 type BindAll<A extends readonly unknown[], C> = { [K in keyof A]: Bind<A[K], C> }
 
-/** The dims of every tensor of a tree, as a union. */
-type Dims<T> = T extends Any ? ShapeOf<T>[number] : T extends Static ? never : { [K in keyof T]: Dims<T[K]> }[T extends readonly unknown[] ? number & keyof T : keyof T]
+/** The dims of every tensor of a tree, as a union; '(any)' for a part that is any. */
+type Dims<T> =
+  0 extends 1 & T ? '(any)'
+  : T extends Any ? ShapeOf<T>[number]
+  : T extends Static ? never
+  : { [K in keyof T]: Dims<T[K]> }[T extends readonly unknown[] ? number & keyof T : keyof T]
 type Unknown<D, C> = Exclude<Names<D>, keyof C>
 type Plain<C> = { [K in keyof C]: number extends C[K] ? K : never }[keyof C]
 type Untold = 'program: a dimension of an argument or result is a plain number or string, not a literal'
+type Unannotated = 'program: an argument or result is any, so nothing is known of it; annotate it: (x: Vec<3>) => ...'
 type Fits<T, C> =
   Dims<T> extends infer D
-    ? number extends D ? Untold : string extends D ? Untold
+    ? number extends D ? Untold : string extends D ? Untold : '(any)' extends D ? Unannotated
     : [Unknown<D, C>] extends [never]
       ? [Plain<C>] extends [never] ? null : `program: config ${Listed<Plain<C>>} is a plain number; declare the config 'as const'`
       : `program: the config has no dimension ${Listed<Unknown<D, C>>}`

@@ -11,13 +11,18 @@ const maxDepth = 250
 /** Calls a function from `at`, the place in the source that calls it. */
 export const call = (m: Machine, f: Callable, args: readonly Value[], at: ts.Node): Value => {
   if (m.stack.length >= maxDepth) {
-    return reject(m, m.site ?? at, `${maxDepth} calls deep: the recursion does not end, or ends on a tensor`, 'recursion needs a static bound; use scan to repeat a step over time')
+    const remedy = 'recursion needs a static bound; use scan to repeat a step over time'
+    return reject(m, m.site ?? at, `${maxDepth} calls deep: the recursion does not end, or ends on a tensor`, remedy)
   }
   const site = m.site
   m.stack.push(at)
   if (!inLanguage(m, at)) m.site = at
   try {
     return f[kind] === 'native' ? f.call(m, args, at) : enter(m, f, args)
+  } catch (error) {
+    // what JavaScript itself refuses of a method's arguments: an index or a length out of range
+    if (f[kind] === 'native' && error instanceof RangeError && !error.message.includes('call stack')) return reject(m, at, `${f.name}: ${error.message}`)
+    throw error
   } finally {
     m.stack.pop()
     m.site = site
@@ -27,9 +32,9 @@ export const call = (m: Machine, f: Callable, args: readonly Value[], at: ts.Nod
 const enter = (m: Machine, f: Closure, args: readonly Value[]): Value => {
   const { node } = f
   const env: Env = scope(f.env)
-  node.parameters.forEach((p, i) => {
+  const own = node.parameters.filter(p => !(ts.isIdentifier(p.name) && p.name.text === 'this')) // a type, not an argument
+  own.forEach((p, i) => {
     const given = args[i]
-    if (ts.isIdentifier(p.name) && p.name.text === 'this') return
     const v = p.dotDotDotToken !== undefined ? args.slice(i) : given === undefined && p.initializer !== undefined ? evaluate(m, p.initializer, env) : given
     bind(m, p.name, v, env)
   })

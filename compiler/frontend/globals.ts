@@ -98,7 +98,8 @@ const number = namespace('Number', {
 /** Every global that a pure function may name. */
 export const globals: ReadonlyMap<string, Value> = new Map<string, Value>([
   ['undefined', undefined], ['Infinity', Infinity], ['NaN', NaN],
-  ['Math', math], ['Object', object], ['Array', array],
+  ['Math', math], ['Object', object],
+  ['Array', { ...native('Array', (m, _, at) => reject(m, at, 'Array(...) is outside the subset: it makes an array with holes', 'use Array.from({ length: n }, (_, i) => ...)')), member: array.member }],
   ['Number', { ...native('Number', (m, [v], at) => Number(staticOf(m, v, at, 'Number'))), member: number.member }],
   ['String', native('String', (m, [v], at) => String(staticOf(m, v, at, 'String')))],
   ['Boolean', native('Boolean', (m, [v], at) => (isTensor(v) ? reject(m, at, `a condition depends on ${describe(v)}; it must be known at compile time`, 'use select(condition, a, b)') : Boolean(v)))],

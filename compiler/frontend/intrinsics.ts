@@ -16,7 +16,7 @@ import { describe, isCallable, isList, isRec, isTensor, leavesOf, native, type N
 const op = native('op', (m, [prim, inputs, attrs], at) => {
   if (typeof prim !== 'string' || !isList(inputs)) return reject(m, at, 'op takes a primitive, its inputs and its attributes')
   const here = current2(m, at)
-  const ids = inputs.map(x => use(here, operand(m, prim, x, at)).id)
+  const ids = inputs.map(x => guarded(m, at, () => use(here, operand(m, prim, x, at)).id))
   const bad = attrs === undefined ? undefined : leavesOf(attrs).find(leaf => typeof leaf.value === 'object' && leaf.value !== null)
   if (bad !== undefined) return reject(m, m.site ?? at, `${prim}: ${bad.path} depends on ${describe(bad.value)}; it must be known at compile time`)
   m.touched += 1

@@ -15,7 +15,7 @@ import { programsOf, type Found } from './discover.ts'
 import { evaluate } from './evaluate.ts'
 import { inputsOf } from './inputs.ts'
 import { configOf, programOf } from './intrinsics.ts'
-import { fresh, machine, reject, type Machine } from './machine.ts'
+import { fresh, guarded, machine, reject, type Machine } from './machine.ts'
 import { exported, moduleOf } from './modules.ts'
 import { languageFiles, placeOf, real } from './places.ts'
 import { closureOf, loadFiles, unreadable, type Loaded } from './project.ts'
@@ -39,6 +39,12 @@ const resultsOf = (m: Machine, value: Value, at: ts.Node): readonly Result[] =>
     if (isCallable(leaf)) return reject(m, at, `program: ${name} is a function`, 'a program returns tensors, and records and arrays of them')
     return []
   })
+
+/** The first name that occurs twice. */
+const twice = (names: readonly string[]): string | undefined => {
+  const seen = new Set<string>()
+  return names.find(name => seen.size === seen.add(name).size)
+}
 
 /** The parts of a program: where it is, the place of its function, the function's static type, and how to evaluate both arguments. */
 type Parts = { readonly node: ts.Node; readonly at: ts.Node; readonly type: ts.Type; readonly config: () => Value; readonly fn: () => Value }
@@ -68,19 +74,23 @@ const lowerOne = (base: Machine, found: Found): Program => {
   const signature = type.getCallSignatures()[0]
   if (signature === undefined) return reject(m, fn, 'program takes a function')
   const args = inputsOf(m, signature, root, fn)
+  const same = twice(root.own.map(p => p.path))
+  if (same !== undefined) return reject(m, fn, `program: two inputs are named ${same}`, 'rename one: arrays are named by their path, and a dot in a name reads like a step')
   const f = parts.fn()
   if (!isCallable(f)) return reject(m, fn, `program takes a function, not ${describe(f)}`)
   m.names.length = 0
   const value = call(m, f, args, node)
   const results = resultsOf(m, value, fn)
   if (results.length === 0) return reject(m, fn, `program: the function returns no tensor, but ${describe(value)}`)
+  const clash = twice(results.map(r => r.path))
+  if (clash !== undefined) return reject(m, fn, `program: two results are named ${clash}`, 'rename one: arrays are named by their path, and a dot in a name reads like a step')
   const outputs = results.map(r => ({ path: r.path, aval: r.tensor.aval }))
   const [problem, ...more] = disagreements(m, m.checker.getReturnTypeOfSignature(signature), outputs)
   if (problem !== undefined) {
     const rest = more.length === 0 ? '' : ` (and ${more.length} more)`
     return reject(m, fn, `program: ${problem}${rest}`, 'a cast (as) on the way says what is not so')
   }
-  const ids: readonly Id[] = results.map(r => use(root, r.tensor).id)
+  const ids: readonly Id[] = guarded(m, fn, () => results.map(r => use(root, r.tensor).id))
   const func: Func = root.build.finish(ids)
   const { line, file: shownFile } = placeOf(found.declaration, m.cwd)
   return { name: found.name, file: shownFile, line, config: m.config, func, outputs: results.map(r => r.path) }
@@ -108,13 +118,9 @@ const lowerGroup = (loaded: Loaded, root: string, cwd: string, language: Machine
   const programs: Lowered[] = []
   const failures: Failure[] = [...errors.values()].flat()
   const found = loaded.files.flatMap(file => {
-    try {
-      return programsOf(m, file, root)
-    } catch (error) {
-      if (!(error instanceof Refusal)) throw error
-      failures.push(error.failure)
-      return []
-    }
+    const here = programsOf(m, file, root)
+    failures.push(...here.failures)
+    return here.found
   })
   for (const one of found) {
     const closure = closures.get(one.file) ?? []

@@ -100,7 +100,7 @@ const wordsOf = (failure: Failure): string | undefined => {
 export const rejectFailure = (m: Machine, node: ts.Node, failure: Failure): never => {
   const message = wordsOf(failure)
   if (message === undefined) throw new Refusal(failure)
-  return reject(m, m.site ?? node, message, failure.kind === 'config' ? 'name the dimension in the config that the program is given' : 'remedy' in failure ? failure.remedy : undefined)
+  return reject(m, m.site ?? node, message, 'remedy' in failure ? failure.remedy : undefined)
 }
 
 /** Runs a rule of the language; what it refuses is reported at the user's place. */

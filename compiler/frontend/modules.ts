@@ -7,6 +7,7 @@ import { evaluate } from './evaluate.ts'
 import { intrinsicsOf } from './intrinsics.ts'
 import { fpTs } from './globals.ts'
 import { inLanguage, named, reject, type Machine } from './machine.ts'
+import { kindOf } from './refusals.ts'
 import { lookup } from './scope.ts'
 import { bind, closureOf } from './statements.ts'
 import { cell, kind, type Cell, type Env, type Namespace, type Value } from './values.ts'
@@ -35,7 +36,10 @@ const declareTop = (m: Machine, s: ts.Statement, env: Env): void => {
   if (s.kind === ts.SyntaxKind.ModuleDeclaration && isAmbient(s)) return
   if (ts.isFunctionDeclaration(s)) {
     const { name } = s
-    if (name !== undefined && s.body !== undefined) env.vars.set(name.text, cell(inner => closureOf(inner, s, env)))
+    if (s.body === undefined) return // an overload
+    const held = cell(inner => closureOf(inner, s, env))
+    if (name !== undefined) env.vars.set(name.text, held)
+    if ((ts.getCombinedModifierFlags(s) & ts.ModifierFlags.Default) !== 0) env.vars.set('default', held)
     return
   }
   if (ts.isExportAssignment(s)) {
@@ -50,8 +54,7 @@ const declareTop = (m: Machine, s: ts.Statement, env: Env): void => {
   }
   if (inLanguage(m, s)) return // parts of the language that its eager meaning alone needs
   if (ts.isClassDeclaration(s)) reject(m, s, 'classes are outside the subset', 'use records and functions')
-  const words = (ts.SyntaxKind[s.kind] ?? '').replace(/(?<=[a-z])(?=[A-Z])/g, ' ').toLowerCase()
-  reject(m, s, `a module of the model holds imports, exports, types, const and functions; this is: ${words}`, 'move it to a file that the model does not import')
+  reject(m, s, `a module of the model holds imports, exports, types, const and functions; this is: ${kindOf(s)}`, 'move it to a file that the model does not import')
 }
 
 const isAmbient = (s: ts.Statement): boolean => ts.canHaveModifiers(s) && (s.modifiers ?? []).some(x => x.kind === ts.SyntaxKind.DeclareKeyword)
@@ -141,7 +144,12 @@ export const exported = (m: Machine, file: ts.SourceFile, name: string, at: ts.N
     if (!ts.isExportDeclaration(s) || s.isTypeOnly || s.exportClause !== undefined || s.moduleSpecifier === undefined) continue
     const from = target(m, s.moduleSpecifier)
     const symbol = from === undefined ? undefined : m.checker.getSymbolAtLocation(s.moduleSpecifier)
-    if (symbol !== undefined && m.checker.getExportsOfModule(symbol).some(x => x.name === name)) return imported(m, s.moduleSpecifier, name, at)
+    const one = symbol === undefined ? undefined : m.checker.getExportsOfModule(symbol).find(x => x.name === name)
+    if (one === undefined) continue
+    // straight to the file that says the name, where it may be read: stars can go in circles
+    const home = one.declarations?.[0]?.getSourceFile()
+    const readable = home !== undefined && (m.language(home.fileName) !== undefined || !(home.isDeclarationFile || home.fileName.includes('/node_modules/')))
+    return readable ? exported(m, home, name, at) : imported(m, s.moduleSpecifier, name, at)
   }
   return reject(m, at, `${file.fileName.split('/').at(-1) ?? ''} exports no ${name}`)
 }

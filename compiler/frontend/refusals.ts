@@ -17,6 +17,10 @@ export const impure: ReadonlyMap<string, string> = new Map([
   ['setTimeout', 'a pure function has no time; scan runs over steps'],
   ['setInterval', 'a pure function has no time; scan runs over steps'],
   ['Promise', 'async is outside the subset; pass the data as an argument'],
+  ['arguments', 'name the arguments: (...xs: readonly [V, V]) => ...'],
+  ['eval', 'write the expression itself'],
+  ['Symbol', 'use a string'],
+  ['JSON', 'write the values as constants of the model'],
   ['Buffer', 'a pure function reads nothing from outside; pass the data as an argument'],
 ])
 
@@ -44,8 +48,12 @@ export const unsupported = (m: Machine, n: ts.Node): never => {
   if (ts.isBigIntLiteral(n)) return reject(m, n, 'bigints are outside the subset', 'use numbers')
   if (ts.isVoidExpression(n)) return reject(m, n, 'void is outside the subset', 'use undefined')
   if (ts.isOmittedExpression(n)) return reject(m, n, 'holes in arrays are outside the subset', 'write undefined')
-  return reject(m, n, `${ts.SyntaxKind[n.kind]} is outside the subset`)
+  return reject(m, n, `${kindOf(n)} is outside the subset`)
 }
+
+/** The kind of a node in words: `labeled statement`. */
+export const kindOf = (n: ts.Node): string =>
+  n.kind === ts.SyntaxKind.DebuggerStatement ? 'debugger' : (ts.SyntaxKind[n.kind] ?? '').replace(/(?<=[a-z])(?=[A-Z])/g, ' ').toLowerCase()
 
 /** A statement that no rule covers. */
 export const unsupportedStatement = (m: Machine, s: ts.Statement): never => {
@@ -54,5 +62,5 @@ export const unsupportedStatement = (m: Machine, s: ts.Statement): never => {
   if (ts.isThrowStatement(s)) return reject(m, s, 'throw is outside the subset: a program does not fail while it runs', 'choose between tensors with select')
   if (ts.isClassDeclaration(s)) return reject(m, s, 'classes are outside the subset', 'use records and functions')
   if (ts.isExpressionStatement(s)) return reject(m, s, 'a statement without a result is outside the subset: a pure function has no effects', 'bind the value with const, or return it')
-  return reject(m, s, `${ts.SyntaxKind[s.kind]} is outside the subset`, 'a body holds const, function, if, switch and return')
+  return reject(m, s, `${kindOf(s)} is outside the subset`, 'a body holds const, function, if, switch and return')
 }

@@ -2,7 +2,7 @@
  * Functions under construction, nested as the bodies of vmap, scan and grad are. A tensor of an outer region that is used
  * inside becomes a parameter of every region between (closure conversion); the captures come first among the parameters.
  */
-import { Refusal } from '../../dsl/errors.ts'
+import { refuse } from '../../dsl/errors.ts'
 import type { Aval } from '../../dsl/core/prim.ts'
 import { builder, type Builder } from '../ir/build.ts'
 import type { Func, Id, Param } from '../ir/ir.ts'
@@ -29,11 +29,12 @@ export const parameter = (at: Region, aval: Aval, path: string): Sym => {
   return symbol(at, id)
 }
 
+const escaped = 'a tensor of a body that has ended is used; return the tensor itself, not a function that closes over it'
+
 /** A tensor as the region sees it: itself, or the parameter that captures it. */
 export const use = (at: Region, x: Sym): Sym => {
   if (x.region === at) return x
-  if (at.up === undefined) throw new Refusal({ kind: 'bug', where: 'frontend/regions', message: 'a tensor of a finished body is used outside of it' })
-  const outer = use(at.up, x)
+  const outer = use(at.up ?? refuse({ kind: 'shape', operation: 'vmap, scan or grad', message: escaped }), x)
   const known = at.captures.find(c => c.outer.id === outer.id)
   if (known !== undefined) return known.inner
   const inner = symbol(at, at.build.param(outer.aval, ''))
@@ -43,8 +44,7 @@ export const use = (at: Region, x: Sym): Sym => {
 
 /** The region under construction. */
 export const current = (m: Machine): Region => {
-  if (m.region === undefined) throw new Refusal({ kind: 'shape', operation: 'program', message: 'a tensor is computed outside of a program' })
-  return m.region
+  return m.region ?? refuse({ kind: 'shape', operation: 'program', message: 'a tensor is computed outside of a program' })
 }
 
 export type Body<A> = {

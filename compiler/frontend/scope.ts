@@ -22,7 +22,7 @@ export const lookup = (m: Machine, env: Env, name: string, at: ts.Node): Value =
 }
 
 const declaredLater = (env: Env, name: string): string | undefined =>
-  env.file.text.includes(`const ${name}`) ? `${name} is read before the line that defines it, or lies in another function` : undefined
+  new RegExp(`\\bconst ${name.replaceAll('$', '\\$')}(?![\\w$])`).test(env.file.text) ? `${name} is read before the line that defines it, or lies in another function` : undefined
 
 /** The value of a module's binding. */
 export const force = (m: Machine, cell: Cell, name: string, at: ts.Node): Value => {

@@ -37,7 +37,7 @@ export const tensorOf = (m: Machine, t: ts.Type): Aval | { readonly problem: str
       try {
         sizes.push(sizeUnder(m.config, d.value))
       } catch (error) {
-        if (error instanceof Refusal && error.failure.kind === 'config') return { problem: error.failure.message, remedy: 'name the dimension in the config that the program is given' }
+        if (error instanceof Refusal && error.failure.kind === 'config') return { problem: error.failure.message, remedy: error.failure.remedy ?? '' }
         throw error
       }
     } else if (d.flags & ts.TypeFlags.TypeParameter) return open(`the dimension ${typeText(m, d)} is generic`, `fix it: give the function with its dimensions, such as program(f<12>, config), or write a name: '${typeText(m, d)}'`)

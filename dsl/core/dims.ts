@@ -28,7 +28,7 @@ const lookup = (name: string, text: string, config: Dims): number => {
     kind: 'config',
     where: 'dimensions',
     message: `size '${text}' names ${name}, which the configuration does not define (it has ${known.length === 0 ? 'no names' : known.join(', ')})`,
-    remedy: 'Sizes with names have a value only within program(...).call.',
+    remedy: 'Name it in the config of the program; sizes with names have a value only within program(...).call.',
   })
 }
 
@@ -80,6 +80,7 @@ export const sizeUnder = (config: Dims, dim: number | string): number => {
     kind: 'config',
     where: 'dimensions',
     message: `size ${typeof dim === 'number' ? '' : `'${dim}' `}is ${value}: sizes are whole numbers, 0 or more`,
+    remedy: typeof dim === 'number' ? 'Write a whole number.' : 'Give its names whole numbers in the config of the program.',
   })
 }
 

@@ -3,17 +3,21 @@ import { aval, op, toDense } from '../core/apply.ts'
 import { refuse } from '../errors.ts'
 import type { DType } from '../core/prim.ts'
 import type { Any, Check, KnownDims, Result, ShapeOf, Tensor, Vec } from '../tensor.ts'
-import type { Dim, LooseIn, Lone, Plain, Same, Shape, ShowLoose } from '../shape.ts'
+import type { Dim, LooseIn, Plain, Same, Shape, ShowLoose } from '../shape.ts'
 import { fill, sizes, typed, untyped } from './border.ts'
 
 /** null where every dim of a shape argument is one literal. */
 export type Literals<Op extends string, S extends Shape> =
   Same<LooseIn<S>, [true]> extends true ? `${Op}: a dimension of ${ShowLoose<S>} is not one literal; take it from a config declared 'as const' or write its name` : null
-/** null where a size is one literal. */
-export type LiteralDim<Op extends string, N> =
-  number extends N ? `${Op}: the size is a plain number; take it from a config declared 'as const' or write its name`
-  : string extends N ? `${Op}: the size is a plain string; write a name`
-  : false extends Lone<N> ? `${Op}: the size is one of several; write a literal` : null
+/** null where a size is one literal, or a type parameter. */
+export type LiteralDim<Op extends string, N> = LiteralIn<Op, [N]>
+/** The size comes in a box, so that the comparison resolves for a type parameter. */
+type LiteralIn<Op extends string, B extends readonly [unknown]> =
+  Same<LooseIn<B>, [true]> extends true
+    ? number extends B[0] ? `${Op}: the size is a plain number; take it from a config declared 'as const' or write its name`
+    : string extends B[0] ? `${Op}: the size is a plain string; write a name`
+    : `${Op}: the size is one of several; write a literal`
+  : null
 
 /** Zeros: `zeros([3, 'Z'])`. */
 export const zeros = <const S extends readonly Dim[]>(shape: Check<Literals<'zeros', S>, S>): Tensor<Plain<S>> => typed(fill(sizes(shape), 'f32', 0))
