@@ -6,7 +6,7 @@
 import { op } from './core/apply.ts'
 import { add, cast, gt, lt, mul, shr, sqrt, sub, log, neg, select, xor } from './ops/elementwise.ts'
 import { expand, fill, sizes, typed } from './ops/border.ts'
-import type { LiteralDim, Literals } from './ops/create.ts'
+import type { Box, LiteralDim, Literals } from './ops/create.ts'
 import type { Dim, Plain, Shape } from './shape.ts'
 import type { Check, Scalar, Tensor } from './tensor.ts'
 
@@ -25,7 +25,7 @@ const pair = (high: number, low: number): Key => typed(op('literal', [], { shape
 export const key = (seed: number): Key => pair(Math.floor(seed / 4294967296), seed % 4294967296)
 
 /** n keys, independent of one another. */
-export const split = <const N extends Dim>(key: Key, n: Check<LiteralDim<'split', N>, N>): Tensor<[N, 2], 'u32'> =>
+export const split = <const N extends Dim, B extends Box = [N]>(key: Key, n: Check<LiteralDim<'split', B>, N>): Tensor<[N, 2], 'u32'> =>
   typed(op('randomBits', [key], { shape: [...sizes([n]), 2] }))
 
 /**

@@ -9,15 +9,19 @@ import { fill, sizes, typed, untyped } from './border.ts'
 /** null where every dim of a shape argument is one literal. */
 export type Literals<Op extends string, S extends Shape> =
   Same<LooseIn<S>, [true]> extends true ? `${Op}: a dimension of ${ShowLoose<S>} is not one literal; take it from a config declared 'as const' or write its name` : null
-/** null where a size is one literal, or a type parameter. */
-export type LiteralDim<Op extends string, N> = LiteralIn<Op, [N]>
-/** The size comes in a box, so that the comparison resolves for a type parameter. */
-type LiteralIn<Op extends string, B extends readonly [unknown]> =
+/**
+ * null where the size in a box is one literal, or a type parameter of a layer. The box is a type parameter of the operation,
+ * `B extends Box = [N]`, which nothing infers: so the comparison waits for its use, and resolves there also for generic sizes.
+ */
+export type LiteralDim<Op extends string, B extends Box> =
   Same<LooseIn<B>, [true]> extends true
     ? number extends B[0] ? `${Op}: the size is a plain number; take it from a config declared 'as const' or write its name`
     : string extends B[0] ? `${Op}: the size is a plain string; write a name`
     : `${Op}: the size is one of several; write a literal`
   : null
+
+/** A size in a tuple. */
+export type Box = readonly [unknown]
 
 /** Zeros: `zeros([3, 'Z'])`. */
 export const zeros = <const S extends readonly Dim[]>(shape: Check<Literals<'zeros', S>, S>): Tensor<Plain<S>> => typed(fill(sizes(shape), 'f32', 0))
@@ -31,7 +35,7 @@ export const zerosLike = <X extends Any>(x: Check<KnownDims<'zerosLike', X>, X>)
 /** Ones in the shape and element type of x. */
 export const onesLike = <X extends Any>(x: Check<KnownDims<'onesLike', X>, X>): X => typed(fill(aval(untyped(x)).shape, aval(untyped(x)).dtype, 1))
 /** 0, 1, ..., n - 1. */
-export const iota = <const N extends Dim>(n: Check<LiteralDim<'iota', N>, N>): Vec<N, 'i32'> =>
+export const iota = <const N extends Dim, B extends Box = [N]>(n: Check<LiteralDim<'iota', B>, N>): Vec<N, 'i32'> =>
   typed(op('iota', [], { shape: sizes([n]), dtype: 'i32', axis: 0 }))
 
 type Nest = number | readonly Nest[]

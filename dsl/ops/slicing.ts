@@ -2,7 +2,7 @@
 import { op, sizeOf } from '../core/apply.ts'
 import type { Any, Check, DTypeOf, Describe, Known, Result, ShapeOf, Tensor } from '../tensor.ts'
 import type { Add, AtMost, Clash, Dim, Div, Lone, Same, Shape, Sub, Tail, Text } from '../shape.ts'
-import type { LiteralDim } from './create.ts'
+import type { Box, LiteralDim } from './create.ts'
 import type { Axes, AxesOf, Axis, Without } from './reduce.ts'
 import { axesOf, range, respread, shapeOf, typed, untyped } from './border.ts'
 
@@ -96,7 +96,9 @@ export const flip = <X extends Any, const A extends Axes = undefined>(x: Check<K
 
 type Integer<Op extends string, X> = [DTypeOf<X>] extends ['i32'] ? Known<Op, X> : `${Op}: the indices are ${Describe<X>}, not i32`
 /** 1 where the last axis counts the index, otherwise 0: f32, shape [...indices, n]. */
-export const oneHot = <I extends Any, const N extends Dim>(indices: Check<Integer<'oneHot', I>, I>, n: Check<LiteralDim<'oneHot', N>, N>): Tensor<[...ShapeOf<I>, N]> => {
+export const oneHot = <I extends Any, const N extends Dim, B extends Box = [N]>(
+  indices: Check<Integer<'oneHot', I>, I>, n: Check<LiteralDim<'oneHot', B>, N>,
+): Tensor<[...ShapeOf<I>, N]> => {
   const shape = [...shapeOf(untyped(indices)), sizeOf(n as Dim)]
   const axis = shape.length - 1
   return typed(op('cast', [op('eq', [op('iota', [], { shape, dtype: 'i32', axis }), respread(untyped(indices), shape, [axis])], {})], { dtype: 'f32' }))
