@@ -46,6 +46,7 @@ const run = async (args: readonly string[], options: Options): Promise<number> =
     ...sources.right,
     out,
     force: options.force === true || options.explain !== undefined,
+    ...(typeof options.explain === 'string' ? { named: options.explain } : {}),
     onBuilt: built => {
       if (wanted(built.info.id)) process.stdout.write(`${explain(built)}\n`)
       else if (options.quiet !== true) {
@@ -56,8 +57,6 @@ const run = async (args: readonly string[], options: Options): Promise<number> =
   })
   if (E.isLeft(result)) return fail(result.left)
   const { programs, compiled, others } = result.right
-  if (typeof options.explain === 'string' && !programs.some(p => p.id === options.explain))
-    return fail({ kind: 'usage', message: `--explain: no program '${options.explain}'`, remedy: `There are: ${programs.map(p => p.id).join(', ')}` })
   const seconds = ((performance.now() - started) / 1000).toFixed(1)
   const where = relative(process.cwd(), out) || '.'
   process.stdout.write(`${programs.length} ${programs.length === 1 ? 'program' : 'programs'} in ${where}/: ${compiled.length} compiled, ${programs.length - compiled.length} unchanged${others === 0 ? '' : `; ${others} of other sources stay`} (${seconds} s)\n`)

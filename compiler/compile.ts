@@ -27,6 +27,8 @@ export type Request = {
   readonly out: string
   /** Compile even what has not changed. */
   readonly force: boolean
+  /** The id of a program that must be among them, or else nothing is built. */
+  readonly named?: string
   /** Called with every program that was compiled anew. */
   readonly onBuilt: (built: Built) => void
 }
@@ -143,6 +145,10 @@ export const compile = async (request: Request): Promise<E.Either<Failure, Repor
 
   const lowered = lowerFiles(files, root)
   if (E.isLeft(lowered)) return lowered
+  const ids = lowered.right.map(p => p.name)
+  if (request.named !== undefined && !ids.includes(request.named)) {
+    return E.left({ kind: 'usage', message: `there is no program '${request.named}'`, remedy: `There are: ${ids.join(', ')}` })
+  }
   const built = attempted(() =>
     lowered.right.map(source => {
       const func = optimise(source.func)

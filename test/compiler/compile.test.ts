@@ -17,10 +17,8 @@ const bin = fileURLToPath(new URL('../../runtime/vdsm.mjs', import.meta.url))
 // Sources live below this folder, where their imports of the language resolve.
 const work = mkdtempSync(join(here, 'fixtures/tmp-'))
 const temporary = mkdtempSync(join(tmpdir(), 'vdsm-build-'))
-test.after(() => {
-  rmSync(work, { recursive: true, force: true })
-  rmSync(temporary, { recursive: true, force: true })
-})
+// At the very end, also where a test ends the process.
+process.on('exit', () => [work, temporary].forEach(folder => rmSync(folder, { recursive: true, force: true })))
 
 const source = readFileSync(join(here, 'fixtures/two.ts'), 'utf8').replaceAll('../../../dsl', '../../../../dsl')
 const place = (name: string, text: string): string => {
@@ -171,6 +169,14 @@ test('a wrong shape stops the compile, names the place, and writes nothing', () 
   assert.is(status, 1)
   assert.match(stderr, /^wrong\.ts:7:\d+ {2}linear: weight \[2, 9\] takes 9 features, input has 8 \[9 != 8\]\n/)
   assert.match(stderr, / > 7 \|/)
+  assert.not.ok(existsSync(out))
+})
+
+test('a program to be explained that is not there is asked for before anything is built', async () => {
+  const file = place('named.ts', source)
+  const out = join(temporary, 'named')
+  const result = await compile({ files: [file], root: work, out, force: true, named: 'named/nope', onBuilt: () => assert.unreachable('nothing is built') })
+  assert.is(E.isLeft(result) ? print(result.left) : '', "there is no program 'named/nope'\n  There are: named/predict, named/gradient")
   assert.not.ok(existsSync(out))
 })
 
