@@ -16,7 +16,7 @@ import { type Built, build } from './emit/build.ts'
 import { type Cache, compilerHash, hashFiles, readCache, sha, unchanged } from './emit/cache.ts'
 import { lowerFiles } from './frontend/lower.ts'
 import { languageFiles } from './frontend/places.ts'
-import { printFunc } from './ir/print.ts'
+import type { Func } from './ir/ir.ts'
 import { optimise } from './transform/passes.ts'
 
 export type Request = {
@@ -64,6 +64,10 @@ const sourcesOf = (out: string, paths: readonly string[]): Readonly<Record<strin
   const language = languageFiles()
   return Object.fromEntries(paths.filter(path => path.endsWith('.ts') && language(path) === undefined).map(path => [slashes(relative(out, path)), fingerprint(readFileSync(path))]))
 }
+
+/** A function as text that tells any two apart: every element of a literal, -0 from 0, NaN from infinity. */
+const exact = (func: Func): string =>
+  JSON.stringify(func, (_, x: unknown) => (typeof x === 'number' && (!Number.isFinite(x) || Object.is(x, -0)) ? (x === 0 ? '-0' : String(x)) : x))
 
 /** A program that no WebAssembly memory can hold is refused before a module is written that no engine would take. */
 const checkMemory = ({ info }: Built): void => {
@@ -153,7 +157,7 @@ export const compile = async (request: Request): Promise<E.Either<Failure, Repor
     lowered.right.map(source => {
       const func = optimise(source.func)
       const program = { ...source, func, file: slashes(source.file) }
-      const hash = sha([compiler, source.name, printFunc(func), JSON.stringify([source.config, source.outputs, source.line, program.file])].join('\n'))
+      const hash = sha([compiler, source.name, exact(func), JSON.stringify([source.config, source.outputs, source.line, program.file])].join('\n'))
       const kept = request.force ? undefined : old?.programs.find(p => p.id === source.name && p.hash === hash && complete(out, p))
       const sources = sourcesOf(out, source.sources)
       if (kept !== undefined) return { info: { ...kept, sources }, modules: [] }

@@ -1,5 +1,5 @@
 /**
- * Prints a function as text, one instruction a line, the same text for the same function:
+ * Prints a function as text, one instruction a line, the same text for the same function. Long literals are cut short:
  *
  *   %12 gate : f32[30] = sigmoid %11   // models/vdsm/transition.ts:12:16
  */
@@ -7,7 +7,9 @@ import type { Attrs, Dimension, Prim } from '../../dsl/core/prim.ts'
 import type { Func, Id, Inst, Op, Origin, Program, Scan } from './ir.ts'
 import { at, showAval } from './view.ts'
 
-const list = (xs: readonly (number | string)[]): string => `[${xs.join(', ')}]`
+/** A number as text; -0 is not 0. */
+const text = (x: number | string): string => (Object.is(x, -0) ? '-0' : `${x}`)
+const list = (xs: readonly (number | string)[]): string => `[${xs.map(text).join(', ')}]`
 const pairs = (record: Readonly<Record<string, string>>): string => Object.entries(record).map(([key, value]) => ` ${key}=${value}`).join('')
 const axes = (attrs: { readonly axes: readonly number[] }): string => pairs({ axes: list(attrs.axes) })
 const none = (): string => ''
@@ -16,7 +18,7 @@ const most = 8
 
 /** The attributes of a primitive that its result's type does not already show. */
 const printAttrs: { readonly [P in Prim]?: (attrs: Attrs[P]) => string } = {
-  fill: ({ value }) => ` ${value}`,
+  fill: ({ value }) => ` ${text(value)}`,
   literal: ({ data }) => ` ${list(data.length <= most ? data : [...data.slice(0, most), '...'])}`,
   iota: ({ axis }) => pairs({ axis: `${axis}` }),
   pow: ({ exponent }) => ` ^${exponent}`,

@@ -63,6 +63,18 @@ test('what has not changed is not compiled again; what has is, alone', async () 
 
 const idsIn = (out: string): readonly string[] => (JSON.parse(readFileSync(join(out, 'manifest.json'), 'utf8')) as { programs: { id: string }[] }).programs.map(p => p.id)
 
+test('a constant that has changed is compiled, however far down a literal, and if only in the sign of zero', async () => {
+  const out = join(temporary, 'constants')
+  const text = (last: string, by: string): string => [
+    "import { add, constant, div, full, mul, program, type Vec } from '../../../../dsl/index.ts'",
+    `export const table = program((x: Vec<10>) => mul(x, constant([1, 2, 3, 4, 5, 6, 7, 8, 9, ${last}])), {})`,
+    `export const signed = program((x: Vec<3>) => add(x, div(1, full([], ${by}))), {})`,
+  ].join('\n')
+  await build(place('constants.ts', text('10', '0')), out)
+  assert.equal((await build(place('constants.ts', text('11', '0')), out)).compiled, ['constants/table'])
+  assert.equal((await build(place('constants.ts', text('11', '-0')), out)).compiled, ['constants/signed'])
+})
+
 test('a folder keeps the programs of other sources while those are there', async () => {
   const out = join(temporary, 'both')
   const [one, other] = [place('one.ts', source), place('other.ts', source)]
