@@ -1,4 +1,4 @@
-/** ENC: from one frame to its two embeddings, by five anti-aliased convolutions. */
+/** ENC: from one frame to its two embeddings, by four anti-aliased convolutions and one that takes what is left, 4 x 4, to 1 x 1. */
 import { conv, linear, blurPool, type Conv, type Linear } from '../../dsl/nn/index.ts'
 import { flatten, leakyRelu, mul, sub } from '../../dsl/index.ts'
 import type { Tensor, Vec } from '../../dsl/tensor.ts'
@@ -20,7 +20,7 @@ export type Embeddings = { readonly e: Vec<'E'>; readonly h: Vec<'F'> }
 
 const around = { padding: 1 } as const
 
-/** (e_t, h_t) = ENC(x_t). Rows and columns: 64, 32, 16, 8, 4, 1. */
+/** (e_t, h_t) = ENC(x_t) of a frame with values in [0, 1]. Rows and columns: 64, 32, 16, 8, 4, 1. */
 export const encoder = ({ slope, input }: Options, p: Encoder, frame: Frame): Embeddings => {
   const x = mul(sub(frame, input.shift), input.scale)
   const a = blurPool(leakyRelu(conv(p.conv1, x, around), slope))

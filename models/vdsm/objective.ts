@@ -8,7 +8,7 @@ import { generative, type Latents } from './generative.ts'
 import { guide, type Data, type Guide, type Noise } from './guide.ts'
 
 export type Params = { readonly guide: Guide; readonly bank: Bank }
-/** What one evaluation of the objective is annealed by; see schedules.ts. */
+/** What one evaluation of the objective is annealed by; see schedules.ts. The temperature multiplies s: it is 1 / tau. */
 export type Annealing = { readonly temperature: Scalar; readonly lambdaS: Scalar; readonly lambdaZ: Scalar }
 
 /** Parameters as the objective sees them: with the temperature of the mixture. */

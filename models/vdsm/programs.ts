@@ -25,14 +25,21 @@ export type StepMetrics = Metrics & {
   /** Global norm of the gradient before it is clipped. */
   readonly gradientNorm: Scalar
 }
-/** The true bound (every weight 1), means over a batch. */
+/**
+ * The true bound (every weight 1), means over a batch. Pixels between 0 and 1 count as means of the Bernoulli likelihood, so
+ * even a perfect model has -elbo above zero: the entropy of the pixel values. klS is shared by the T frames of a group, so
+ * bounds compare only between models that are given groups of one size.
+ */
 export type Evaluation = {
   /** Nats per frame; KL(q(s) || p(s)) counts once per group. */
   readonly elbo: Scalar
   /** -elbo in bits per number of a frame (3 x 64 x 64 of them). */
   readonly bitsPerDim: Scalar
+  /** log p(x_t | s, z_t) of a frame, in nats. */
   readonly logLikelihood: Scalar
+  /** KL(q(s | x) || p(s)) of a group, in nats. */
   readonly klS: Scalar
+  /** KL(q(z_t | x_t) || p(z)) of a frame, in nats. */
   readonly klZ: Scalar
 }
 
@@ -47,6 +54,7 @@ export const programs = (o: Options) => {
   const batchGradient = gradient(o)
   const bound = objective(o)
 
+  /** Parameters as init.ts starts them, and Adam before its first step. Another key, another start. */
   const init = (key: Key): State => {
     const params = startParams(o, key)
     return { params, optimizer: adamInit(params) }
@@ -60,12 +68,13 @@ export const programs = (o: Options) => {
     return { state: { params: next.params, optimizer: next.state }, metrics: { ...metrics, gradientNorm: norm } }
   }
 
+  /** q(s | x) of B groups, q(z | x) of their T frames each: locations and standard deviations. */
   const encode = (params: Params, x: Batch): Encoded => {
     const q = vmap(x, group => posterior(o, params.guide, group))
     return { s: { loc: q.s.loc, scale: q.s.scale }, z: { loc: q.z.loc, scale: q.z.scale } }
   }
 
-  /** Means of the frames of B groups: identity s, poses z. Swap rows of s to swap identities. */
+  /** Means, in [0, 1], of the T frames of B groups: identity s, poses z. Swap rows of s to swap identities. */
   const decode = (params: Params, s: Tensor<['B', 'S']>, z: Tensor<['B', 'T', 'Z']>, temperature: Scalar): Batch =>
     vmap({ s, z }, group => expected(frames(o, params.bank, temperature, group)))
 
@@ -92,7 +101,9 @@ export const programs = (o: Options) => {
   return {
     init,
     trainStep,
+    /** The annealed loss (nats per frame) with its parts, by given noise: what `trainStep` minimises. */
     loss: (params: Params, x: Batch, eps: BatchNoise, schedule: Annealing) => batchLoss(params, x, eps, schedule),
+    /** `loss` as `value`, and `grad`: its derivative by every parameter, not clipped. */
     gradient: (params: Params, x: Batch, eps: BatchNoise, schedule: Annealing) => batchGradient(params, x, eps, schedule),
     encode,
     decode,

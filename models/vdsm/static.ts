@@ -9,7 +9,7 @@ import type { Options } from './config.ts'
 /** From I features to N(loc, scale^2) over O variables. */
 export type Head<I extends Dim, O extends Dim> = { readonly loc: Linear<I, O>; readonly scale: Linear<I, O> }
 
-/** N(f_loc(x), softplus(f_scale(x))^2) */
+/** N(f_loc(x), softplus(f_scale(x))^2), both affine; the non-linearity stands before them, in the embedding. */
 export const head = <I extends Dim, O extends Dim>(p: Head<I, O>, x: Vec<I>): Normal<[O]> => normal(linear(p.loc, x), softplus(linear(p.scale, x)))
 
 /**
