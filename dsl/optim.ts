@@ -2,28 +2,23 @@
  * Optimisers as pure functions of (parameters, state, gradients): nothing is changed, new parameters and a new state come
  * back. Parameters are any tree of f32 tensors.
  */
-import { isTensor } from './core/apply.ts'
 import { fill, typed } from './ops/border.ts'
 import { zerosLike } from './ops/create.ts'
 import { add, div, expm1, maximum, mul, sqrt, square, sub } from './ops/elementwise.ts'
 import { sum } from './ops/reduce.ts'
-import { treeMap } from './tree.ts'
+import { leaves, treeMap } from './tree.ts'
 import type { Shape } from './shape.ts'
-import type { Any, Scalar, Tensor } from './tensor.ts'
+import type { Scalar, Tensor } from './tensor.ts'
 
 type Floats = Tensor<Shape>
 // Border: trees of one structure, walked leaf by leaf.
 const each = treeMap as unknown as <P>(f: (...leaves: readonly Floats[]) => Floats, tree: P, ...trees: readonly P[]) => P
-const leaves = (tree: unknown): readonly Floats[] =>
-  isTensor(tree) ? [typed(tree as Any)]
-  : Array.isArray(tree) ? (tree as readonly unknown[]).flatMap(leaves)
-  : typeof tree === 'object' && tree !== null ? Object.values(tree).flatMap(leaves) : []
 
 /** A number, or a scalar tensor that is known only when the program runs. */
 export type Amount = number | Scalar
 
 /** The square root of the sum of all squares of a tree. */
-export const globalNorm = <P>(tree: P): Scalar => sqrt(leaves(tree).map(x => sum(square(x))).reduce((a, b) => add(a, b)))
+export const globalNorm = <P>(tree: P): Scalar => sqrt(leaves(tree).map(x => sum(square(typed<Floats>(x)))).reduce((a, b) => add(a, b)))
 
 /** The tree, scaled down to a global norm of `limit` where it exceeds that. */
 export const clipByGlobalNorm = <P>(grads: P, limit: Amount): { readonly grads: P; readonly norm: Scalar } => {

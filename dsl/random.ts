@@ -6,7 +6,7 @@
 import { op } from './core/apply.ts'
 import { add, cast, gt, lt, mul, shr, sqrt, sub, log, neg, select, xor } from './ops/elementwise.ts'
 import { expand, fill, sizes, typed } from './ops/border.ts'
-import type { Box, LiteralDim, Literals } from './ops/create.ts'
+import type { Box, LiteralDim, Wanted } from './ops/create.ts'
 import type { Dim, Plain, Shape } from './shape.ts'
 import type { Check, Scalar, Tensor } from './tensor.ts'
 
@@ -15,9 +15,6 @@ export type Key = Tensor<[2], 'u32'>
 
 /** f32 in a shape that the body does not know. */
 type Floats = Tensor<Shape>
-
-/** A shape given as an argument: a list of literals or names. */
-type Wanted<Op extends string, S extends Shape> = Check<Literals<Op, S>, S>
 
 const pair = (high: number, low: number): Key => typed(op('literal', [], { shape: [2], dtype: 'u32', data: [high, low] }))
 

@@ -45,6 +45,9 @@ export interface Problem<Text> {
 /** The argument itself where the problem `P` is null, otherwise the message. */
 export type Check<P, X> = [P] extends [null] ? X : [X] extends [readonly unknown[]] ? Problem<P> : P
 
+/** E where it is a message, otherwise E2. */
+export type Then<E, E2> = [E] extends [null] ? E2 : E
+
 /** A tensor in words: `[2, 3]`, and `i32 [2, 3]` where it does not hold f32. */
 export type Describe<X> = DTypeOf<X> extends 'f32' ? Show<ShapeOf<X>> : `${DTypeOf<X>} ${Show<ShapeOf<X>>}`
 

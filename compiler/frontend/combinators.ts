@@ -67,7 +67,7 @@ const drift = (before: Value, after: Value): string | undefined => {
     const next = b.get(leaf.path)
     if (next === undefined) return true
     if (isTensor(leaf.value) && isTensor(next.value)) return showAval(leaf.value.aval) !== showAval(next.value.aval)
-    return leaf.value !== next.value && !(isCallable(leaf.value) && isCallable(next.value))
+    return !Object.is(leaf.value, next.value) && !(isCallable(leaf.value) && isCallable(next.value))
   })
   if (changed === undefined) return undefined
   const next = b.get(changed.path)

@@ -3,7 +3,7 @@
  * dsl/ is a composition of these, and is read like a user's code.
  */
 import { ts } from 'ts-morph'
-import { Refusal, type Failure } from '../../dsl/errors.ts'
+import type { Failure } from '../../dsl/errors.ts'
 import type { Attrs, Prim } from '../../dsl/core/prim.ts'
 import { sizeUnder } from '../../dsl/core/dims.ts'
 import { grad, scan, valueAndGrad, vmap } from './combinators.ts'
@@ -15,7 +15,7 @@ import { describe, isCallable, isList, isRec, isTensor, leavesOf, native, type N
 /** Applies a primitive: appends an instruction to the function under construction. */
 const op = native('op', (m, [prim, inputs, attrs], at) => {
   if (typeof prim !== 'string' || !isList(inputs)) return reject(m, at, 'op takes a primitive, its inputs and its attributes')
-  const here = current2(m, at)
+  const here = underway(m, at)
   const ids = inputs.map(x => guarded(m, at, () => use(here, operand(m, prim, x, at)).id))
   const bad = attrs === undefined ? undefined : leavesOf(attrs).find(leaf => typeof leaf.value === 'object' && leaf.value !== null)
   if (bad !== undefined) return reject(m, m.site ?? at, `${prim}: ${bad.path} depends on ${describe(bad.value)}; it must be known at compile time`)
@@ -27,7 +27,7 @@ const op = native('op', (m, [prim, inputs, attrs], at) => {
 
 const operand = (m: Machine, prim: string, x: Value, at: ts.Node): Sym => (isTensor(x) ? x : reject(m, m.site ?? at, `${prim} takes tensors, not ${describe(x)}`))
 
-const current2 = (m: Machine, at: ts.Node) => {
+const underway = (m: Machine, at: ts.Node) => {
   if (m.region !== undefined) return current(m)
   return reject(m, m.site ?? at, 'a tensor is computed outside of a program', 'compute it within the function of the program')
 }
@@ -98,8 +98,3 @@ export const intrinsicsOf = (file: string): ReadonlyMap<string, Native> => maps.
 /** Whether a value is a program, and its parts. */
 export const programOf = (v: Value): { readonly fn: Value; readonly config: Value } | undefined =>
   isRec(v) && 'fn' in v && 'config' in v && isCallable(v['call']) ? { fn: (v as Rec)['fn'], config: (v as Rec)['config'] } : undefined
-
-/** Something the front end itself got wrong. */
-export const bug = (message: string): never => {
-  throw new Refusal({ kind: 'bug', where: 'frontend', message })
-}

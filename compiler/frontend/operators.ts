@@ -54,15 +54,15 @@ export const binary = (m: Machine, n: ts.BinaryExpression, env: Env): Value => {
   const b = evaluate(m, n.right, env)
   switch (operator) {
     case K.EqualsEqualsEqualsToken:
-      return nothing(a) || nothing(b) ? a === b : static2(m, n, a, b)[0] === b
+      return nothing(a) || nothing(b) ? a === b : statics(m, n, a, b)[0] === b
     case K.ExclamationEqualsEqualsToken:
-      return nothing(a) || nothing(b) ? a !== b : static2(m, n, a, b)[0] !== b
+      return nothing(a) || nothing(b) ? a !== b : statics(m, n, a, b)[0] !== b
     case K.EqualsEqualsToken:
     case K.ExclamationEqualsToken:
       if (nothing(a) || nothing(b)) return (operator === K.EqualsEqualsToken) === (nothing(a) && nothing(b))
       return reject(m, n, '== and != are outside the subset', 'use === and !==')
   }
-  const [left, right] = static2(m, n, a, b)
+  const [left, right] = statics(m, n, a, b)
   const sign = n.operatorToken.getText()
   if (operator === K.PlusToken) {
     if (typeof left === 'number' && typeof right === 'number') return left + right
@@ -80,7 +80,7 @@ const plain = (m: Machine, n: ts.Node, v: Value): string =>
   typeof v === 'object' && v !== null ? reject(m, n, `${describe(v)} has no text`) : String(v)
 
 /** Both operands, refused where one is a tensor. */
-const static2 = (m: Machine, n: ts.BinaryExpression, a: Value, b: Value): readonly [Value, Value] => {
+const statics = (m: Machine, n: ts.BinaryExpression, a: Value, b: Value): readonly [Value, Value] => {
   if (!isTensor(a) && !isTensor(b)) return [a, b]
   const instead = functions.get(n.operatorToken.kind)
   return reject(m, n, `the operator ${n.operatorToken.getText()} takes static numbers, here ${describe(a)} and ${describe(b)}`, instead === undefined ? undefined : `use ${instead}`)

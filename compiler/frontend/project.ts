@@ -18,7 +18,7 @@ export type Loaded = {
 }
 
 /** The nearest tsconfig.json at or above a folder. */
-export const nearestOptions = (folder: string): string | undefined => {
+const nearestOptions = (folder: string): string | undefined => {
   const file = join(folder, 'tsconfig.json')
   if (existsSync(file)) return file
   const up = dirname(folder)

@@ -7,7 +7,7 @@ import { nearest } from './places.ts'
 import { describe, isList, isRec, isTensor, kind, scope, type Closure, type Env, type FunctionNode, type Rec, type Value } from './values.ts'
 
 /** What a statement yields that does not return. */
-export const onward: unique symbol = Symbol('onward')
+const onward: unique symbol = Symbol('onward')
 const broken: unique symbol = Symbol('break')
 type Flow = Value | typeof onward | typeof broken
 

@@ -7,7 +7,7 @@ import { list, no } from './infer-check.ts'
 export const labelsOf = (dims: readonly Dimension[]): readonly string[] => dims.flatMap(dim => (typeof dim === 'string' ? [dim] : [dim.p, dim.k]))
 
 /** `bi(2p+k-1)o`, as messages show an operand's dimensions: labels, and windows as their index formula. */
-export const showDimensions = (dims: readonly Dimension[]): string =>
+const showDimensions = (dims: readonly Dimension[]): string =>
   dims
     .map(dim => {
       if (typeof dim === 'string') return dim.length === 1 ? dim : `<${dim}>`

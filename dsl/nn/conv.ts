@@ -4,7 +4,7 @@ import { conv2d, convTranspose2d } from '../ops/convolution.ts'
 import { shapeOf, typed, untyped } from '../ops/border.ts'
 import type { ConvOut, ConvTransposeOut, Outputs } from '../ops/convolution.ts'
 import type { AtMost, Dim, Mul, Same, Show, Text } from '../shape.ts'
-import type { Any, Check, DTypeOf, Describe, KnownDims, ShapeOf, Tensor, Vec } from '../tensor.ts'
+import type { Any, Check, DTypeOf, Describe, KnownDims, ShapeOf, Tensor, Then, Vec } from '../tensor.ts'
 
 /** I to O channels; weight is [out, in, k, k], as in PyTorch (with groups, I counts the channels of one group). */
 export type Conv<I extends Dim, O extends Dim, K extends Dim> = { readonly weight: Tensor<[O, I, K, K]>; readonly bias: Vec<NoInfer<O>> }
@@ -29,7 +29,6 @@ type Channels<Op extends string, I, W extends readonly unknown[], X> =
         : `${Op}: height and width must be numbers, input is ${Describe<X>}`
       : `${Op}: input is ${Describe<X>}, not [channels, height, width]; vmap over further leading axes`
     : `${Op}: input is ${Describe<X>}; cast it to f32 first`
-type Then<E, E2> = [E] extends [null] ? E2 : E
 type Covered<K, X, O> = ShapeOf<X> extends readonly [unknown, infer H, infer W] ? (false extends Covers<H, K, O> | Covers<W, K, O> ? `conv: a kernel of ${Text<K>} does not fit into ${Describe<X>}` : null) : null
 type Covers<H, K, O> = Same<Option<O, 'dilation', 1>, 1> extends true ? AtMost<K, AddTwice<H, Option<O, 'padding', 0>>> : true
 type AddTwice<H, P> = ConvOut<H, 1, 1, P>

@@ -7,7 +7,7 @@ import { fill, range, shapeOf, sizes, typed } from '../ops/border.ts'
 import { add, mul, sub } from '../ops/elementwise.ts'
 import { at } from '../ops/slicing.ts'
 import { randomNormal, randomUniform, split } from '../random.ts'
-import type { Literals } from '../ops/create.ts'
+import type { Wanted } from '../ops/create.ts'
 import type { Key } from '../random.ts'
 import type { Dim, Plain, Shape } from '../shape.ts'
 import type { Any, Check, Tensor } from '../tensor.ts'
@@ -16,7 +16,6 @@ import type { Conv, ConvT } from './conv.ts'
 import type { Linear } from './linear.ts'
 
 type Floats = Tensor<Shape>
-type Wanted<Op extends string, S extends Shape> = Check<Literals<Op, S>, S>
 /** Border: draws in a shape that has passed its check. */
 const normals = randomNormal as unknown as (key: Key, shape: unknown) => Floats
 const uniforms = randomUniform as unknown as (key: Key, shape: unknown) => Floats

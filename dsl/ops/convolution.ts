@@ -4,7 +4,7 @@
  */
 import { op } from '../core/apply.ts'
 import { refuse } from '../errors.ts'
-import type { Any, Check, DTypeOf, Describe, KnownDims, Result, ShapeOf } from '../tensor.ts'
+import type { Any, Check, DTypeOf, Describe, KnownDims, Result, ShapeOf, Then } from '../tensor.ts'
 import type { Add, AtMost, Div, Mod, Mul, Same, Settled, Show, Sub, Text } from '../shape.ts'
 import { shapeOf, typed, untyped } from './border.ts'
 
@@ -35,7 +35,6 @@ export type ConvOut<H, K, S = 1, P = 0, D = 1> = Settled<Add<Div<Sub<Room<H, P>,
 /** (h - 1)s - 2p + d(k - 1) + q + 1 */
 export type ConvTransposeOut<H, K, S = 1, P = 0, D = 1, Q = 0> = Settled<Sub<Add<Add<Mul<Sub<H, 1>, S>, Reach<K, D>>, Q>, Mul<P, 2>>>
 
-type Then<E, E2> = [E] extends [null] ? E2 : E
 type Image<Op extends string, X> =
   [DTypeOf<X>] extends ['f32']
     ? ShapeOf<X> extends readonly [unknown, infer H, infer W]

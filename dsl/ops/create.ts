@@ -20,6 +20,8 @@ export type LiteralDim<Op extends string, B extends Box> =
     : `${Op}: the size is one of several; write a literal`
   : null
 
+/** A shape given as an argument: a list of literals or names. */
+export type Wanted<Op extends string, S extends Shape> = Check<Literals<Op, S>, S>
 /** A size in a tuple. */
 export type Box = readonly [unknown]
 

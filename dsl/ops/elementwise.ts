@@ -4,7 +4,7 @@
  */
 import { aval, op } from '../core/apply.ts'
 import type { DType } from '../core/prim.ts'
-import type { Any, Check, DTypeOf, Describe, IsScalar, KnownDims, Scalar, ShapeOf, Tensor } from '../tensor.ts'
+import type { Any, Check, DTypeOf, Describe, IsScalar, KnownDims, Scalar, ShapeOf, Tensor, Then } from '../tensor.ts'
 import type { Clash, Same } from '../shape.ts'
 import { expand, fill, meet, operand, shapeOf, typed, untyped } from './border.ts'
 import type { Operand } from './border.ts'
@@ -21,8 +21,6 @@ type Meet<Op extends string, A, B> =
       : `${Op}: left is ${Describe<A>}, right is ${Describe<B>}${Clash<ShapeOf<A>, ShapeOf<B>>}`
   : `${Op}: left is ${Describe<A>}, right is ${Describe<B>} [${DTypeOf<A>} != ${DTypeOf<B>}]`
 
-/** E where it is a message, otherwise E2. */
-type Then<E, E2> = [E] extends [null] ? E2 : E
 /** null where X is a number, or a tensor of numbers whose dims are known. */
 type Numeric<Op extends string, X> = [X] extends [number] ? null : [DTypeOf<X>] extends ['bool'] ? `${Op}: operand is ${Describe<X>}; cast it to a number type first` : KnownDims<Op, X>
 type Arithmetic<Op extends string, A, B> = Then<Numeric<Op, B>, Meet<Op, A, B>>

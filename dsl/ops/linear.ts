@@ -1,6 +1,6 @@
 /** Sums of products: matmul, matvec, dot, outer, and `contract`, which all of them are. */
 import { op } from '../core/apply.ts'
-import type { Any, Check, DTypeOf, Describe, Known, Result, Scalar, ShapeOf, Tensor } from '../tensor.ts'
+import type { Any, Check, DTypeOf, Describe, Known, Result, Scalar, ShapeOf, Tensor, Then } from '../tensor.ts'
 import type { Same, Shape, Text } from '../shape.ts'
 import { shapeOf, typed, untyped } from './border.ts'
 
@@ -20,7 +20,6 @@ type Rank2<Op extends string, Side extends string, X> =
 type Inner<Op extends string, A, B> =
   ShapeOf<A> extends readonly [...unknown[], infer K] ? (ShapeOf<B> extends readonly [infer K2, ...unknown[]]
     ? Same<K, K2> extends true ? null : `${Op}: left is ${Describe<A>}, right is ${Describe<B>} [${Text<K>} != ${Text<K2>}]` : null) : null
-type Then<E, E2> = [E] extends [null] ? E2 : E
 
 type Entry<S extends Shape, I extends number> = S[I & keyof S]
 

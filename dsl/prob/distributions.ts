@@ -17,8 +17,6 @@ export type Laplace<S extends Shape> = { readonly kind: 'laplace'; readonly loc:
 /** P(1) = sigmoid(logits). Values in [0, 1] count as means, which makes the log-probability a cross entropy. */
 export type Bernoulli<S extends Shape> = { readonly kind: 'bernoulli'; readonly logits: Tensor<S> }
 export type Distribution<S extends Shape> = Normal<S> | Laplace<S> | Bernoulli<S>
-/** Distributions that can be drawn from by moving and scaling given noise. */
-export type Reparameterised<S extends Shape> = Normal<S> | Laplace<S>
 
 /** A distribution together with a value drawn from it: what a guide gives for a site. */
 export type Draw<S extends Shape, D = Normal<S>> = { readonly dist: D; readonly value: Tensor<S> }
