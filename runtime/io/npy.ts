@@ -4,13 +4,13 @@
  */
 import * as E from 'fp-ts/lib/Either.js'
 import type { DType } from '../../dsl/core/prim.ts'
-import { bytesOf, decode, elementOf, encode, type Element, type FileArray, type Values } from './element.ts'
+import { bytesOf, decode, encode, type Element, type FileArray, type Values } from './element.ts'
 
 const magic = [0x93, 0x4e, 0x55, 0x4d, 0x50, 0x59] as const
 
 const codes: Readonly<Record<string, Element>> = {
-  f2: 'float16', f4: 'float32', f8: 'float64', i1: 'int8', i2: 'int16', i4: 'int32', i8: 'int64', u1: 'uint8', u2: 'uint16', u4: 'uint32', u8: 'uint64',
-    b1: 'bool',
+  f2: 'float16', f4: 'float32', f8: 'float64', i1: 'int8', i2: 'int16', i4: 'int32', i8: 'int64',
+  u1: 'uint8', u2: 'uint16', u4: 'uint32', u8: 'uint64', b1: 'bool',
 }
 
 const codeOf: Readonly<Record<DType, string>> = { f32: '<f4', i32: '<i4', u32: '<u4', bool: '|b1' }
@@ -34,7 +34,7 @@ const parseHeader = (bytes: Uint8Array): E.Either<string, Header> => {
   if (descr[2] !== undefined) return E.left('a structured array (a record type); save its fields as arrays of their own')
   const code = descr[1] ?? ''
   if (code.includes('O')) return E.left('an array of Python objects (a pickle), which is never opened; save numbers: numpy.asarray(x, dtype=numpy.float32)')
-  const element = codes[code.slice(1)]
+  const element = Object.hasOwn(codes, code.slice(1)) ? codes[code.slice(1)] : undefined
   if (element === undefined || !/^[<>|=]/.test(code)) {
     return E.left(`elements of type ${JSON.stringify(code)}; `
       + `numbers and truth values are read (f2 f4 f8 i1 i2 i4 i8 u1 u2 u4 u8 b1): convert with .astype(numpy.float32)`)
@@ -95,6 +95,3 @@ export const printNpy = ({ shape, dtype, data }: Outgoing): Uint8Array => {
   bytes.set(content, 10 + header.length)
   return bytes
 }
-
-/** For messages: how a program's dtype is called in NumPy. */
-export const numpyName = (dtype: DType): string => elementOf[dtype]

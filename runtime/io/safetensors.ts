@@ -16,8 +16,8 @@ export type TensorFile = { readonly arrays: ReadonlyMap<string, FileArray>; read
 const longestHeader = 100_000_000
 
 const elements: Readonly<Record<string, Element>> = {
-  F16: 'float16', BF16: 'bfloat16', F32: 'float32', F64: 'float64', I8: 'int8', I16: 'int16', I32: 'int32', I64: 'int64', U8: 'uint8', U16: 'uint16',
-    U32: 'uint32', U64: 'uint64', BOOL: 'bool',
+  F16: 'float16', BF16: 'bfloat16', F32: 'float32', F64: 'float64', I8: 'int8', I16: 'int16', I32: 'int32', I64: 'int64',
+  U8: 'uint8', U16: 'uint16', U32: 'uint32', U64: 'uint64', BOOL: 'bool',
 }
 const codeOf: Readonly<Record<DType, string>> = { f32: 'F32', i32: 'I32', u32: 'U32', bool: 'BOOL' }
 
@@ -30,10 +30,27 @@ const isRecord = (u: unknown): u is Readonly<Record<string, unknown>> => typeof 
 
 type Ranged = { readonly name: string; readonly entry: t.TypeOf<typeof Entry>; readonly element: Element; readonly size: number }
 
+/** The first key that an object of this valid JSON text has twice, if any: the format forbids them, `JSON.parse` takes the last. */
+const repeatedKey = (json: string): string | undefined => {
+  const open: Set<string>[] = []
+  for (const [token, text, colon] of json.matchAll(/("[^"\\]*(?:\\.[^"\\]*)*")(\s*:)?|[{}]/g)) {
+    if (token === '{') open.push(new Set())
+    if (token === '}') open.pop()
+    if (text === undefined || colon === undefined) continue
+    const key = String(JSON.parse(text))
+    const keys = open.at(-1)
+    if (keys?.has(key) === true) return key
+    keys?.add(key)
+  }
+  return undefined
+}
+
 const parseHeader = (text: string): E.Either<string, readonly [readonly Ranged[], Readonly<Record<string, string>>]> => {
   const json = E.tryCatch((): unknown => JSON.parse(text), () => 'its header is not valid JSON')
   if (E.isLeft(json)) return json
   if (!isRecord(json.right)) return E.left('its header is not a JSON object')
+  const repeated = repeatedKey(text)
+  if (repeated !== undefined) return E.left(`its header names ${JSON.stringify(repeated)} twice`)
   const { __metadata__: meta = {}, ...rest } = json.right
   const metadata = Metadata.decode(meta)
   if (E.isLeft(metadata)) return E.left(`__metadata__ must map strings to strings: ${decodeProblems(metadata.left)}`)
@@ -41,7 +58,7 @@ const parseHeader = (text: string): E.Either<string, readonly [readonly Ranged[]
   if (E.isLeft(entries)) return E.left(`its header is malformed: ${decodeProblems(entries.left)}`)
   const ranged: Ranged[] = []
   for (const [name, entry] of Object.entries(entries.right)) {
-    const element = elements[entry.dtype]
+    const element = Object.hasOwn(elements, entry.dtype) ? elements[entry.dtype] : undefined
     if (element === undefined) return E.left(`tensor ${name} has dtype ${entry.dtype}; ${Object.keys(elements).join(' ')} are read`)
     const size = entry.shape.reduce((n, d) => n * d, 1)
     const [begin, end] = entry.data_offsets

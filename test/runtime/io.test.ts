@@ -112,6 +112,7 @@ const badNpy: readonly (readonly [string, Uint8Array, RegExp])[] = [
   ['Python objects', npy("'|O'", '(1,)', [0]), /Python objects \(a pickle\).*numpy\.asarray/],
   ['text', npy("'<U3'", '(1,)', [0]), /elements of type "<U3".*astype/],
   ['complex numbers', npy("'<c8'", '()', [0]), /elements of type "<c8"/],
+  ['a type that objects inherit', npy("'<constructor'", '(1,)', [0]), /elements of type "<constructor"/],
   ['a record type', npy("[('a', '<f4')]", '(1,)', [0]), /structured array/],
   ['too little data', npy("'<f4'", '(2,)', [0, 0, 0, 0]), /truncated: shape \(2\) of float32 needs 8 bytes of data, 4 are there/],
   ['too much data', npy("'<f4'", '()', [0, 0, 0, 0, 0]), /too long/],
@@ -152,6 +153,11 @@ const badTensors: readonly (readonly [string, Uint8Array, RegExp])[] = [
   ['truncated data', st(`{${entry('a', 'F32', [2], [0, 8])}}`, 5), /truncated: tensor a ends at byte 8 of the data, 5 are there/],
   ['data at the end', st(`{${entry('a', 'F32', [1], [0, 4])}}`, 5), /1 bytes at its end belong to no tensor/],
   ['metadata of numbers', st('{"__metadata__":{"step":3}}'), /__metadata__ must map strings to strings/],
+  ['a tensor that is there twice', st(`{${entry('a', 'F32', [1], [0, 4])},${entry('a', 'F32', [1], [0, 4])}}`, 4), /its header names "a" twice/],
+  ['a tensor that is there twice, once escaped', st('{"a":{"dtype":"F32","shape":[0],"data_offsets":[0,0]},"\\u0061":{}}'), /its header names "a" twice/],
+  ['metadata twice', st('{"__metadata__":{},"__metadata__":{"a":"b"}}'), /its header names "__metadata__" twice/],
+  ['a field twice', st('{"a":{"dtype":"F32","dtype":"F32","shape":[0],"data_offsets":[0,0]}}'), /its header names "dtype" twice/],
+  ['a dtype that objects inherit', st(`{${entry('a', 'constructor', [0], [0, 0])}}`), /tensor a has dtype constructor/],
   ['no UTF-8', Uint8Array.of(2, 0, 0, 0, 0, 0, 0, 0, 0x7b, 0xff), /not UTF-8/],
 ]
 for (const [name, bytes, expected] of badTensors) {
