@@ -4,20 +4,15 @@
  */
 import { Command, CommanderError } from 'commander'
 import * as E from 'fp-ts/lib/Either.js'
-import { readFileSync } from 'node:fs'
 import { print, Refusal, type Failure } from '../dsl/errors.ts'
 import type { Register, Settle } from './commands/command.ts'
+import { ownVersion } from './version.ts'
 
 const commands: Readonly<Record<string, () => Promise<{ readonly register: Register }>>> = {
   train: () => import('./commands/train.ts'),
   run: () => import('./commands/run.ts'),
   list: () => import('./commands/list.ts'),
   bench: () => import('./commands/bench.ts'),
-}
-
-const version = (): string => {
-  const read: unknown = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'))
-  return typeof read === 'object' && read !== null && 'version' in read ? String(read.version) : 'unknown'
 }
 
 const codeOf = (failure: Failure): number => (failure.kind === 'usage' ? 2 : 1)
@@ -46,24 +41,23 @@ export const main = async (argv: readonly string[]): Promise<number> => {
   let code = 0
   const settle: Settle = async task => {
     const result = await task()
-    if (E.isLeft(result)) code = complain(result.left)
+    code = E.isLeft(result) ? complain(result.left) : (result.right ?? 0)
   }
   const [first = ''] = argv
-  const named = commands[first] === undefined ? '' : `${first} `
+  const command = Object.hasOwn(commands, first) ? commands[first] : undefined
+  const named = command === undefined ? '' : `${first} `
   const cli = new Command('vdsm')
     .description('Compiles tensor programs written in TypeScript, runs them, and trains VDSM.')
-    .version(version(), '--version')
+    .version(ownVersion(), '--version')
     .showSuggestionAfterError()
     .exitOverride()
     .configureOutput({ writeErr: text => (text.startsWith('Usage:') ? process.stderr.write(text) : undefined), outputError: () => undefined })
   // Compiling is the compiler's own command; it is described here for the overview.
   cli.command('compile').argument('[paths...]', 'files or folders').description('compile the programs in these files (default: models/)')
   try {
-    const wanted = named === '' ? Object.values(commands) : [commands[first]]
-    for (const load of wanted) (await load?.())?.register(cli, settle)
+    for (const load of command === undefined ? Object.values(commands) : [command]) (await load()).register(cli, settle)
     await cli.parseAsync([...argv], { from: 'user' })
-    // A command that ended well may still ask for a code of its own: training that was stopped by a signal, 130.
-    return code === 0 ? Number(process.exitCode ?? 0) : code
+    return code
   } catch (error) {
     if (error instanceof CommanderError && ['commander.helpDisplayed', 'commander.version'].includes(error.code)) return 0
     if (error instanceof CommanderError && error.code === 'commander.help') return 2

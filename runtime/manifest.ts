@@ -116,7 +116,7 @@ export const parseManifest = (text: string, path: string): E.Either<Failure, Man
   return E.isLeft(decoded) ? no(`not a manifest: ${decodeProblems(decoded.left)}`) : E.right(decoded.right)
 }
 
-/** The bytes of the file: two-space JSON in the order of the schema, so that equal manifests are equal files. */
+/** The text of the file: JSON, a line per value, in the order of the schema, so that equal manifests are equal files. */
 export const printManifest = (manifest: Manifest): string => `${JSON.stringify(Manifest.encode(manifest), null, 1)}\n`
 
 /** The program of that id, or a failure that lists the near ones. */

@@ -36,7 +36,7 @@ const uniform = (seed: number): (() => number) => {
 }
 
 /** Random values of a kind that most programs can live with: real numbers in [0, 0.1), small indices, any bits. */
-export const randomArray = (slot: Slot, next: () => number): Float64Array => {
+const randomArray = (slot: Slot, next: () => number): Float64Array => {
   const size = sizeOfShape(slot.shape)
   switch (slot.dtype) {
     case 'f32': return Float64Array.from({ length: size }, () => 0.1 * next())
@@ -90,16 +90,20 @@ const profile = (executable: Executable, seconds: number): readonly StepTime[] =
 type Report = {
   readonly program: string
   readonly variant: string
+  /** Measured: calls, their times, and the peak of one thread. */
   readonly runs: number
   readonly medianMs: number
   readonly minMs: number
-  readonly flops: number
-  readonly gflops: number
   readonly peakGflops: number
+  /** Counted by the compiler, by the median time: operations a second, and their share of the peak. */
+  readonly gflops: number
   readonly peakShare: number
+  /** Counted by the compiler: of one call. */
+  readonly flops: number
   readonly kernels: number
   readonly kernelsBeforeFusion: number
   readonly bytes: number
+  /** Allocated: the program's memory, whole pages. */
   readonly memoryBytes: number
   readonly profile?: readonly StepTime[]
 }
@@ -145,7 +149,7 @@ const reportText = (report: Report): string => [
   ...(report.profile === undefined ? [] : ['', '  steps, slowest first', ...report.profile.map(stepText)]),
 ].join('\n')
 
-export const benchProgram = (id: string, options: Options): TE.TaskEither<Failure, void> =>
+const benchProgram = (id: string, options: Options): TE.TaskEither<Failure, void> =>
   pipe(
     openBuild(nodeHost(options.build)),
     TE.chainFirstEitherK(({ manifest }) => pipe(findProgram(manifest, id), E.chain(program => checkFresh(options.build, program)))),
@@ -156,7 +160,8 @@ export const benchProgram = (id: string, options: Options): TE.TaskEither<Failur
 
 export const register: Register = (cli, settle) => {
   withBuild(cli.command('bench'))
-    .description('measure the speed of a compiled program on random inputs')
+    .description('Measures a compiled program on random inputs. Times and the peak are measured here and now, in one thread; '
+      + 'kernels, FLOP and bytes moved are what the compiler counted, and GFLOP/s is what it counted by the median time.')
     .argument('<program>', 'its id, as `vdsm list` shows it')
     .option('--profile', 'time each step of the program')
     .option('--seconds <n>', 'how long to measure', positiveNumber, 2)

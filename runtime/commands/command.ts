@@ -4,13 +4,13 @@ import * as T from 'fp-ts/lib/Task.js'
 import type { TaskEither } from 'fp-ts/lib/TaskEither.js'
 import type { Failure } from '../../dsl/errors.ts'
 
-/** Runs a command's task: a failure is printed to stderr and becomes the exit code. */
-export type Settle = (task: TaskEither<Failure, void>) => Promise<void>
+/** Runs a command's task: a failure is printed to stderr and becomes the exit code, a number is the exit code itself. */
+export type Settle = (task: TaskEither<Failure, number | void>) => Promise<void>
 
 /** Adds a command to the command line. */
 export type Register = (cli: Command, settle: Settle) => void
 
-export const defaultBuild = 'build'
+const defaultBuild = 'build'
 
 /** Adds `--build DIR`. */
 export const withBuild = (command: Command): Command => command.option('--build <dir>', 'the folder of the compiled programs', defaultBuild)

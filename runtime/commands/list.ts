@@ -28,7 +28,7 @@ const programText = (program: ProgramInfo, arrays: boolean): string => {
 const jsonText = (programs: readonly ProgramInfo[]): string =>
   JSON.stringify(programs.map(({ kernels: _, modules: __, hash: ___, ...program }) => program), null, 2)
 
-export const listPrograms = (text: string, options: Options): TE.TaskEither<Failure, void> =>
+const listPrograms = (text: string, options: Options): TE.TaskEither<Failure, void> =>
   pipe(
     openBuild(nodeHost(options.build)),
     TE.map(({ manifest }) => manifest.programs.filter(program => program.id.includes(text))),

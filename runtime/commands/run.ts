@@ -49,7 +49,7 @@ const readArrays = (option: string, path: string | undefined): TE.TaskEither<Fai
   )
 
 /** A key from a seed, as `key(seed)` of the language makes it. */
-export const keyFromSeed = (seed: number): Uint32Array => Uint32Array.of(Math.floor(seed / 2 ** 32), seed % 2 ** 32)
+const keyFromSeed = (seed: number): Uint32Array => Uint32Array.of(Math.floor(seed / 2 ** 32), seed % 2 ** 32)
 
 const isKey = (slot: ProgramInfo['inputs'][number]): boolean => slot.path === 'key' && slot.dtype === 'u32' && slot.shape.length === 1 && slot.shape[0] === 2
 
@@ -57,7 +57,7 @@ const isKey = (slot: ProgramInfo['inputs'][number]): boolean => slot.path === 'k
 const keyOf = (program: ProgramInfo, given: FileArrays, seed: number | undefined): E.Either<Failure, ReadonlyMap<string, Values>> => {
   if (seed === undefined) return E.right(new Map())
   if (!program.inputs.some(isKey)) return E.left({ kind: 'usage', message: `option --seed: ${program.id} takes no key` })
-  if (given.has('key')) return E.left({ kind: 'usage', message: 'option --seed: the inputs hold a key already', remedy: 'Give one of the two.' })
+  if (given.has('key')) return E.left({ kind: 'usage', message: 'option --seed: the files hold a key already', remedy: 'Give one of the two.' })
   return E.right(new Map([['key', keyFromSeed(seed)]]))
 }
 
@@ -71,7 +71,7 @@ const gather = (program: ProgramInfo, inputs: FileArrays, params: FileArrays, op
       remedy: 'Leave them out of one of the two files.' })
   }
   const given = new Map<string, FileArray>([...chosen, ...inputs])
-  const fitted = pipe(keyOf(program, inputs, options.seed), E.chain(made => fitArrays(program, given, made)))
+  const fitted = pipe(keyOf(program, given, options.seed), E.chain(made => fitArrays(program, given, made)))
   const keyMissing = program.inputs.some(slot => isKey(slot) && !given.has(slot.path)) && options.seed === undefined
   return pipe(fitted, E.mapLeft((failure): Failure =>
     failure.kind === 'arrays' && keyMissing ? { ...failure,
@@ -100,7 +100,7 @@ const warn = (lines: readonly string[]): T.Task<void> => async () => {
   if (shown.length > 0) process.stderr.write(`${shown.join('\n')}\n`)
 }
 
-export const runProgram = (id: string, options: Options): TE.TaskEither<Failure, void> =>
+const runProgram = (id: string, options: Options): TE.TaskEither<Failure, void> =>
   pipe(
     TE.Do,
     TE.bind('format', () => TE.fromEither(formatOf('--out', options.out))),
@@ -126,6 +126,6 @@ export const register: Register = (cli, settle) => {
     .option('--params <file>', 'parameters to go with them, e.g. a checkpoint (.safetensors or .npz)')
     .requiredOption('--out <file>', 'where the results are written (.npz or .safetensors)')
     .option('--device <name>', 'wasm (compiled) or eager (the source itself, in float64)', oneOf('wasm', 'eager'), 'wasm')
-    .option('--seed <n>', 'makes the input `key` where the files have none', seedOption)
+    .option('--seed <n>', 'makes the input `key`, as key(n) of the language does; refused where a file holds one', seedOption)
     .action((id: string, options: Options) => settle(runProgram(id, options)))
 }

@@ -8,7 +8,7 @@ import { refuse } from '../../dsl/errors.ts'
 import { PURPOSE, shuffled, stream, type Stream } from './random.ts'
 
 export const SIDE = 64
-export const CHANNELS = 3
+const CHANNELS = 3
 /** Values of one frame: planar [3, 64, 64]. */
 export const FRAME = CHANNELS * SIDE * SIDE
 

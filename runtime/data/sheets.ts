@@ -6,8 +6,8 @@ import { PNG } from 'pngjs'
 import { refuse } from '../../dsl/errors.ts'
 import { SIDE } from './dataset.ts'
 
-export const SHEET_WIDTH = 13 * SIDE
-export const SHEET_HEIGHT = 21 * SIDE
+const SHEET_WIDTH = 13 * SIDE
+const SHEET_HEIGHT = 21 * SIDE
 /** Bytes of one RGBA cell. */
 export const CELL = SIDE * SIDE * 4
 

@@ -4,7 +4,8 @@
  *
  * The user supplies a folder with the sub-folders body/ pants/ shirt/ hair/, each holding PNG sheets. Layers are drawn in
  * that order on black when a frame is asked for; only the needed cells are kept in memory (1.2 MB a sheet). Held out: 10% of
- * the identities. Every value of every factor is still seen in training where the split allows it; combinations are not.
+ * the identities, drawn at random: with many of them every value of every factor is also seen in training, a held-out
+ * combination never is.
  */
 import { readdirSync, statSync } from 'node:fs'
 import { basename, extname, join } from 'node:path'
@@ -52,8 +53,16 @@ const readLayer = (folder: string, choice: FrameChoice): { names: readonly strin
   return { names: files.map(name => basename(name, extname(name))), sheets: files.map(name => readSheet(join(folder, name), choice)) }
 }
 
+const isFolder = (path: string): boolean => {
+  try {
+    return statSync(path).isDirectory()
+  } catch {
+    return false
+  }
+}
+
 const readWardrobe = (folder: string, choice: FrameChoice): Wardrobe => {
-  if (statSync(folder, { throwIfNoEntry: false })?.isDirectory() !== true) {
+  if (!isFolder(folder)) {
     refuse({ kind: 'file', path: folder, message: 'there is no such folder', remedy: LAYOUT })
   }
   const layer = (name: Layer) => readLayer(join(folder, name), choice)

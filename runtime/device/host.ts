@@ -18,3 +18,16 @@ export type Host = {
   /** The exports of a module's new instance. */
   readonly instantiate: (bytes: Uint8Array, imports: WebAssembly.Imports) => Promise<Readonly<Record<string, unknown>>>
 }
+
+/** The same host, reading each file once: what it has read stays as it was, even where the build is replaced meanwhile. */
+export const remembering = (host: Host): Host => {
+  const known = new Map<string, ReturnType<ReturnType<Host['read']>>>()
+  return {
+    ...host,
+    read: name => () => {
+      const reading = known.get(name) ?? host.read(name)()
+      known.set(name, reading)
+      return reading
+    },
+  }
+}

@@ -3,9 +3,10 @@
  * beside its place, flushed to disk and renamed onto it, so that a full disk or a crash leaves the old one whole.
  */
 import { pipe } from 'fp-ts/lib/function.js'
+import * as E from 'fp-ts/lib/Either.js'
 import * as TE from 'fp-ts/lib/TaskEither.js'
 import { randomBytes } from 'node:crypto'
-import { constants, existsSync, mkdirSync, statSync } from 'node:fs'
+import { constants, existsSync, mkdirSync, readFileSync, statSync } from 'node:fs'
 import { access, open, readFile, realpath, rename, stat, unlink, type FileHandle } from 'node:fs/promises'
 import { basename, dirname, join, resolve } from 'node:path'
 import { Refusal, type Failure } from '../../dsl/errors.ts'
@@ -25,6 +26,11 @@ const readReason = (code: string): string | undefined => {
   }
 }
 
+const readFailure = (path: string, error: unknown, missing: string | undefined): Failure => {
+  const code = codeOf(error)
+  return { kind: 'file', path, message: readReason(code) ?? textOf(error), ...(code === 'ENOENT' && missing !== undefined ? { remedy: missing } : {}) }
+}
+
 /** The whole file. `missing` is the remedy where it does not exist. */
 export const readBytes = (path: string, missing?: string): TE.TaskEither<Failure, Uint8Array> =>
   TE.tryCatch(
@@ -32,11 +38,12 @@ export const readBytes = (path: string, missing?: string): TE.TaskEither<Failure
       const data = await readFile(path)
       return new Uint8Array(data.buffer, data.byteOffset, data.byteLength)
     },
-    (error): Failure => {
-      const code = codeOf(error)
-      return { kind: 'file', path, message: readReason(code) ?? textOf(error), ...(code === 'ENOENT' && missing !== undefined ? { remedy: missing } : {}) }
-    },
+    error => readFailure(path, error, missing),
   )
+
+/** The same for a small text, at once. */
+export const readText = (path: string, missing?: string): E.Either<Failure, string> =>
+  E.tryCatch(() => readFileSync(path, 'utf8'), error => readFailure(path, error, missing))
 
 /** The failure of writing `path`, by the operating system's error code. */
 export const writeFailure = (path: string, error: unknown): Failure => {

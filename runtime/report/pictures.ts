@@ -1,5 +1,5 @@
 /**
- * The two pictures of a trained first stage, from the programs `encode`, `decode` and `reconstruct` given as functions:
+ * The two pictures of a trained first stage, from the programs `encode` and `decode` given as functions:
  * reconstructions beside their inputs, and the identity/pose swap grid (paper, Fig. 8).
  */
 import { table, type Cell, type Picture } from './sheet.ts'

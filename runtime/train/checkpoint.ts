@@ -3,7 +3,6 @@
  * (`params.encoder.conv1.weight`, `optimizer....`), layouts as in PyTorch, and in its metadata what is needed to go on.
  * No time stamp: two runs that computed the same write the same bytes.
  */
-import { readFileSync } from 'node:fs'
 import * as E from 'fp-ts/lib/Either.js'
 import * as t from 'io-ts'
 import { refuse } from '../../dsl/errors.ts'
@@ -13,6 +12,7 @@ import { readBytes, writeAtomic } from '../io/files.ts'
 import { parseSafetensors, printSafetensors, type TensorFile } from '../io/safetensors.ts'
 import { decodeProblems } from '../manifest.ts'
 import { join, restOf } from '../paths.ts'
+import { ownVersion } from '../version.ts'
 import type { RunConfig } from './config.ts'
 import { orThrow, right } from './task.ts'
 
@@ -26,11 +26,6 @@ const Metadata = t.type({
 type Metadata = t.TypeOf<typeof Metadata>
 
 export type Checkpoint = { readonly path: string; readonly step: number; readonly file: TensorFile; readonly metadata: Metadata }
-
-const ownVersion = (): string => {
-  const found: unknown = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'))
-  return typeof found === 'object' && found !== null && 'version' in found ? String(found.version) : 'unknown'
-}
 
 /** State arrays of a training step: name in the file, and slot. */
 const stateSlots = (program: Executable) =>

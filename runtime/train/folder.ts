@@ -6,11 +6,11 @@
  *     metrics.jsonl   a line a step             lock           while a process is at work in it
  */
 import { execFileSync } from 'node:child_process'
-import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
+import { existsSync, readdirSync, statSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { Refusal, refuse } from '../../dsl/errors.ts'
-import { makeFolder, writeAtomic, writeFailure } from '../io/files.ts'
+import { makeFolder, readText, writeAtomic, writeFailure } from '../io/files.ts'
 import { parseRunConfig, printRunConfig, type RunConfig } from './config.ts'
 import { orThrow, right } from './task.ts'
 
@@ -22,7 +22,7 @@ export type RunFolder = {
   readonly pictures: string
 }
 
-export const runFolder = (path: string): RunFolder => ({
+const runFolder = (path: string): RunFolder => ({
   path,
   config: join(path, 'config.json'),
   metrics: join(path, 'metrics.jsonl'),
@@ -94,7 +94,7 @@ export const openRun = (path: string): { readonly folder: RunFolder; readonly co
   if (!existsSync(folder.config)) {
     refuse({ kind: 'file', path: folder.config, message: 'no such file, so this is not the folder of a run', remedy: 'Give --resume the folder of a run, e.g. runs/20260130-142500-small-pendulum-0.' })
   }
-  const config = right(parseRunConfig(readFileSync(folder.config, 'utf8'), folder.config))
+  const config = right(parseRunConfig(right(readText(folder.config)), folder.config))
   for (const each of [folder.checkpoints, folder.pictures]) makeFolder(each)
   return { folder, config }
 }

@@ -65,7 +65,7 @@ export const checkTrainStep = (program: ProgramInfo, scheduled: readonly string[
 const isMetric = (path: string): boolean => restOf(path, 'metrics') !== null
 
 /** The key of a step (or, with `PURPOSE.start`, of the initial state): two words. */
-export const stepKey = (seed: number, step: number, purpose: number = PURPOSE.step): Uint32Array => Uint32Array.from(keyOf(seed, purpose, step))
+const stepKey = (seed: number, step: number, purpose: number = PURPOSE.step): Uint32Array => Uint32Array.from(keyOf(seed, purpose, step))
 
 /** Fills the state from the program `init(key)`. */
 export const initialise = (init: Executable, program: Executable, seed: number): void => {

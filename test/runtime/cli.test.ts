@@ -97,6 +97,7 @@ const refused: readonly (readonly [string, readonly string[], number, RegExp])[]
   ['an unknown format', ['run', 'toy/step', '--out', 'out.csv'], 2, /--out: out\.csv is neither an \.npz nor a \.safetensors file/],
   ['an unknown program', ['run', 'toy/stop', '--out', 'out.npz'], 2, /no program 'toy\/stop' in the build folder\n {2}There are: toy\/step/],
   ['an unknown command', ['rnu'], 2, /unknown command 'rnu'\n {2}Did you mean run\?/],
+  ['a command that objects inherit', ['constructor'], 2, /^unknown command 'constructor'\n/],
   ['a superfluous argument', ['list', 'x', 'y'], 2, /too many arguments/],
   ['a missing output folder', [...usual.slice(0, -1), 'none/out.npz'], 1,
     /cannot write none\/out\.npz: the folder .*none does not exist\n {2}Create it first: mkdir -p/],
@@ -125,6 +126,22 @@ test('corrupt files are refused and results of old stay', async () => {
   assert.match((await vdsm(folder, ['list'])).err, /^build\/manifest\.json: not valid JSON/)
 })
 
+test('a key comes from one place', async () => {
+  const folder = ground()
+  writeFileSync(join(folder, 'p.safetensors'), Buffer.concat(printSafetensors(new Map<string, Outgoing>([['state.w', f32(1, 2)], ['key', { shape: [2], dtype: 'u32', data: [0, 1] }]]))))
+  const { code, err } = await vdsm(folder, usual)
+  assert.match(err, /^option --seed: the files hold a key already\n {2}Give one of the two\./)
+  assert.is(code, 2)
+})
+
+test('the exit code is that of the command, whatever the process has noted for itself', async () => {
+  const before = process.exitCode
+  process.exitCode = 3
+  const { code } = await vdsm(shared, ['list'])
+  process.exitCode = before
+  assert.is(code, 0)
+})
+
 test('list: for people and for programs', async () => {
   const { code, out } = await vdsm(shared, ['list', '--arrays'])
   assert.is(code, 0)
@@ -140,7 +157,10 @@ test('bench: a report with the measured peak, and each step', async () => {
   assert.match(out, /median .* ms, min .* ms of \d+ calls\n.*% of this machine's peak of .* GFLOP\/s \(measured now, 1 thread\)\n {2}2 kernels a call \(3 before fusion\), 2 FLOP, 56 B moved, 64\.0 KiB of memory\n/)
   assert.match(out, /s0 add {2}toy\.ts:2:1/)
   const report: unknown = JSON.parse((await vdsm(shared, ['bench', 'toy/step', '--seconds', '0.05', '--json'])).out)
-  assert.ok(typeof report === 'object' && report !== null && 'peakGflops' in report && Number(report.peakGflops) > 0.5)
+  const { medianMs, minMs, flops, gflops, peakGflops, peakShare, kernels, kernelsBeforeFusion } = report as Readonly<Record<string, number>>
+  assert.ok(peakGflops! > 0.5 && minMs! > 0 && minMs! <= medianMs!)
+  assert.equal([flops, kernels, kernelsBeforeFusion], [2, 2, 3])
+  assert.equal([gflops, peakShare], [2 / medianMs! / 1e6, gflops! / peakGflops!])
 })
 
 test('help is everywhere', async () => {

@@ -225,6 +225,7 @@ sheets('the frame choice of Li and Mandt', () => {
 sheets('every bad folder is refused by name', () => {
   const at = (path: string): Refusal => refusal(() => sprites({ folder: path }))
   assert.match(at(join(folder, 'nowhere')).message, /nowhere: there is no such folder\n.*body, pants, shirt and hair/)
+  assert.match(at(join(folder, 'hair', 'notes.txt', 'x')).message, /x: there is no such folder/)
   const broken = makeFolder()
   writeFileSync(join(broken, 'shirt', 't.png'), sheet(50, [0, 64], 832, 1280))
   assert.match(at(broken).message, /t\.png: sheet of the wrong size\n +expected 832 x 1344.*\n +actual +832 x 1280/)

@@ -1,9 +1,10 @@
 /** Training: exact resumption, stopping, run folders, checkpoints, metrics, and every way in which a run is refused or ends early. */
 import * as E from 'fp-ts/lib/Either.js'
 import { spawn, spawnSync } from 'node:child_process'
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { hostname, tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { PassThrough } from 'node:stream'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { print, Refusal } from '../../dsl/errors.ts'
@@ -135,6 +136,16 @@ training('a NaN in the data ends the run before it reaches the program', async (
   assert.is(trained(folder).length, 5)
 })
 
+training('a full disk ends the run, and says so', async () => {
+  if (!existsSync('/dev/full')) return // Linux
+  const folder = await createRun(join(root, 'full'), config())
+  symlinkSync('/dev/full', folder.metrics)
+  const { failure, message } = await refused(() => runSession(session(folder)))
+  assert.is(failure.kind, 'write')
+  assert.match(message, /metrics\.jsonl: the disk is full\n {2}Free some space/)
+  assert.equal(listCheckpoints(folder), [])
+})
+
 training('damaged, foreign and unfitting checkpoints are refused by name', async () => {
   const make = async (name: string) => { const folder = await createRun(join(root, name), config()); return { folder, path: join(folder.checkpoints, 'step-00000004.safetensors') } }
   const good = readFileSync(join(root, 'straight', 'checkpoints', 'step-00000010.safetensors'))
@@ -253,6 +264,17 @@ display('plain lines where there is no terminal: at the start, every few seconds
   assert.is(lines.length, 11)
   assert.match(lines[1]!, /^step 11\/100 {2}2 steps\/s {2}45s left {2}loss 1235 {2}klS 2\n$/)
   assert.match(lines[10]!, /^step 100\/100/)
+})
+
+display('a bar in a terminal, with notes above it', () => {
+  const stream = new PassThrough() as PassThrough & { isTTY: true; columns: number; cursorTo: () => void; clearLine: () => void; [more: string]: unknown }
+  Object.assign(stream, { isTTY: true, columns: 200, cursorTo: () => true, moveCursor: () => true, clearLine: () => true, getWindowSize: () => [200, 50] })
+  const progress = startProgress(100, 20, stream)
+  progress.update(60, { loss: 1234.5678 })
+  progress.note('a note')
+  progress.stop()
+  const text = String(stream.read())
+  for (const part of ['20/100', '60/100', 'steps/s', 'left', 'loss 1235', 'a note\n']) assert.ok(text.includes(part), `${part} in ${JSON.stringify(text)}`)
 })
 
 display('numbers and durations', () => {

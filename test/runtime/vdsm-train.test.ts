@@ -1,7 +1,7 @@
 /** The whole way, as a user goes it: VDSM's `tiny` programs compiled from source, trained by the bin, killed and resumed. */
 import * as E from 'fp-ts/lib/Either.js'
 import { spawn, spawnSync } from 'node:child_process'
-import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, readdirSync, renameSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { PNG } from 'pngjs'
@@ -9,6 +9,7 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { compile } from '../../compiler/compile.ts'
 import { print } from '../../dsl/errors.ts'
+import { main } from '../../runtime/cli.ts'
 
 const bin = resolve('runtime/vdsm.mjs')
 const folder = mkdtempSync(join(tmpdir(), 'vdsm-whole-'))
@@ -76,6 +77,26 @@ test('taken up again at an older checkpoint it arrives at the same bytes', () =>
   for (const name of names('parts', 'pictures')) if (!name.includes('20')) rmSync(join(folder, 'parts', 'pictures', name))
   train('--resume', 'parts')
   same('straight', 'parts')
+})
+
+test('a build that is replaced while a run goes on does not disturb it', async () => {
+  const [build, away, write] = [join(folder, 'build'), join(folder, 'away'), process.stderr.write]
+  // The first words of a run come once its programs are read and before one is needed.
+  process.stderr.write = () => {
+    if (existsSync(build)) renameSync(build, away)
+    return true
+  }
+  const [out, said] = [join(folder, 'undisturbed'), process.stdout.write]
+  process.stdout.write = () => true
+  try {
+    assert.is(await main(['train', ...steps, '--build', build, '--out', out]), 0)
+  } finally {
+    process.stderr.write = write
+    process.stdout.write = said
+  }
+  assert.not(existsSync(build))
+  renameSync(away, build)
+  same('straight', 'undisturbed')
 })
 
 test('killed at any moment it is taken up again, and arrives at the same bytes', async () => {

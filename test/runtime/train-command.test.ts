@@ -1,0 +1,70 @@
+/** `vdsm train` as it is called: bad options, folders and data sets are refused by name, and nothing is left behind. */
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { main } from '../../runtime/cli.ts'
+import { printRunConfig } from '../../runtime/train/config.ts'
+import { temporary, toyBuild } from './toy.ts'
+
+const { folder, build } = toyBuild()
+const run = join(folder, 'run')
+mkdirSync(run)
+const recorded = printRunConfig({
+  version: 1, config: 'tiny', stage: 1, data: { name: 'pendulum', splitSeed: 0 }, seed: 3, steps: 10, checkpointEvery: 4, pictureEvery: 5,
+})
+writeFileSync(join(run, 'config.json'), recorded)
+
+/** Calls `vdsm train` with its words caught. */
+const train = async (...args: readonly string[]): Promise<{ readonly code: number; readonly err: string }> => {
+  const write = process.stderr.write
+  let err = ''
+  process.stderr.write = (text: string | Uint8Array) => ((err += String(text)), true)
+  try {
+    return { code: await main(['train', '--build', build, ...args]), err }
+  } finally {
+    process.stderr.write = write
+  }
+}
+
+const refused: readonly (readonly [string, readonly string[], number, RegExp])[] = [
+  ['an unknown option', ['--step', '3'], 2, /^unknown option '--step'\n {2}Did you mean --steps\? See: vdsm train --help\n$/],
+  ['an unknown configuration', ['--config', 'huge'], 2, /'--config <name>' argument 'huge' is invalid\. Expected tiny or small or paper/],
+  ['an unknown data set', ['--data', 'mnist'], 2, /'mnist' is invalid\. Expected pendulum or sprites/],
+  ['a stage that is not there', ['--stage', '2'], 2, /'2' is invalid\. Expected 1/],
+  ['no steps', ['--steps', '0'], 2, /'0' is invalid\. Expected a whole number of at least 1/],
+  ['half a seed', ['--seed', '1.5'], 2, /'1\.5' is invalid\. Expected a whole number from 0/],
+  ['a learning rate that is none', ['--lr', '-1'], 2, /'--lr <rate>'/],
+  ['a device that is not there', ['--device', 'gpu'], 2, /Expected wasm or eager/],
+  ['an argument', ['small'], 2, /too many arguments/],
+  ['a folder for generated data', ['--data-dir', 'x'], 2, /^--data-dir means nothing to the data set pendulum/],
+  ['sprites without a folder', ['--data', 'sprites'], 2, /needs the folder.*\n {2}Add --data-dir FOLDER/],
+  ['sprites in a folder that is missing', ['--data', 'sprites', '--data-dir', join(folder, 'none')], 1, /none: there is no such folder\n {2}Give --data-dir/],
+  ['a build without the model', ['--config', 'tiny'], 2, /^no program 'vdsm\/tiny\/init' in the build folder\n {2}Compile VDSM first/],
+  ['a run that is not there', ['--resume', join(folder, 'none')], 1, /config\.json: no such file, so this is not the folder of a run/],
+  ['another seed for a run that is resumed', ['--resume', run, '--seed', '4'], 2, /^--seed 4 contradicts the run that is resumed, which has 3\n {2}Leave --seed out/],
+  ['a learning rate for a run that had none', ['--resume', run, '--lr', '0.1'], 2, /^--lr 0\.1 contradicts the run that is resumed, which has none/],
+]
+for (const [name, args, code, expected] of refused) {
+  test(`refused: ${name}`, async () => {
+    const result = await train(...args, ...(args.includes('--resume') ? [] : ['--out', join(folder, 'new')]))
+    assert.match(result.err, expected)
+    assert.is(result.code, code)
+    assert.not(existsSync(join(folder, 'new')))
+    assert.is(readFileSync(join(run, 'config.json'), 'utf8'), recorded)
+  })
+}
+
+test('a config.json that cannot be read, or has an unknown key, is refused by name', async () => {
+  const other = temporary()
+  writeFileSync(join(other, 'config.json'), recorded.replace('"steps"', '"stepz"'))
+  assert.match((await train('--resume', other)).err, /config\.json: unknown key 'stepz'\n {2}Remove or rename it/)
+  const strange = temporary()
+  mkdirSync(join(strange, 'config.json'))
+  const { code, err } = await train('--resume', strange)
+  assert.match(err, /config\.json: it is a folder, not a file\n$/)
+  assert.is(code, 1)
+  assert.equal(readdirSync(strange), ['config.json'])
+})
+
+test.run()
