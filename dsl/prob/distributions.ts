@@ -2,7 +2,7 @@
  * Distributions as records of tensors, one element-wise independent variable per element. They pass through `vmap` and
  * `scan` like any other tree: a distribution of one frame, mapped over time, is the distribution of all frames.
  */
-import { abs, add, div, log, log1p, mul, neg, sign, square, sub, sigmoid, softplus } from '../ops/elementwise.ts'
+import { abs, add, div, log, log1p, maximum, mul, neg, sign, square, sub, sigmoid, softplus } from '../ops/elementwise.ts'
 import { ones, onesLike, zeros, zerosLike } from '../ops/create.ts'
 import { sum } from '../ops/reduce.ts'
 import { fill, sizes, typed, untyped } from '../ops/border.ts'
@@ -47,7 +47,9 @@ export const expected = <S extends Shape>(d: Distribution<S>): Tensor<S> => (d.k
 const logProbOf = (d: Distribution<Shape>, x: Floats): Floats =>
   d.kind === 'normal' ? sub(mul(-0.5, square(div(sub(x, d.loc), d.scale))), add(log(d.scale), 0.5 * Math.log(2 * Math.PI)))
   : d.kind === 'laplace' ? neg(add(div(abs(sub(x, d.loc)), d.scale), log(mul(2, d.scale))))
-  : sub(mul(x, d.logits), softplus(d.logits)) // log sigmoid(l) = l - softplus(l), log(1 - sigmoid(l)) = -softplus(l)
+  // log sigmoid(l) = l - softplus(l), log(1 - sigmoid(l)) = -softplus(l). Below -30 softplus (9e-14) counts as constant: pixels that are
+  // surely off would send back gradients that sink to subnormal numbers on their way, where a CPU is many times slower.
+  : sub(mul(x, d.logits), softplus(maximum(d.logits, -30)))
 
 /** The shape of the elements of a distribution or of a draw. */
 export type ElementsOf<D> = D extends { readonly loc: infer X } ? ShapeOf<X> : D extends { readonly logits: infer X } ? ShapeOf<X> : D extends { readonly value: infer X } ? ShapeOf<X> : never
