@@ -6,6 +6,7 @@ import { emitWasm } from '../../compiler/targets/wasm/index.ts'
 import { load, buffers, guard, ix, kernel, planOf, product, start, v, when, acc, layout } from '../compiler/wasm/plans.ts'
 import type { Index, Plan } from '../../compiler/schedule/kernel.ts'
 import { add, scale, shift, variable } from '../../compiler/schedule/indexing.ts'
+import { processorTimes } from './times.ts'
 
 const matmul = (m: number, n: number, k: number, ta = false, tb = false): Plan => {
   const [i, j, l] = [v(m, 'i'), v(n, 'j'), v(k, 'l')]
@@ -62,16 +63,7 @@ for (const [name, plan, work] of cases.filter(([name]) => name.includes(filter))
     const given = new Map(plan.buffers.map(b => [b.id, Float32Array.from({ length: b.aval.shape[0]! }, (_, i) => ((i * 7919) % 1000) / 1000 - 0.5)]))
     const running = start(plan, given, fma)
     const run = running.exports['run']!
-    const times: number[] = []
-    const until = performance.now() + 1200
-    while (times.length < 5 || performance.now() < until) {
-      // time of this process on its processor: other work on the machine does not count
-      const from = process.cpuUsage()
-      run()
-      const spent = process.cpuUsage(from)
-      times.push((spent.user + spent.system) / 1000)
-    }
-    times.sort((x, y) => x - y)
+    const times = processorTimes(run, 1200)
     const rate = (ms: number): string => (work / ms / 1e6).toFixed(1)
     const { offsets, top } = layout(plan)
     const { bytes, memoryBytes } = emitWasm(plan, offsets, top, { fma })

@@ -6,6 +6,7 @@ import { acc, buffers, guard, ix, kernel, load, num, op, planOf, product, start,
 import type { Plan } from '../../compiler/schedule/kernel.ts'
 import { add, scale, shift, variable } from '../../compiler/schedule/indexing.ts'
 import type { Elementwise } from '../../dsl/core/prim.ts'
+import { processorTimes } from './times.ts'
 
 const million = 1 << 20
 const each = (prim: Elementwise): Plan => {
@@ -68,15 +69,6 @@ for (const [name, plan, work, unit] of cases.filter(([name]) => name.includes(fi
   const given = new Map(plan.buffers.map(b => [b.id, Float32Array.from({ length: b.aval.shape[0]! }, (_, i) => ((i * 7919) % 1000) / 1000 + 0.01)]))
   const running = start(plan, given, true)
   const run = running.exports['run']!
-  const times: number[] = []
-  const until = performance.now() + 500
-  while (times.length < 5 || performance.now() < until) {
-    // time of this process on its processor: other work on the machine does not count
-    const from = process.cpuUsage()
-    run()
-    const spent = process.cpuUsage(from)
-    times.push((spent.user + spent.system) / 1000)
-  }
-  times.sort((x, y) => x - y)
+  const times = processorTimes(run, 500)
   console.log(`${name.padEnd(20)} best ${(work / times[0]! / 1e3).toFixed(0).padStart(6)} median ${(work / times[times.length >> 1]! / 1e3).toFixed(0).padStart(6)} M${unit}/s   ${times[0]!.toFixed(3)} ms   ${running.bytes.length} bytes`)
 }
