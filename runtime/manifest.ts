@@ -7,7 +7,7 @@ import * as t from 'io-ts'
 import type { Failure } from '../dsl/errors.ts'
 
 /** Raised whenever a manifest of an older version can no longer be run. */
-export const manifestVersion = 1
+export const manifestVersion = 2
 
 export const manifestFile = 'manifest.json'
 
@@ -43,8 +43,13 @@ export const Stats = t.readonly(
 export type Stats = t.TypeOf<typeof Stats>
 
 /**
- * One compiled entry point. A module imports `env.memory`, of `memoryBytes` rounded up to whole pages, and exports `run()`
- * and one function per top-level step, `s0()`, `s1()`, ... A run leaves the arrays of `inputs` as they were.
+ * One compiled entry point. A module imports `env.memory`, of `memoryBytes` and then `threadBytes` for every thread, rounded
+ * up to whole pages, and exports `run` and one function per top-level step, `s0`, `s1`, ..., functions of (thread, threads,
+ * spins): called by all threads at once, or without arguments by one. A run leaves the arrays of `inputs` as they were.
+ *
+ * The import asks for plain memory. For several threads the memory has to be shared, and the flags of the import's limits
+ * set from 1 to 3. At a barrier a thread looks `spins` times before it sleeps (0: it never sleeps). Barriers use the sync
+ * words, which begin at byte `sync`: -1 in the first makes every thread that waits, or comes to wait, trap.
  */
 const programFields = t.type({
   /** The file's path below the compile root, without extension, and the export: `vdsm/small/trainStep`. */
@@ -62,6 +67,10 @@ const programFields = t.type({
   /** Files in the build folder: with multiply and add, and with relaxed fused multiply-add. */
   modules: t.readonly(t.type({ simd: t.string, fma: t.string })),
   memoryBytes: count,
+  threadBytes: count,
+  sync: count,
+  /** The most threads that are of use. */
+  threads: count,
   /** Of everything that the modules depend on; an unchanged hash means that nothing has to be compiled. */
   hash: t.string,
   kernels: t.readonlyArray(KernelInfo),

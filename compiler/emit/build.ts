@@ -59,6 +59,9 @@ export const build = (id: string, program: Program, hash: string): Built => {
       modules: { simd: `${name}.wasm`, fma: `${name}.fma.wasm` },
       checksums: { simd: crc32(simd.bytes), fma: crc32(fma.bytes) },
       memoryBytes: Math.max(simd.memoryBytes, fma.memoryBytes),
+      threadBytes: Math.max(simd.threadBytes, fma.threadBytes),
+      sync: fma.sync,
+      threads: fma.threads,
       hash,
       kernels: stats.map(s => ({
         name: s.kernel.name, places: [...new Set(s.kernel.origins.map(placeOf))], flops: s.flops, bytes: s.bytes, step: s.step, count: s.runs,

@@ -10,14 +10,15 @@ import { bare, holdThroughout, operations, unrolledOperations } from './interior
 import type { Expr, Index, Kernel, Reduction, Var } from './kernel.ts'
 import { type Fn, type Local, type Nest, type Value, constOf, i32, vectorOf, widened } from './nest.ts'
 
-export type Scope = { readonly b: Builder; readonly dialect: Dialect; readonly lo: Local; readonly hi: Local; readonly vars: ReadonlyMap<number, Value> }
+export type Scope = { readonly b: Builder; readonly dialect: Dialect; readonly lo: Local; readonly hi: Local; readonly own: Local; readonly vars: ReadonlyMap<number, Value> }
 
-/** Opens a nest: its range, and one parameter per counter of the enclosing loops. */
+/** Opens a nest: its range, the thread's own memory, and one parameter per counter of the enclosing loops. */
 export const open = (name: string, counters: readonly Var[], dialect: Dialect): Scope => {
   const b = builder(name)
   const lo = b.param('i32', 'lo')
   const hi = b.param('i32', 'hi')
-  return { b, dialect, lo, hi, vars: new Map(counters.map(c => [c.id, b.param('i32', c.name)])) }
+  const own = b.param('i32', 'own')
+  return { b, dialect, lo, hi, own, vars: new Map(counters.map(c => [c.id, b.param('i32', c.name)])) }
 }
 
 /** Visits every assignment of `vars`, the first slowest. */

@@ -44,8 +44,9 @@ export type Stmt =
   | { readonly kind: 'if'; readonly condition: Value; readonly then: readonly Stmt[]; readonly otherwise: readonly Stmt[] }
 
 /**
- * A kernel as a function: params are [lo, hi, ...counters of the enclosing loops]. It does the part lo .. hi-1 of its
- * parallel extent; parts are independent of each other.
+ * A kernel, or one stage of it, as a function: params are [lo, hi, own, ...counters of the enclosing loops]. It does the
+ * parts lo .. hi-1 of its extent; parts are independent of each other, may run in any order and on any thread, and write
+ * the same bits wherever the range is cut. `own` is the position of memory that the running thread alone uses.
  */
 export type Nest = {
   readonly name: string
@@ -84,3 +85,15 @@ export const valueKey = (value: Value): string => {
       return `<${valueKey(value.a)},${valueKey(value.b)},${value.lanes.join('')}>`
   }
 }
+
+/**
+ * Memory that a schedule needs for itself, numbered as a space beside the buffers. `kernel`: one piece, written by one
+ * stage and read by a later one. `thread`: a piece for every thread, at positions counted from `own`, which the nest adds itself.
+ */
+export type Scratch = { readonly space: number; readonly bytes: number; readonly each: 'kernel' | 'thread' }
+
+/**
+ * A scheduled kernel: stages in the order in which they have to seem to run. A stage that reads what an earlier one
+ * writes begins when that one is done on all threads; stages that have nothing to do with each other may run together.
+ */
+export type Scheduled = { readonly nests: readonly Nest[]; readonly scratch: readonly Scratch[] }

@@ -6,9 +6,9 @@
 import type { Builder } from './builder.ts'
 import { kernelIndices } from './collapse.ts'
 import { bare, holdThroughout, interval, operations, splittable, unrolledOperations } from './interior.ts'
-import { badStrides, unitStrides } from './elementwise.ts'
+import { type Scope, badStrides, unitStrides } from './elementwise.ts'
 import { type Along, varsOf } from './dependence.ts'
-import { type Dialect, type Env, divided, lower, multiplied } from './expression.ts'
+import { type Env, divided, lower, multiplied } from './expression.ts'
 import type { Expr, Var } from './kernel.ts'
 import { type Local, type Value, i32, lanesOf } from './nest.ts'
 
@@ -123,9 +123,9 @@ const transposed = (b: Builder, [r0, r1, r2, r3]: readonly Value[]): readonly Va
 /** Unrolled steps differ in constants only: each is an environment of its own. */
 const copyOf = (step: Index): number => 5 * step.plus
 
-/** Packs the groups of four rows from..to-1 of an operand; group `from` lands at the start of the space. `steps` is the depth of the block. */
+/** Packs the groups of four rows from..to-1 of an operand; group `from` lands where the thread's own part of the space begins. `steps` is the depth of the block. */
 export const pack = (
-  b: Builder, dialect: Dialect, scope: ReadonlyMap<number, Value>, panels: Panels, depth: Depth, steps: Value, from: Value, to: Value,
+  { b, dialect, own }: Pick<Scope, 'b' | 'dialect' | 'own'>, scope: ReadonlyMap<number, Value>, panels: Panels, depth: Depth, steps: Value, from: Value, to: Value,
 ): void => {
   const { expr, vars, space, width } = panels
   const { unit } = dialect
@@ -144,7 +144,7 @@ export const pack = (
     const relative = b.call('sub', 'i32', g, low)
     const panel = width === 4 ? multiplied(b, relative, 4) : multiplied(b, pairs ? relative : divided(b, relative, 'div', 2), 8)
     const half = width === 4 || pairs ? i32(0) : multiplied(b, divided(b, relative, 'mod', 2), 4 * unit)
-    const base = b.call('add', 'i32', multiplied(b, b.call('mul', 'i32', panel, steps), unit), half)
+    const base = b.call('add', 'i32', own, b.call('add', 'i32', multiplied(b, b.call('mul', 'i32', panel, steps), unit), half))
     const store = (step: Index, plus: number, value: Value, skip = 0): void =>
       b.store(space, b.call('add', 'i32', base, multiplied(b, step.value, width * unit)), (step.plus + plus) * width + skip, value)
     const first = multiplied(b, g, pairs ? 8 : 4)

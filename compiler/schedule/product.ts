@@ -8,7 +8,7 @@ import { byStride, loops, open } from './elementwise.ts'
 import { varsOf } from './dependence.ts'
 import { type Dialect, divided, multiplied, perform } from './expression.ts'
 import type { Expr, Index, Kernel, Var } from './kernel.ts'
-import { type Local, type Nest, type Value, apply, constOf, i32 } from './nest.ts'
+import { type Local, type Scheduled, type Value, apply, constOf, i32 } from './nest.ts'
 import { type Composite, type Depth, decode, pack, sizeOf } from './pack.ts'
 
 /** Extents of blocks, in elements: the steps of a reduction block, and what a packed block may hold. */
@@ -61,10 +61,8 @@ const joined = (kernel: Kernel, vars: Composite): { readonly kernel: Kernel; rea
   return { kernel: done, vars: byStride(done.vars, done.stores[0]?.at) }
 }
 
-export type Packed = { readonly nest: Nest; readonly scratch: readonly { readonly space: number; readonly bytes: number }[] }
-
 /** Schedules a product, or null where the direct schedule is better. Scratch spaces are numbered from `space` on. */
-export const packed = (given: Kernel, counters: readonly Var[], dialect: Dialect, space: number): Packed | null => {
+export const packed = (given: Kernel, counters: readonly Var[], dialect: Dialect, space: number): Scheduled | null => {
   const kernel = collapse(given)
   const { reduction } = kernel
   if (reduction === null || reduction.kind !== 'product') return null
@@ -88,9 +86,9 @@ export const packed = (given: Kernel, counters: readonly Var[], dialect: Dialect
   const [blockM, blockN] = aWhole ? [mp, block] : [block, np]
   const ldc = once ? blockN : np
   const scratch = [
-    { space: spaceA, bytes: bytes(blockM * depthMax) },
-    { space: spaceB, bytes: bytes(roundUp(blockN, 8) * depthMax) },
-    { space: spaceC, bytes: bytes((once ? roundUp(blockM, 4) : mp) * ldc) },
+    { space: spaceA, bytes: bytes(blockM * depthMax), each: 'thread' as const },
+    { space: spaceB, bytes: bytes(roundUp(blockN, 8) * depthMax), each: 'thread' as const },
+    { space: spaceC, bytes: bytes((once ? roundUp(blockM, 4) : mp) * ldc), each: 'thread' as const },
   ]
 
   const scope = open(kernel.name, counters, dialect)
@@ -124,10 +122,11 @@ export const packed = (given: Kernel, counters: readonly Var[], dialect: Dialect
     b.loop('chunk', i32(0), rowsHere, rowChunk, chunk => {
       const end = b.call('min', 'i32', b.call('add', 'i32', chunk, i32(rowChunk)), rowsHere)
       b.loop('column', i32(0), columnsHere, 8, j => {
-        const pb = multiplied(b, b.call('mul', 'i32', j, depth), unit)
+        const pb = b.call('add', 'i32', scope.own, multiplied(b, b.call('mul', 'i32', j, depth), unit))
         b.loop('row', chunk, end, 4, i => {
-          const pa = multiplied(b, b.call('mul', 'i32', i, depth), unit)
-          const pc = b.call('add', 'i32', multiplied(b, b.call('add', 'i32', row0, i), ldc * unit), multiplied(b, b.call('add', 'i32', column0, j), unit))
+          const pa = b.call('add', 'i32', scope.own, multiplied(b, b.call('mul', 'i32', i, depth), unit))
+          const line = b.call('add', 'i32', scope.own, multiplied(b, b.call('add', 'i32', row0, i), ldc * unit))
+          const pc = b.call('add', 'i32', line, multiplied(b, b.call('add', 'i32', column0, j), unit))
           tile(pa, pb, length, pc)
         })
       })
@@ -142,7 +141,7 @@ export const packed = (given: Kernel, counters: readonly Var[], dialect: Dialect
     const lane = byColumns.vars[byColumns.vars.length - 1]
     b.loop('i', fromRow, toRow, 1, i => {
       const rowVars = new Map([...vars, ...decode(b, byRows.vars, i)])
-      const line = multiplied(b, b.call('sub', 'i32', i, row0), ldc * unit)
+      const line = b.call('add', 'i32', scope.own, multiplied(b, b.call('sub', 'i32', i, row0), ldc * unit))
       const body = (wide: boolean) => (j: Local): void => {
         const at = b.call('add', 'i32', line, multiplied(b, b.call('sub', 'i32', j, column0), unit))
         const acc = b.load(wide ? 'f32x4' : 'f32', spaceC, at)
@@ -157,7 +156,7 @@ export const packed = (given: Kernel, counters: readonly Var[], dialect: Dialect
     })
   }
 
-  const zero = (): void => b.loop('z', i32(0), i32(mp * np * unit), 4 * unit, z => b.store(spaceC, z, 0, constOf('f32x4', 0)))
+  const zero = (): void => b.loop('z', i32(0), i32(mp * np * unit), 4 * unit, z => b.store(spaceC, b.call('add', 'i32', scope.own, z), 0, constOf('f32x4', 0)))
   const half = (x: Value): Value => divided(b, x, 'div', 4)
   const panelsA = { expr: roles.a, vars: roles.rows, space: spaceA, width: 4 as const }
   const panelsB = { expr: roles.b, vars: roles.columns, space: spaceB, width: 8 as const }
@@ -165,12 +164,12 @@ export const packed = (given: Kernel, counters: readonly Var[], dialect: Dialect
   const blockOf = (vars: ReadonlyMap<number, Value>, depth: Depth): void => {
     const extent = b.call('mul', 'i32', b.call('sub', 'i32', depth.to, depth.from), i32(sizeOf(depth.vars.slice(1))))
     const here = depth.vars.length === 0 ? i32(1) : extent
-    if (aWhole) pack(b, dialect, vars, panelsA, depth, here, i32(0), i32(mp / 4))
-    else pack(b, dialect, vars, panelsB, depth, here, i32(0), i32(np / 4))
+    if (aWhole) pack(scope, vars, panelsA, depth, here, i32(0), i32(mp / 4))
+    else pack(scope, vars, panelsB, depth, here, i32(0), i32(np / 4))
     b.loop('block', i32(0), i32(aWhole ? np : mp), block, from => {
       const to = b.call('min', 'i32', b.call('add', 'i32', from, i32(block)), i32(aWhole ? np : mp))
       const size = b.call('sub', 'i32', to, from)
-      pack(b, dialect, vars, aWhole ? panelsB : panelsA, depth, here, half(from), half(to))
+      pack(scope, vars, aWhole ? panelsB : panelsA, depth, here, half(from), half(to))
       const [row0, column0] = aWhole ? [i32(0), from] : [from, i32(0)]
       if (aWhole) multiply(i32(mp), size, here, i32(0), once ? i32(0) : from)
       else multiply(size, i32(np), here, once ? i32(0) : from, i32(0))
@@ -195,5 +194,5 @@ export const packed = (given: Kernel, counters: readonly Var[], dialect: Dialect
   }
   const [first, ...others] = roles.batch
   b.loop(first?.name ?? 'part', scope.lo, scope.hi, 1, i => loops(b, others, first === undefined ? scope.vars : new Map([...scope.vars, [first.id, i]]), body))
-  return { nest: b.finish(first?.size ?? 1), scratch }
+  return { nests: [b.finish(first?.size ?? 1)], scratch }
 }

@@ -1,5 +1,11 @@
-/** What a plan costs at least: floating-point operations, and bytes moved if every kernel reads and writes each of its elements once. */
-import type { Expr, Kernel, Plan, Step } from './kernel.ts'
+/**
+ * What a plan costs at least: floating-point operations, how long they take in units of multiply-adds, and bytes moved if
+ * every kernel reads each element that it needs once and writes each of its own once. Copies between turns of a loop are
+ * left out: another plan could do without them.
+ */
+import type { Elementwise } from '../../dsl/core/prim.ts'
+import { elementsRead } from './footprint.ts'
+import type { Expr, Index, Kernel, Plan, Step, Var } from './kernel.ts'
 import { bytesOf } from './memory.ts'
 import { expressions, walk } from './walk.ts'
 
@@ -11,6 +17,7 @@ export type KernelStats = {
   readonly runs: number
   /** Per run. */
   readonly flops: number
+  readonly work: number
   readonly bytes: number
 }
 
@@ -25,44 +32,98 @@ const occupied = (roots: readonly Expr[]): number => {
   return share
 }
 
-/** One operation with an f32 result - addition, product, selection, transcendental - counts one; a product under a sum counts two, and terms that are zero by position none. */
-export const flopsOf = (kernel: Kernel): number => {
-  const ops = (roots: Parameters<typeof walk>[0]): number => {
-    let n = 0
-    walk(roots, e => {
-      if (e.kind === 'op' && e.dtype === 'f32') n += 1
-    })
-    return n
+/**
+ * How long one operation takes at least, in operations of a matrix product (where a multiply-add is two): those of short
+ * SIMD polynomials for transcendental functions, the divider's throughput for quotients and roots. Low rather than high.
+ */
+const weights: { readonly [P in Elementwise]: number } = {
+  stopGradient: 0, neg: 1, abs: 1, sign: 3, floor: 1, not: 1, cast: 1,
+  add: 1, sub: 1, mul: 1, maximum: 1, minimum: 1, select: 1, and: 1, or: 1, xor: 1, shl: 1, shr: 1, eq: 1, ne: 1, lt: 1, le: 1, gt: 1, ge: 1,
+  div: 8, sqrt: 8, rsqrt: 16, exp: 30, expm1: 34, log: 36, log1p: 40, tanh: 40, sigmoid: 38, softplus: 66, sin: 36, cos: 36, pow: 66,
+}
+/** Of one word of Threefry-2x32-20: half of twenty rounds of five operations and their keys. */
+const randomWeight = 60
+
+/** The variables that a value changes with, and the loads below it. */
+type Sources = { readonly vars: ReadonlySet<number>; readonly loads: ReadonlySet<Expr> }
+
+const sourcesOf = (kernel: Kernel): ((e: Expr) => Sources) => {
+  const known = new Map<Expr, Sources>()
+  const join = (all: readonly Sources[], ids: readonly number[] = [], loads: readonly Expr[] = []): Sources =>
+    ({ vars: new Set([...all.flatMap(s => [...s.vars]), ...ids]), loads: new Set([...all.flatMap(s => [...s.loads]), ...loads]) })
+  const ofIndex = (index: Index): Sources =>
+    join(index.terms.flatMap(({ atom }) => (atom.kind === 'var' ? [] : [atom.kind === 'value' ? of(atom.expr) : ofIndex(atom.of)])), index.terms.flatMap(t => (t.atom.kind === 'var' ? [t.atom.id] : [])))
+  const once = (e: Expr): Sources => {
+    switch (e.kind) {
+      case 'const':
+        return join([])
+      case 'acc':
+        return join([], kernel.vars.map(v => v.id), [e])
+      case 'load':
+        return join([ofIndex(e.at)], [], [e])
+      case 'index':
+        return join([ofIndex(e.of)], [], [e])
+      case 'op':
+        return join(e.args.map(of))
+      case 'when':
+        return join([...e.guards.map(g => ofIndex(g.of)), of(e.then), of(e.otherwise)])
+      case 'random':
+        return join([of(e.key0), of(e.key1), ofIndex(e.of)], [], [e])
+    }
   }
-  const points = size(kernel.vars)
-  const { reduction } = kernel
-  const stores = ops(kernel.stores.map(s => s.value))
-  if (reduction === null) return points * stores
-  const terms = points * size(reduction.vars)
-  return points * stores + (reduction.kind === 'product' ? 2 * terms * occupied([reduction.a, reduction.b]) : terms * (1 + ops([reduction.value])))
+  const of = (e: Expr): Sources => {
+    const found = known.get(e) ?? once(e)
+    known.set(e, found)
+    return found
+  }
+  return of
 }
 
-/** Every distinct buffer read or written, once; a slice of a stacked buffer counts as the kernel's own extent. */
-export const bytesMoved = (kernel: Kernel, plan: Plan): number => {
-  const points = size(kernel.vars) * (kernel.reduction === null ? 1 : size(kernel.reduction.vars))
-  const reads = new Set<number>()
+/**
+ * What one run of a kernel costs; `counters` are those of the loops around it. `flops`: one operation with an f32 result -
+ * addition, product, selection, transcendental - counts one; a product under a sum counts two, and terms that are zero by
+ * position none. An operation counts once for each assignment of the variables that it depends on, and no oftener than its
+ * operands have different elements: windows that overlap do not repeat what is applied to their elements. `work`: the same
+ * with every operation, also of integers, weighed by its time. `bytes`: every element read, once, and every one written.
+ */
+export const costOf = (kernel: Kernel, plan: Plan, counters: readonly Var[] = []): { readonly flops: number; readonly work: number; readonly bytes: number } => {
+  const read = elementsRead(kernel, id => bytesOf(plan.buffers[id]!) / 4, counters)
+  const sources = sourcesOf(kernel)
+  const vars = [...kernel.vars, ...(kernel.reduction?.vars ?? [])]
+  const times = (e: Expr): number => {
+    const { vars: ids, loads } = sources(e)
+    const different = [...loads].reduce((n, load) => n * (load.kind === 'load' ? Math.max(1, read.get(load.buffer) ?? 1) : Infinity), 1)
+    return Math.min(size(vars.filter(v => ids.has(v.id))), different)
+  }
+  const { reduction } = kernel
+  const terms = reduction === null ? 0 : size(kernel.vars) * size(reduction.vars) * (reduction.kind === 'product' ? 2 * occupied([reduction.a, reduction.b]) : 1)
+  let [flops, work] = [terms, terms]
   walk(expressions(kernel), e => {
-    if (e.kind === 'load') reads.add(e.buffer)
+    if (e.kind === 'random') work += randomWeight * times(e)
+    if (e.kind !== 'op' || weights[e.prim] === 0) return
+    const n = times(e)
+    work += weights[e.prim] * n
+    if (e.dtype === 'f32') flops += n
   })
-  const read = [...reads].reduce((n, id) => n + Math.min(bytesOf(plan.buffers[id]!), 4 * points), 0)
-  return read + kernel.stores.length * 4 * size(kernel.vars)
+  return { flops, work, bytes: 4 * ([...read.values()].reduce((n, m) => n + m, 0) + kernel.stores.length * size(kernel.vars)) }
 }
 
 export const statsOf = (plan: Plan): readonly KernelStats[] => {
-  const visit = (step: Step, at: number, runs: number): readonly KernelStats[] => {
+  const visit = (step: Step, at: number, loops: readonly Var[]): readonly KernelStats[] => {
     switch (step.kind) {
       case 'copy':
         return []
       case 'loop':
-        return step.steps.flatMap(s => visit(s, at, runs * step.counter.size))
+        return step.steps.flatMap(s => visit(s, at, [...loops, step.counter]))
       case 'kernel':
-        return [{ kernel: step, step: at, runs, flops: flopsOf(step), bytes: bytesMoved(step, plan) }]
+        return [{ kernel: step, step: at, runs: size(loops), ...costOf(step, plan, loops) }]
     }
   }
-  return plan.steps.flatMap((s, at) => visit(s, at, 1))
+  return plan.steps.flatMap((s, at) => visit(s, at, []))
+}
+
+/** A rough guess at the nanoseconds of one run on one thread, for cutting work into parts: 20 GFLOP/s, 8 GB/s. */
+export const nanoseconds = (kernel: Kernel, plan: Plan): number => {
+  const { work, bytes } = costOf(kernel, plan)
+  return Math.max(work / 20, bytes / 8)
 }

@@ -20,7 +20,7 @@ const mostPages = 65536
 const mib = (bytes: number): string => `${(bytes / 2 ** 20).toFixed(1)} MiB`
 
 const allocate = (program: ProgramInfo): TE.TaskEither<Failure, WebAssembly.Memory> => {
-  const pages = Math.max(1, Math.ceil(program.memoryBytes / pageBytes))
+  const pages = Math.max(1, Math.ceil((program.memoryBytes + program.threadBytes) / pageBytes))
   const limit = (message: string): Failure => ({
     kind: 'limit', what: `memory of ${program.id}`, message,
     remedy: 'Bind the program to smaller sizes (a smaller batch above all), or use the eager device for a single look.',

@@ -19,7 +19,8 @@ const views = { f32: Float32Array, i32: Int32Array, u32: Uint32Array, bool: Uint
 export const runPlan = (made: Plan, results: number, args: readonly Dense[], fma: boolean): readonly ArrayLike<number>[] => {
   const { offsets, bytes } = planMemory(made)
   const module = emitWasm(made, offsets, bytes, { fma })
-  const memory = new WebAssembly.Memory({ initial: Math.max(1, Math.ceil(module.memoryBytes / 65536)) })
+  const pages = Math.ceil((module.memoryBytes + module.threadBytes) / 65536)
+  const memory = new WebAssembly.Memory({ initial: pages, maximum: pages })
   new Uint32Array(memory.buffer).fill(0x7fc00001)
   const instance = new WebAssembly.Instance(new WebAssembly.Module(module.bytes), { env: { memory } })
   const at = (id: number): Float32Array | Int32Array | Uint32Array => {

@@ -48,7 +48,7 @@ export const toyProgram: ProgramInfo = {
     { path: 'flags', shape: [2], dtype: 'bool', offset: 48 },
   ],
   modules: { simd: 'step.wasm', fma: 'step.fma.wasm' },
-  memoryBytes: 56, hash: '0',
+  memoryBytes: 56, threadBytes: 0, sync: 0, threads: 1, hash: '0',
   kernels: [
     { name: 'add', places: ['toy.ts:2:1'], flops: 2, bytes: 24, step: 0, count: 1 },
     { name: 'copy', places: ['toy.ts:3:1'], flops: 0, bytes: 32, step: 1, count: 1 },

@@ -1,6 +1,6 @@
 /**
  * The binary format of WebAssembly, as far as we print it: LEB128 numbers, sections, opcodes (core 1.0, bulk memory,
- * SIMD, relaxed SIMD), after the core specification 2.0 and the relaxed-simd proposal.
+ * SIMD, relaxed SIMD, atomics), after the core specification 2.0 and the threads and relaxed-simd proposals.
  */
 export type Bytes = readonly number[]
 
@@ -60,9 +60,16 @@ export type WasmType = keyof typeof types
 export const simd = (code: number): number[] => [0xfd, ...unsigned(code)]
 
 export const code = {
-  block: 0x02, loop: 0x03, if: 0x04, else: 0x05, end: 0x0b, br: 0x0c, brIf: 0x0d, call: 0x10, select: 0x1b, empty: 0x40,
+  unreachable: 0x00, block: 0x02, loop: 0x03, if: 0x04, else: 0x05, end: 0x0b, br: 0x0c, brIf: 0x0d, call: 0x10, drop: 0x1a, select: 0x1b, empty: 0x40,
   localGet: 0x20, localSet: 0x21, localTee: 0x22, i32Load: 0x28, f32Load: 0x2a, i32Store: 0x36, f32Store: 0x38, i32Const: 0x41, f32Const: 0x43,
 } as const
+
+/** An atomic operation with its prefix. */
+export const atomic = (operation: number): number[] => [0xfe, ...unsigned(operation)]
+/** Atomic operations on words of 32 bits. */
+export const atomicCode = { notify: 0x00, wait32: 0x01, load: 0x10, store: 0x17, add: 0x1e, sub: 0x25 } as const
+/** As a time limit: none. */
+export const i64Minus1: Bytes = [0x42, 0x7f]
 
 /** memory.copy within memory 0: (to, from, bytes). */
 export const memoryCopy: Bytes = [0xfc, 0x0a, 0x00, 0x00]
@@ -92,7 +99,7 @@ export const vectorCode = {
   f32: {
     splat: 0x13, extract: 0x1f, replace: 0x20, eq: 0x41, ne: 0x42, lt: 0x43, gt: 0x44, le: 0x45, ge: 0x46,
     floor: 0x68, nearest: 0x6a, abs: 0xe0, neg: 0xe1, sqrt: 0xe3,
-    add: 0xe4, sub: 0xe5, mul: 0xe6, div: 0xe7, min: 0xe8, max: 0xe9, convertS: 0xfa, convertU: 0xfb,
+    add: 0xe4, sub: 0xe5, mul: 0xe6, div: 0xe7, min: 0xe8, max: 0xe9, pmin: 0xea, pmax: 0xeb, convertS: 0xfa, convertU: 0xfb,
   },
-  relaxedMadd: 0x105,
+  relaxedMadd: 0x105, relaxedSelect: 0x10b,
 } as const

@@ -1,16 +1,20 @@
 /**
- * A WebAssembly module from a plan: one function per kernel over its parallel range, one function `s0`, `s1`, ... per
- * step of the plan, and `run`, which takes all steps in order. Constants are data segments; the memory is imported.
+ * A WebAssembly module from a plan: one function per nest over a range of its parts, one per region of nests that may run
+ * together (threads.ts), one function `s0`, `s1`, ... per step of the plan, and `run`, which takes all steps in order.
+ * Constants are data segments; the memory is imported.
  */
-import type { Kernel, Loop, Plan, Step, Var } from '../../schedule/kernel.ts'
-import { direct } from '../../schedule/elementwise.ts'
-import { phases } from '../../schedule/phases.ts'
-import { packed } from '../../schedule/product.ts'
+import type { Buffer, Kernel, Loop, Plan, Step, Var } from '../../schedule/kernel.ts'
+import { schedule, type Names } from '../../schedule/choose.ts'
 import type { Dialect } from '../../schedule/expression.ts'
-import type { Nest } from '../../schedule/nest.ts'
-import { code, float, header, list, memoryCopy, scalarCode, section, signed, text, types, unsigned, word } from './encode.ts'
+import { bytesOf } from '../../schedule/memory.ts'
+import type { Nest, Scratch } from '../../schedule/nest.ts'
+import { type Block, type Call, type Node, type Range, regions, serial, usefulThreads } from '../../schedule/regions.ts'
+import { nanoseconds } from '../../schedule/stats.ts'
+import { spacesOf } from '../../schedule/spaces.ts'
+import { type Bytes, code, float, header, list, memoryCopy, scalarCode, section, signed, text, types, unsigned, word } from './encode.ts'
 import { maths } from './math.ts'
 import { printNest } from './print.ts'
+import { barrier, enter, own, region, spins, syncBytes, syncZeros, thread, threads } from './threads.ts'
 
 export type Options = {
   /** Use relaxed fused multiply-add: faster, with one rounding or two as the machine likes. */
@@ -19,104 +23,165 @@ export type Options = {
 
 export type Module = {
   readonly bytes: Uint8Array<ArrayBuffer>
-  /** How much memory the module needs: buffers and its own scratch. */
+  /** How much memory the module needs whatever the number of threads: buffers, sync words, what kernels share. */
   readonly memoryBytes: number
+  /** What each thread needs besides, behind that. */
+  readonly threadBytes: number
+  /** The first byte of the sync words. */
+  readonly sync: number
+  /** How many threads it can make use of. */
+  readonly threads: number
 }
 
-/** A kernel as nests that run one after the other, and the scratch spaces that it needs. */
-type Scheduled = { readonly nests: readonly Nest[]; readonly scratch: readonly { readonly space: number; readonly bytes: number }[] }
+const align = (n: number): number => Math.ceil(n / 64) * 64
 
-const schedule = (kernel: Kernel, counters: readonly Var[], dialect: Dialect, space: number): Scheduled => {
-  const product = packed(kernel, counters, dialect, space)
-  return product === null ? { nests: [direct(kernel, counters, dialect)], scratch: [] } : { nests: [product.nest], scratch: product.scratch }
-}
+type Body = { readonly name: string; readonly params: number; readonly body: Bytes }
 
-const dataOf = (plan: Plan, offsets: readonly number[]): readonly (readonly number[])[] =>
-  plan.buffers.flatMap(buffer => {
+const segment = (at: number, bytes: Bytes): Bytes => [0, code.i32Const, ...signed(at), code.end, ...unsigned(bytes.length), ...bytes]
+
+const constants = (buffers: readonly Buffer[], offsets: readonly number[]): readonly Bytes[] =>
+  buffers.flatMap(buffer => {
     if (buffer.role.kind !== 'constant' || offsets[buffer.id]! < 0) return []
-    const bytes = buffer.role.data.flatMap(x => (buffer.aval.dtype === 'f32' ? float(x) : word(x | 0)))
-    return [[0, code.i32Const, ...signed(offsets[buffer.id]!), code.end, ...unsigned(bytes.length), ...bytes]]
+    return [segment(offsets[buffer.id]!, buffer.role.data.flatMap(x => (buffer.aval.dtype === 'f32' ? float(x) : word(x | 0))))]
   })
+
+/** Copies are cut into pieces of this many bytes. */
+const copied = 32 * 1024
+
+/** Runs `body` for local `i` = 0 .. size - 1. */
+const counted = (i: number, size: number, body: Bytes): Bytes =>
+  size === 0 ? [] : [
+    code.i32Const, 0, code.localSet, ...unsigned(i), code.loop, code.empty, ...body,
+    code.localGet, ...unsigned(i), code.i32Const, 1, scalarCode.i32.add, code.localTee, ...unsigned(i),
+    code.i32Const, ...signed(size), scalarCode.i32.ltS, code.brIf, 0, code.end,
+  ]
 
 /**
  * Compiles a plan. `offsets` gives the first byte of every buffer, `top` the first byte after all of them (a multiple of
- * 16). The module imports `env.memory` and exports `run` and `s0`, `s1`, ...
+ * 16). The module imports `env.memory` and exports `run` and `s0`, `s1`, ...: functions of (thread, threads, spins),
+ * called by all threads at once, or without arguments by one.
  */
 export const emitWasm = (plan: Plan, offsets: readonly number[], top: number, options: Options): Module => {
   const dialect: Dialect = { unit: 4, maths, fma: options.fma }
-  const bodies: { name: string; params: number; body: readonly number[] }[] = []
-  const ends: number[] = [top]
-  let lastVar = 2 ** 30
-  const fresh = (): number => (lastVar += 1)
-  const kernelCode = (kernel: Kernel, counters: readonly Var[]): readonly number[] => {
-    const parts = phases(kernel, fresh, id => counters.find(c => c.id === id)?.size ?? 1)
-    return parts.flatMap(part => partCode(part, counters))
+  const bodies: Body[] = []
+  const add = (body: Body): number => bodies.push(body) - 1
+  const sync = align(top)
+  const shared = sync + syncBytes
+  /** Ends of the memory that kernels share, and of what each thread has of its own. */
+  let [sharedEnd, ownEnd] = [shared, 0]
+  let [lastVar, lastSpace] = [2 ** 30, plan.buffers.length]
+  const names: Names = {
+    variable: () => (lastVar += 1),
+    space: count => (lastSpace += count) - count,
   }
-  const partCode = (kernel: Kernel, counters: readonly Var[]): readonly number[] => {
-    const { nests, scratch } = schedule(kernel, counters, dialect, plan.buffers.length)
-    const bases = new Map<number, number>()
-    let end = top
-    for (const { space, bytes } of scratch) {
-      bases.set(space, end)
-      end += Math.ceil(bytes / 64) * 64
+  const barrierFn = add({ name: 'barrier', params: 2, body: barrier(sync) })
+
+  const bufferRange = (id: number): Range => ({ from: offsets[id]!, to: offsets[id]! + bytesOf(plan.buffers[id]!) })
+  /** Puts scratch into memory behind `from`: what kernels of one step share lies apart, what threads have of their own is used again. */
+  const place = (scratch: readonly Scratch[], from: number): { readonly bases: ReadonlyMap<number, Range>; readonly end: number } => {
+    const bases = new Map<number, Range>()
+    let [end, ownTop] = [from, 0]
+    for (const { space, bytes, each } of scratch) {
+      const start = each === 'kernel' ? end : ownTop
+      bases.set(space, { from: start, to: start + bytes })
+      if (each === 'kernel') end = align(start + bytes)
+      else ownTop = align(start + bytes)
     }
-    ends.push(end)
-    return nests.flatMap(nest => {
-      const body = printNest(nest, { base: space => bases.get(space) ?? offsets[space]!, fma: options.fma })
-      bodies.push({ name: nest.name, params: nest.params.length, body })
-      const args = counters.flatMap((_, i) => [code.localGet, ...unsigned(i)])
-      return [code.i32Const, 0, code.i32Const, ...signed(nest.extent), ...args, code.call, ...unsigned(bodies.length - 1)]
+    sharedEnd = Math.max(sharedEnd, end)
+    ownEnd = Math.max(ownEnd, ownTop)
+    return { bases, end }
+  }
+
+  const nestCall = (nest: Nest, bases: ReadonlyMap<number, Range>, private_: ReadonlySet<number>, cost: number): Call => {
+    const body = printNest(nest, { base: space => bases.get(space)?.from ?? offsets[space]!, fma: options.fma })
+    const { reads, writes } = spacesOf(nest)
+    const ranges = (spaces: ReadonlySet<number>): readonly Range[] => [...spaces].filter(s => !private_.has(s)).map(s => bases.get(s) ?? bufferRange(s))
+    return { fn: add({ name: nest.name, params: nest.params.length, body }), extent: nest.extent, reads: ranges(reads), writes: ranges(writes), cost }
+  }
+  const kernelNodes = (kernel: Kernel, counters: readonly Var[], from: number): { readonly nodes: readonly Node[]; readonly end: number } => {
+    let end = from
+    const cost = nanoseconds(kernel, plan)
+    const scheduled = schedule(kernel, counters, dialect, names)
+    const nodes = scheduled.flatMap(({ nests, scratch }): readonly Node[] => {
+      const placed = place(scratch, end)
+      end = placed.end
+      const private_ = new Set(scratch.filter(s => s.each === 'thread').map(s => s.space))
+      return nests.map(nest => ({ kind: 'call', call: nestCall(nest, placed.bases, private_, cost / scheduled.length) }))
     })
+    return { nodes, end }
   }
-  const loopCode = (loop: Loop, counters: readonly Var[]): readonly number[] => {
-    const i = unsigned(counters.length)
-    const inner = loop.steps.flatMap(s => stepCode(s, [...counters, loop.counter]))
-    if (loop.counter.size === 0) return []
-    return [
-      code.i32Const, 0, code.localSet, ...i, code.loop, code.empty, ...inner,
-      code.localGet, ...i, code.i32Const, 1, scalarCode.i32.add, code.localTee, ...i,
-      code.i32Const, ...signed(loop.counter.size), scalarCode.i32.ltS, code.brIf, 0, code.end,
-    ]
+  const copyNode = (from: number, to: number, counters: readonly Var[]): Node => {
+    const bytes = bytesOf(plan.buffers[from]!)
+    const local = (i: number): Bytes => [code.localGet, i]
+    const at = (id: number): Bytes => [...piece(0), code.i32Const, ...signed(offsets[id]!), scalarCode.i32.add]
+    const piece = (i: number): Bytes => [...local(i), code.i32Const, ...signed(copied), scalarCode.i32.mul]
+    const [lo, hi, cut] = [piece(0), piece(1), [code.i32Const, ...signed(bytes)]]
+    const length: Bytes = [...hi, ...cut, ...hi, ...cut, scalarCode.i32.ltU, code.select, ...lo, scalarCode.i32.sub]
+    const body = [0, ...at(to), ...at(from), ...length, ...memoryCopy, code.end]
+    const fn = add({ name: 'copy', params: 3 + counters.length, body })
+    return { kind: 'call', call: { fn, extent: Math.ceil(bytes / copied), reads: [bufferRange(from)], writes: [bufferRange(to)], cost: bytes / 8 } }
   }
-  const stepCode = (step: Step, counters: readonly Var[]): readonly number[] => {
+  /** A loop as one call, where nothing in it is worth cutting up. */
+  const serialLoop = (loop: Loop, nodes: readonly Node[], counters: readonly Var[]): Node => {
+    const calls = nodes.flatMap(n => (n.kind === 'call' ? [n.call] : []))
+    const args = counters.flatMap((_, i) => [code.localGet, ...unsigned(3 + i)])
+    const i = 3 + counters.length
+    const inner = calls.flatMap(c => [code.i32Const, 0, code.i32Const, ...signed(c.extent), code.localGet, 2, ...args, code.localGet, ...unsigned(i), code.call, ...unsigned(c.fn)])
+    const fn = add({ name: `loop_${loop.counter.name}`, params: i, body: [1, 1, types.i32, ...counted(i, loop.counter.size, inner), code.end] })
+    const cost = loop.counter.size * calls.reduce((n, c) => n + c.cost, 0)
+    return { kind: 'call', call: { fn, extent: 1, reads: calls.flatMap(c => c.reads), writes: calls.flatMap(c => c.writes), cost } }
+  }
+  const stepNodes = (step: Step, counters: readonly Var[], from: number): { readonly nodes: readonly Node[]; readonly end: number } => {
     switch (step.kind) {
       case 'kernel':
-        return kernelCode(step, counters)
-      case 'loop':
-        return loopCode(step, counters)
-      case 'copy': {
-        const bytes = 4 * plan.buffers[step.from]!.aval.shape.reduce((n, size) => n * size, 1)
-        const [to, from] = [signed(offsets[step.to]!), signed(offsets[step.from]!)]
-        return [code.i32Const, ...to, code.i32Const, ...from, code.i32Const, ...signed(bytes), ...memoryCopy]
+        return kernelNodes(step, counters, from)
+      case 'copy':
+        return { nodes: [copyNode(step.from, step.to, counters)], end: from }
+      case 'loop': {
+        let end = from
+        const nodes = step.steps.flatMap(s => {
+          const made = stepNodes(s, [...counters, step.counter], end)
+          end = made.end
+          return made.nodes
+        })
+        return { nodes: [serial(nodes) ? serialLoop(step, nodes, counters) : { kind: 'loop', counter: step.counter, nodes }], end }
       }
     }
   }
-  const depth = (step: Step): number => (step.kind === 'loop' ? 1 + Math.max(0, ...step.steps.map(depth)) : 0)
-  const steps = plan.steps.map((step, i) => {
-    const counters = depth(step)
-    const locals = counters === 0 ? [0] : [1, ...unsigned(counters), types.i32]
-    const body = [...locals, ...stepCode(step, []), code.end]
-    bodies.push({ name: `step${i}`, params: 0, body })
-    return bodies.length - 1
-  })
-  bodies.push({ name: 'run', params: 0, body: [0, ...steps.flatMap(s => [code.call, ...unsigned(s)]), code.end] })
-  const run = bodies.length - 1
+
+  const regionFn = (block: Extract<Block, { kind: 'region' }>, enclosing: number): number =>
+    add({ name: 'region', params: own + 1 + enclosing, body: region(sync, block.tasks, enclosing, barrierFn) })
+  const blockCode = (block: Block, enclosing: number): Bytes => {
+    if (block.kind === 'loop') return counted(own + 1 + enclosing, block.counter.size, block.blocks.flatMap(b => blockCode(b, enclosing + 1)))
+    const args = Array.from({ length: own + 1 + enclosing }, (_, i) => [code.localGet, ...unsigned(i)]).flat()
+    return [...args, code.call, ...unsigned(regionFn(block, enclosing))]
+  }
+  const depth = (blocks: readonly Block[]): number => Math.max(0, ...blocks.map(b => (b.kind === 'loop' ? 1 + depth(b.blocks) : 0)))
+  const entry = (name: string, blocks: readonly Block[]): number => {
+    const inner = blocks.flatMap(b => blockCode(b, 0))
+    const wait = [threads, spins].flatMap(i => [code.localGet, i])
+    return add({ name, params: spins + 1, body: [1, ...unsigned(1 + depth(blocks)), types.i32, ...enter(sync, ownBase(), ownEnd), ...wait, code.call, ...unsigned(barrierFn), ...inner, code.end] })
+  }
+  // the steps' nests first: only then is it known where each thread's own memory begins
+  const steps = plan.steps.map(step => stepNodes(step, [], shared).nodes)
+  const ownBase = (): number => align(sharedEnd)
+  const blocks = regions(steps.flat())
+  const run = entry('run', blocks)
+  const exports = [{ name: 'run', fn: run }, ...steps.map((nodes, i) => ({ name: `s${i}`, fn: entry(`step${i}`, regions(nodes)) }))]
 
   const arities = [...new Set(bodies.map(f => f.params))].sort((x, y) => x - y)
-  const memoryBytes = Math.max(...ends)
-  const pages = Math.max(1, Math.ceil(memoryBytes / 65536))
-  const data = dataOf(plan, offsets)
-  const exported = (name: string, f: number): readonly number[] => [...text(name), 0x00, ...unsigned(f)]
+  const pages = Math.max(1, Math.ceil((ownBase() + ownEnd) / 65536))
+  const data = [...constants(plan.buffers, offsets), segment(sync, new Array<number>(syncZeros).fill(0))]
   const parts = [
     header,
     section(1, list(arities.map(n => [0x60, ...list(Array.from({ length: n }, () => [types.i32])), 0]))),
-    section(2, list([[...text('env'), ...text('memory'), 0x02, 0x00, ...unsigned(pages)]])),
+    section(2, list([[...text('env'), ...text('memory'), 0x02, 0x01, ...unsigned(pages), ...unsigned(65536)]])),
     section(3, list(bodies.map(f => unsigned(arities.indexOf(f.params))))),
-    section(7, list([exported('run', run), ...steps.map((s, i) => exported(`s${i}`, s))])),
+    section(7, list(exports.map(({ name, fn }) => [...text(name), 0x00, ...unsigned(fn)]))),
     section(10, list(bodies.map(f => [...unsigned(f.body.length), ...f.body]))),
-    ...(data.length === 0 ? [] : [section(11, list(data))]),
+    section(11, list(data)),
     // names for profilers and stack traces
     section(0, [...text('name'), ...section(1, list(bodies.map(({ name }, i) => [...unsigned(i), ...text(name)])))]),
   ]
-  return { bytes: new Uint8Array(parts.flatMap(p => [...p])), memoryBytes }
+  return { bytes: new Uint8Array(parts.flatMap(p => [...p])), memoryBytes: ownBase(), threadBytes: ownEnd, sync, threads: usefulThreads(blocks) }
 }

@@ -55,8 +55,9 @@ export type Running = { readonly exports: Record<string, () => void>; readonly r
 /** Compiles and instantiates a plan with its buffers filled. */
 export const start = (plan: Plan, given: ReadonlyMap<number, ArrayLike<number>>, fma = false): Running => {
   const { offsets, top } = layout(plan)
-  const { bytes, memoryBytes } = emitWasm(plan, offsets, top, { fma })
-  const memory = new WebAssembly.Memory({ initial: Math.ceil(memoryBytes / 65536) })
+  const { bytes, memoryBytes, threadBytes } = emitWasm(plan, offsets, top, { fma })
+  const pages = Math.ceil((memoryBytes + threadBytes) / 65536)
+  const memory = new WebAssembly.Memory({ initial: pages, maximum: pages })
   const view = (buffer: number): Float32Array | Int32Array | Uint32Array => {
     const { aval } = plan.buffers[buffer]!
     return new arrays[aval.dtype](memory.buffer, offsets[buffer]!, aval.shape.reduce((n, s) => n * s, 1))

@@ -19,7 +19,7 @@ const make = (id: string, inputs: Spec, outputs: Spec, run: (input: At, output: 
   }
   const program: ProgramInfo = {
     id, file: 'test.ts', line: 1, config: {}, signature: '', parameters: [], inputs: inputs.map(slot), outputs: outputs.map(slot),
-    modules: { simd: '', fma: '' }, memoryBytes: end, hash: 'h', kernels: [],
+    modules: { simd: '', fma: '' }, memoryBytes: end, threadBytes: 0, sync: 0, threads: 1, hash: 'h', kernels: [],
     stats: { kernelsBefore: 0, kernelsAfter: 0, flops: 0, bytes: 0, peakBytes: end, buffers: 0 },
   }
   const buffer = new ArrayBuffer(end)
