@@ -29,10 +29,11 @@ export type Slot = t.TypeOf<typeof Slot>
 
 /**
  * One fused kernel: the source lines that it computes (`models/x.ts:12:3`), floating-point operations and bytes moved by
- * ONE execution, the top-level step to which it belongs, and how often a call of the program executes it.
+ * ONE execution, the top-level step to which it belongs, and how often a call of the program executes it. `work` weighs
+ * operations by the time that they take at least, in operations of a matrix product: a transcendental function is many.
  */
 export const KernelInfo = t.readonly(
-  t.type({ name: t.string, places: t.readonlyArray(t.string), flops: t.number, bytes: t.number, step: count, count }),
+  t.type({ name: t.string, places: t.readonlyArray(t.string), flops: t.number, work: t.number, bytes: t.number, step: count, count }),
 )
 export type KernelInfo = t.TypeOf<typeof KernelInfo>
 

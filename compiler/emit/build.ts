@@ -64,7 +64,7 @@ export const build = (id: string, program: Program, hash: string): Built => {
       threads: fma.threads,
       hash,
       kernels: stats.map(s => ({
-        name: s.kernel.name, places: [...new Set(s.kernel.origins.map(placeOf))], flops: s.flops, bytes: s.bytes, step: s.step, count: s.runs,
+        name: s.kernel.name, places: [...new Set(s.kernel.origins.map(placeOf))], flops: s.flops, work: s.work, bytes: s.bytes, step: s.step, count: s.runs,
       })),
       stats: {
         kernelsBefore: unfused(func), kernelsAfter: stats.reduce((n, s) => n + s.runs, 0),

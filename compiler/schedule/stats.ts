@@ -4,8 +4,8 @@
  * left out: another plan could do without them.
  */
 import type { Elementwise } from '../../dsl/core/prim.ts'
-import { elementsRead } from './footprint.ts'
-import type { Expr, Index, Kernel, Plan, Step, Var } from './kernel.ts'
+import { elementsRead, shareOf } from './footprint.ts'
+import type { Expr, Guard, Index, Kernel, Plan, Step, Var } from './kernel.ts'
 import { bytesOf } from './memory.ts'
 import { expressions, walk } from './walk.ts'
 
@@ -23,13 +23,13 @@ export type KernelStats = {
 
 const size = (vars: readonly { readonly size: number }[]): number => vars.reduce((n, v) => n * v.size, 1)
 
-/** The share of a product's terms that are not zero by position: one in `by` for every guard that asks for divisibility. */
-const occupied = (roots: readonly Expr[]): number => {
-  let share = 1
+/** The guards of a product's operands: where one fails, the term is zero. */
+const guardsOf = (roots: readonly Expr[]): readonly Guard[] => {
+  const guards: Guard[] = []
   walk(roots, e => {
-    if (e.kind === 'when') for (const g of e.guards) share /= g.by
+    if (e.kind === 'when' && e.otherwise.kind === 'const' && e.otherwise.value === 0) guards.push(...e.guards)
   })
-  return share
+  return guards
 }
 
 /**
@@ -81,10 +81,12 @@ const sourcesOf = (kernel: Kernel): ((e: Expr) => Sources) => {
 
 /**
  * What one run of a kernel costs; `counters` are those of the loops around it. `flops`: one operation with an f32 result -
- * addition, product, selection, transcendental - counts one; a product under a sum counts two, and terms that are zero by
- * position none. An operation counts once for each assignment of the variables that it depends on, and no oftener than its
- * operands have different elements: windows that overlap do not repeat what is applied to their elements. `work`: the same
- * with every operation, also of integers, weighed by its time. `bytes`: every element read, once, and every one written.
+ * addition, product, selection, transcendental - counts one; a product under a sum counts two. Terms that are zero by
+ * divisibility count none; those beyond an image's border do count, as is the custom. An operation counts once for each
+ * assignment of the variables that it depends on, and no oftener than its operands have different elements: windows that
+ * overlap do not repeat what is applied to their elements. `work`: the least that the arithmetic takes: every operation,
+ * also of integers, weighed by its time, and terms beyond the border left out. `bytes`: every element read and every one
+ * written, once.
  */
 export const costOf = (kernel: Kernel, plan: Plan, counters: readonly Var[] = []): { readonly flops: number; readonly work: number; readonly bytes: number } => {
   const read = elementsRead(kernel, id => bytesOf(plan.buffers[id]!) / 4, counters)
@@ -96,8 +98,11 @@ export const costOf = (kernel: Kernel, plan: Plan, counters: readonly Var[] = []
     return Math.min(size(vars.filter(v => ids.has(v.id))), different)
   }
   const { reduction } = kernel
-  const terms = reduction === null ? 0 : size(kernel.vars) * size(reduction.vars) * (reduction.kind === 'product' ? 2 * occupied([reduction.a, reduction.b]) : 1)
-  let [flops, work] = [terms, terms]
+  const terms = reduction === null ? 0 : size(kernel.vars) * size(reduction.vars)
+  const guards = reduction?.kind === 'product' ? guardsOf([reduction.a, reduction.b]) : []
+  const each = reduction?.kind === 'product' ? 2 : 1
+  let flops = (each * terms) / guards.reduce((n, g) => n * g.by, 1)
+  let work = each * terms * shareOf(guards, vars)
   walk(expressions(kernel), e => {
     if (e.kind === 'random') work += randomWeight * times(e)
     if (e.kind !== 'op' || weights[e.prim] === 0) return

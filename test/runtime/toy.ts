@@ -50,8 +50,8 @@ export const toyProgram: ProgramInfo = {
   modules: { simd: 'step.wasm', fma: 'step.fma.wasm' },
   memoryBytes: 56, threadBytes: 0, sync: 0, threads: 1, hash: '0',
   kernels: [
-    { name: 'add', places: ['toy.ts:2:1'], flops: 2, bytes: 24, step: 0, count: 1 },
-    { name: 'copy', places: ['toy.ts:3:1'], flops: 0, bytes: 32, step: 1, count: 1 },
+    { name: 'add', places: ['toy.ts:2:1'], flops: 2, work: 2, bytes: 24, step: 0, count: 1 },
+    { name: 'copy', places: ['toy.ts:3:1'], flops: 0, work: 0, bytes: 32, step: 1, count: 1 },
   ],
   stats: { kernelsBefore: 3, kernelsAfter: 2, flops: 2, bytes: 56, peakBytes: 56, buffers: 7 },
 }
