@@ -91,22 +91,26 @@ export const regions = (nodes: readonly Node[]): readonly Block[] => {
 /** Whether a loop is best left to one thread: nothing in it is worth cutting up. */
 export const serial = (nodes: readonly Node[]): boolean => nodes.every(n => n.kind === 'call' && partsOf(n.call) === 1)
 
-/**
- * How many threads a program can make use of: its work over what has to be saved to pay for waking one more, and for
- * the waits in between.
- */
-export const usefulThreads = (blocks: readonly Block[]): number => {
-  const saved = (all: readonly Block[], times: number): number =>
-    all.reduce((n, b) => {
-      if (b.kind === 'loop') return n + saved(b.blocks, times * b.counter.size)
-      const work = b.tasks.reduce((sum, t) => sum + costOf(t), 0)
-      const parts = b.tasks.reduce((sum, t) => sum + t.parts, 0)
-      return n + times * (parts === 1 ? 0 : work)
-    }, 0)
-  return Math.max(1, Math.min(mostThreads, 1 + Math.floor(saved(blocks, 1) / wakeCost)))
-}
-
-/** Nanoseconds of shared work that pay for waking one more thread: several times the 70 us that it takes. */
-const wakeCost = 300_000
+/** Nanoseconds that a thread loses at the end of a region. */
+const waitCost = 1_500
+/** Nanoseconds until a sleeping thread has woken up. */
+const wakeCost = 50_000
 /** Threads that a program's memory has counters for. */
 export const mostThreads = 64
+
+/** Nanoseconds of a program on so many threads, roughly. */
+const estimate = (blocks: readonly Block[], threads: number): number =>
+  blocks.reduce((sum, block) => {
+    if (block.kind === 'loop') return sum + block.counter.size * estimate(block.blocks, threads)
+    const work = block.tasks.reduce((n, t) => n + costOf(t), 0)
+    const longest = block.tasks.reduce((n, t) => Math.max(n, costOf(t) / t.parts), 0)
+    return sum + Math.max(work / threads, longest) + (threads === 1 ? 0 : waitCost)
+  }, 0)
+
+/** How many threads a program can make use of: doubled as long as that saves a fifth of its time. */
+export const usefulThreads = (blocks: readonly Block[]): number => {
+  const time = (threads: number): number => estimate(blocks, threads) + (threads === 1 ? 0 : wakeCost)
+  let threads = 1
+  while (threads < mostThreads && time(2 * threads) < 0.8 * time(threads)) threads *= 2
+  return threads
+}
