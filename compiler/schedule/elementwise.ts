@@ -8,7 +8,7 @@ import { type Along, strideAlong, varsOf } from './dependence.ts'
 import { type Dialect, type Env, lower, perform } from './expression.ts'
 import { bare, holdThroughout, operations, unrolledOperations } from './interior.ts'
 import type { Expr, Index, Kernel, Reduction, Var } from './kernel.ts'
-import { type Fn, type Local, type Nest, type Value, constOf, i32, vectorOf, widened } from './nest.ts'
+import { type Fn, type Local, type Nest, type Scratch, type Value, constOf, i32, vectorOf, widened } from './nest.ts'
 
 export type Scope = { readonly b: Builder; readonly dialect: Dialect; readonly lo: Local; readonly hi: Local; readonly own: Local; readonly vars: ReadonlyMap<number, Value> }
 
@@ -202,3 +202,5 @@ export const direct = (given: Kernel, counters: readonly Var[], dialect: Dialect
   })
   return scope.b.finish(extent)
 }
+
+export const elementwise = (kernel: Kernel, counters: readonly Var[], dialect: Dialect, _space: number): { nests: readonly Nest[]; scratch: readonly Scratch[] } => ({ nests: [direct(kernel, counters, dialect)], scratch: [] })

@@ -176,7 +176,17 @@ export const printNest = (nest: Nest, layout: Layout): number[] => {
       value(y!)
       value(z!)
       value(x!)
-      return lanesOf(type) === 4 ? emit(...simd(vectorCode.bitselect)) : emit(code.select)
+      // a mask has whole lanes, so that the relaxed form, one instruction, selects the same
+      return lanesOf(type) === 4 ? emit(...simd(layout.fma ? vectorCode.relaxedSelect : vectorCode.bitselect)) : emit(code.select)
+    }
+    if ((fn === 'min' || fn === 'max') && type === 'f32x4' && (x!.kind === 'const' || y!.kind === 'const')) {
+      // against a constant the plain comparison is enough, and one instruction: NaN on the left stays (and so may -0 beside 0)
+      const [varying, bound] = x!.kind === 'const' ? [y!, x!] : [x!, y!]
+      if (bound.kind === 'const' && !Number.isNaN(bound.value)) {
+        value(varying)
+        value(bound)
+        return emit(...simd(vectorCode.f32[fn === 'min' ? 'pmin' : 'pmax']))
+      }
     }
     if (fn === 'fma' && (lanesOf(type) === 1 || !layout.fma)) {
       value(x!)
