@@ -1,8 +1,10 @@
 /** A compiled build: its manifest, and its programs made ready to run on a device. */
 import { pipe } from 'fp-ts/lib/function.js'
+import * as E from 'fp-ts/lib/Either.js'
 import * as TE from 'fp-ts/lib/TaskEither.js'
 import { Refusal, type Failure } from '../dsl/errors.ts'
 import type { Host } from './device/host.ts'
+import { mostThreads } from './device/pool.ts'
 import { loadWasm, type Variant } from './device/wasm.ts'
 import type { Executable } from './executor.ts'
 import { findProgram, manifestFile, parseManifest, type Manifest } from './manifest.ts'
@@ -14,6 +16,22 @@ export type LoadOptions = {
   readonly device?: Device
   /** Forces one of a program's two modules; default: the best that the engine accepts. */
   readonly variant?: Variant
+  /**
+   * At most so many threads, 1 to 64; default: as many as the machine has cores. A program takes no more than are of use
+   * to it, and the results are the same bit by bit for any number.
+   */
+  readonly threads?: number
+}
+
+/** Refuses what cannot be meant. */
+const checkOptions = ({ device, threads }: LoadOptions): E.Either<Failure, void> => {
+  if (threads === undefined) return E.right(undefined)
+  if (!Number.isInteger(threads) || threads < 1 || threads > mostThreads) {
+    return E.left({ kind: 'usage', message: `threads: expected a whole number from 1 to ${mostThreads}, got ${threads}` })
+  }
+  return device === 'eager' && threads > 1
+    ? E.left({ kind: 'usage', message: `threads: the eager device runs on one thread, not on ${threads}`, remedy: 'Use the device wasm, or leave the number of threads out.' })
+    : E.right(undefined)
 }
 
 export type Build = {
@@ -32,10 +50,10 @@ export const openBuild = (host: Host): TE.TaskEither<Failure, Build> =>
       host,
       load: (id, options = {}): TE.TaskEither<Failure, Executable> =>
         pipe(
-          TE.fromEither(findProgram(manifest, id)),
+          TE.fromEither(pipe(checkOptions(options), E.chain(() => findProgram(manifest, id)))),
           TE.chain((program): TE.TaskEither<Failure, Executable> => {
             switch (options.device ?? 'wasm') {
-              case 'wasm': return loadWasm(host, program, options.variant)
+              case 'wasm': return loadWasm(host, program, options)
               // Imported on demand: it brings the whole eager language with it.
               case 'eager': return pipe(TE.fromTask(() => import('./executor-eager.ts')), TE.chain(eager => eager.loadEager(host, manifest.root, program)))
             }
@@ -49,6 +67,6 @@ export const loadProgram = (host: Host, id: string, options: LoadOptions = {}): 
   pipe(openBuild(host), TE.chain(build => build.load(id, options)))
 
 /** Runs `f`, turning a refusal into its failure; other errors (a trap of the module) are ours. */
-export const attempt = <A>(where: string, f: () => A): TE.TaskEither<Failure, A> =>
+export const attempt = <A>(where: string, f: () => A | Promise<A>): TE.TaskEither<Failure, A> =>
   TE.tryCatch(async () => f(), (error): Failure =>
     error instanceof Refusal ? error.failure : { kind: 'bug', where, message: error instanceof Error ? error.message : String(error) })

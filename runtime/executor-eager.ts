@@ -74,6 +74,8 @@ const executable = (program: ProgramInfo, source: Callable): EagerExecutable => 
     program,
     device: 'eager',
     variant: 'eager, float64',
+    arithmetic: 'eager, float64',
+    threads: 1,
     memoryBytes: 0,
     steps: 1,
     set,

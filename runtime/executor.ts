@@ -18,8 +18,11 @@ export type View = Float32Array | Int32Array | Uint32Array
 export type Executable = {
   readonly program: ProgramInfo
   readonly device: 'wasm' | 'eager'
-  /** What it runs on, for people: `wasm (relaxed FMA)`. */
+  /** What it runs on, for people: `wasm, relaxed FMA, 2 threads`. */
   readonly variant: string
+  /** The part of it on which results depend: `wasm, relaxed FMA`. */
+  readonly arithmetic: string
+  readonly threads: number
   /** Bytes of memory that it holds. */
   readonly memoryBytes: number
   /** Copies an array into the input of that path. Refuses an unknown path and a wrong number of elements. */
@@ -28,7 +31,10 @@ export type Executable = {
   readonly setAll: (arrays: Readonly<Record<string, ArrayLike<number>>>) => void
   /** A copy of an output (or, where there is no such output, of an input). */
   readonly get: (path: string) => AnyArray
-  /** An output (or input) in place, without a copy: it changes with the next run. */
+  /**
+   * An output (or input) in place, without a copy: it changes with the next run. On several threads its buffer is shared
+   * memory, which some functions of the platform refuse (TextDecoder, Blob, ImageData): they need the copy that `get` gives.
+   */
   readonly view: (path: string) => View
   /** An input in place, to be written by the caller (bool: one word per element, 0 or 1). */
   readonly inputView: (path: string) => View
@@ -107,7 +113,7 @@ export const finder = (program: ProgramInfo): { readonly input: (path: string) =
   }
 }
 
-const viewOf = (buffer: ArrayBuffer, slot: Slot): View => {
+const viewOf = (buffer: ArrayBufferLike, slot: Slot): View => {
   const size = sizeOfShape(slot.shape)
   switch (slot.dtype) {
     case 'f32': return new Float32Array(buffer, slot.offset, size)
@@ -127,8 +133,11 @@ export const checkLength = (program: ProgramInfo, slot: Slot, data: ArrayLike<nu
 
 /** What a device gives to make an executable of: the program's memory and its entry points. */
 export type Instance = {
-  readonly buffer: ArrayBuffer
-  readonly variant: string
+  readonly buffer: ArrayBufferLike
+  readonly arithmetic: string
+  readonly threads: number
+  /** For people: why there is only one thread. */
+  readonly note?: string
   readonly run: () => void
   readonly steps: readonly (() => void)[]
 }
@@ -155,7 +164,9 @@ export const executableOver = (program: ProgramInfo, instance: Instance): Execut
   return {
     program,
     device: 'wasm',
-    variant: instance.variant,
+    variant: `${instance.arithmetic}, ${instance.threads === 1 ? '1 thread' : `${instance.threads} threads`}${instance.note === undefined ? '' : ` (${instance.note})`}`,
+    arithmetic: instance.arithmetic,
+    threads: instance.threads,
     memoryBytes: instance.buffer.byteLength,
     steps: instance.steps.length,
     set,
@@ -182,7 +193,7 @@ export const executableOver = (program: ProgramInfo, instance: Instance): Execut
 type Range = { readonly from: number; readonly to: number; readonly bytes: number }
 
 /** Copies all pairs at once: neighbours in one go, and by way of a second buffer where a target overlaps a later source. */
-const copier = (buffer: ArrayBuffer, pairs: readonly (readonly [Slot, Slot])[]): (() => void) => {
+const copier = (buffer: ArrayBufferLike, pairs: readonly (readonly [Slot, Slot])[]): (() => void) => {
   const bytes = new Uint8Array(buffer)
   const ranges = pairs
     .map(([a, b]): Range => ({ from: a.offset, to: b.offset, bytes: 4 * sizeOfShape(a.shape) }))

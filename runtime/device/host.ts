@@ -1,6 +1,7 @@
 /**
  * What the runtime needs of its surroundings, so that its core runs in Node and in browsers alike: where a build's files
- * are read from, how a model's source is imported, and what has to be switched on before WebAssembly is compiled.
+ * are read from, how a model's source is imported, what has to be switched on before WebAssembly is compiled, and how
+ * worker threads are started.
  */
 /// <reference path="./webassembly.d.ts" />
 import type { TaskEither } from 'fp-ts/lib/TaskEither.js'
@@ -15,8 +16,32 @@ export type Host = {
   readonly source: (root: string, file: string) => TaskEither<Failure, Readonly<Record<string, unknown>>>
   /** Called before any module is compiled. */
   readonly prepare: () => void
+  readonly compile: (bytes: Uint8Array) => Promise<WebAssembly.Module>
   /** The exports of a module's new instance. */
-  readonly instantiate: (bytes: Uint8Array, imports: WebAssembly.Imports) => Promise<Readonly<Record<string, unknown>>>
+  readonly instantiate: (module: WebAssembly.Module, imports: WebAssembly.Imports) => Promise<Readonly<Record<string, unknown>>>
+  readonly threads: Threads
+}
+
+/** Worker threads. All hosts of one kind share one such value, and with it the workers (pool.ts). */
+export type Threads = {
+  /** How many run at once on this machine. */
+  readonly available: () => number
+  /** Why there can be only one here, for people; null where there can be more. */
+  readonly obstacle: () => string | null
+  /** Starts a worker (serve.mjs). May throw. */
+  readonly start: (listener: Listener) => Worker
+}
+
+export type Listener = {
+  readonly onAnswer: (answer: { readonly problem: string | null }) => void
+  /** The worker could not be started, or has ended. May be called more than once. */
+  readonly onEnd: (reason: string) => void
+}
+
+export type Worker = {
+  readonly post: (message: unknown) => void
+  /** Whether the process has to wait for this worker's answers before it ends. It does not at first. */
+  readonly hold: (awaited: boolean) => void
 }
 
 /** The same host, reading each file once: what it has read stays as it was, even where the build is replaced meanwhile. */

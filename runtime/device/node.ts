@@ -1,11 +1,13 @@
-/** Node's side of the runtime: files from a folder, sources through `import`, and V8's flags for WebAssembly. */
+/** Node's side of the runtime: files from a folder, sources through `import`, V8's flags for WebAssembly, worker threads. */
 import * as TE from 'fp-ts/lib/TaskEither.js'
+import { availableParallelism } from 'node:os'
 import { join, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { setFlagsFromString } from 'node:v8'
+import { Worker } from 'node:worker_threads'
 import { Refusal, type Failure } from '../../dsl/errors.ts'
 import { readBytes } from '../io/files.ts'
-import type { Host } from './host.ts'
+import type { Host, Threads } from './host.ts'
 
 /**
  * How V8 treats WebAssembly here. Kernels run long inside few calls, so the baseline compiler, which a running loop never
@@ -41,6 +43,20 @@ const importFailure = (path: string, error: unknown): Failure => {
   }
 }
 
+/** Workers never keep the process alive, but while one has to answer. Options of the process (--import and the like) are not for them. */
+const threads: Threads = {
+  available: availableParallelism,
+  obstacle: () => null,
+  start: ({ onAnswer, onEnd }) => {
+    const worker = new Worker(new URL('./worker-node.mjs', import.meta.url), { name: 'vdsm', execArgv: [] })
+    worker.on('message', onAnswer)
+    worker.on('error', error => onEnd(error instanceof Error ? error.message : String(error)))
+    worker.on('exit', () => onEnd('it has ended'))
+    worker.unref()
+    return { post: message => worker.postMessage(message), hold: awaited => (awaited ? worker.ref() : worker.unref()) }
+  },
+}
+
 /** A build folder on disk. */
 export const nodeHost = (folder: string): Host => ({
   where: folder,
@@ -57,7 +73,9 @@ export const nodeHost = (folder: string): Host => ({
   },
   prepare: prepareEngine,
   // At once: while an asynchronous compilation is under way, nothing would keep Node from exiting.
-  instantiate: async (bytes, imports) => new WebAssembly.Instance(new WebAssembly.Module(bytes), imports).exports,
+  compile: async bytes => new WebAssembly.Module(bytes),
+  instantiate: async (module, imports) => new WebAssembly.Instance(module, imports).exports,
+  threads,
 })
 
 /** What a build that is named by a text is in Node: see `#host` in package.json. */

@@ -1,15 +1,17 @@
 /**
  * The WebAssembly device: chooses between a program's two modules (relaxed fused multiply-add where the engine knows it),
- * gives the module exactly the memory that it needs, and makes an executable of it.
+ * gives the module exactly the memory that it needs, and makes an executable of it, on as many threads as are of use.
  */
 /// <reference path="./webassembly.d.ts" />
 import { pipe } from 'fp-ts/lib/function.js'
 import * as TE from 'fp-ts/lib/TaskEither.js'
 import type { Failure } from '../../dsl/errors.ts'
-import { executableOver, type Executable } from '../executor.ts'
+import { executableOver, type Executable, type Instance } from '../executor.ts'
 import { crc32 } from '../io/crc32.ts'
 import type { ProgramInfo } from '../manifest.ts'
 import type { Host } from './host.ts'
+import { mostThreads, poolOf, type Entry } from './pool.ts'
+import { overShared } from './sharing.ts'
 
 export type Variant = 'fma' | 'simd'
 
@@ -19,8 +21,10 @@ const mostPages = 65536
 
 const mib = (bytes: number): string => `${(bytes / 2 ** 20).toFixed(1)} MiB`
 
+const pagesFor = (program: ProgramInfo, threads: number): number => Math.max(1, Math.ceil((program.memoryBytes + threads * program.threadBytes) / pageBytes))
+
 const allocate = (program: ProgramInfo): TE.TaskEither<Failure, WebAssembly.Memory> => {
-  const pages = Math.max(1, Math.ceil((program.memoryBytes + program.threadBytes) / pageBytes))
+  const pages = pagesFor(program, 1)
   const limit = (message: string): Failure => ({
     kind: 'limit', what: `memory of ${program.id}`, message,
     remedy: 'Bind the program to smaller sizes (a smaller batch above all), or use the eager device for a single look.',
@@ -63,31 +67,75 @@ const choose = (host: Host, program: ProgramInfo, wanted: Variant | undefined): 
   )
 }
 
-const isFunction = (u: unknown): u is () => void => typeof u === 'function'
+const isFunction = (u: unknown): u is Entry => typeof u === 'function'
 
-/** Loads a program; `variant` forces one of the two modules. */
-export const loadWasm = (host: Host, program: ProgramInfo, variant?: Variant): TE.TaskEither<Failure, Executable> => {
-  host.prepare()
-  return pipe(
-    TE.Do,
-    TE.bind('memory', () => allocate(program)),
-    TE.bind('chosen', () => choose(host, program, variant)),
-    TE.chain(({ chosen: [kind, bytes], memory }) => pipe(
+/** `run` and the steps s0, s1, ... in order; null where there is no run. */
+const entriesOf = (exports: Readonly<Record<string, unknown>>): readonly (readonly [string, Entry])[] | null => {
+  const steps = Object.keys(exports).filter(name => /^s\d+$/.test(name)).sort((a, b) => Number(a.slice(1)) - Number(b.slice(1)))
+  const entries = ['run', ...steps].flatMap(name => {
+    const entry = exports[name]
+    return isFunction(entry) ? [[name, entry] as const] : []
+  })
+  return entries[0]?.[0] === 'run' ? entries : null
+}
+
+type Chosen = { readonly host: Host; readonly program: ProgramInfo; readonly variant: Variant; readonly bytes: Uint8Array }
+
+const arithmetic: Readonly<Record<Variant, string>> = { fma: 'wasm, relaxed FMA', simd: 'wasm, multiply and add' }
+
+const onOneThread = ({ host, program, variant, bytes }: Chosen, note: string | undefined): TE.TaskEither<Failure, Instance> =>
+  pipe(
+    allocate(program),
+    TE.chain(memory => pipe(
       TE.tryCatch(
-        () => host.instantiate(bytes, { env: { memory } }),
-        error => broken(host, program.modules[kind], `the module does not fit the manifest (${error instanceof Error ? error.message : String(error)})`),
+        async () => [memory, await host.instantiate(await host.compile(bytes), { env: { memory } })] as const,
+        error => broken(host, program.modules[variant], `the module does not fit the manifest (${error instanceof Error ? error.message : String(error)})`),
       ),
-      TE.chain(exports => {
-        const run = exports['run']
-        if (!isFunction(run)) return TE.left(broken(host, program.modules[kind], 'the module exports no run()'))
-        const names = Object.keys(exports).filter(name => /^s\d+$/.test(name)).sort((a, b) => Number(a.slice(1)) - Number(b.slice(1)))
-        return TE.right(executableOver(program, {
-          buffer: memory.buffer,
-          variant: kind === 'fma' ? 'wasm, relaxed FMA' : 'wasm, multiply and add',
-          run,
-          steps: names.map(name => exports[name]).filter(isFunction),
-        }))
-      }),
     )),
+    TE.chain(([memory, exports]) => {
+      const [run, ...steps] = (entriesOf(exports) ?? []).map(([, entry]) => () => entry(0, 1, 0))
+      if (run === undefined) return TE.left(broken(host, program.modules[variant], 'the module exports no run()'))
+      return TE.right({ buffer: memory.buffer, arithmetic: arithmetic[variant], threads: 1, ...(note === undefined ? {} : { note }), run, steps })
+    }),
+  )
+
+/** On several threads; where that cannot be, why. */
+const onThreads = ({ host, program, variant, bytes }: Chosen, threads: number): TE.TaskEither<string, Instance> => {
+  const obstacle = host.threads.obstacle()
+  if (obstacle !== null) return TE.left(obstacle)
+  const shared = overShared(bytes)
+  const pages = pagesFor(program, threads)
+  if (shared === null || !WebAssembly.validate(shared)) return TE.left('the module cannot share its memory here')
+  return pipe(
+    TE.tryCatch(async () => new WebAssembly.Memory<SharedArrayBuffer>({ initial: pages, maximum: pages, shared: true }), () => 'no shared memory here'),
+    TE.chain(memory => TE.tryCatch(
+      async () => {
+        const module = await host.compile(shared)
+        const entries = entriesOf(await host.instantiate(module, { env: { memory } })) ?? []
+        const call = await poolOf(host.threads).share({ id: program.id, module, memory, sync: program.sync, end: program.memoryBytes, entries, threads })
+        const [run = () => undefined, ...steps] = entries.map((_, i) => () => call(i))
+        return { buffer: memory.buffer, arithmetic: arithmetic[variant], threads, run, steps }
+      },
+      error => `no worker threads here: ${error instanceof Error ? error.message : String(error)}`,
+    )),
+  )
+}
+
+export type WasmOptions = {
+  /** Forces one of the two modules. */
+  readonly variant?: Variant | undefined
+  /** At most so many threads; default: as many as the machine runs at once. Never more than are of use to the program. */
+  readonly threads?: number | undefined
+}
+
+/** Loads a program. Where several threads cannot be had it runs on one, and its variant says why. */
+export const loadWasm = (host: Host, program: ProgramInfo, options: WasmOptions = {}): TE.TaskEither<Failure, Executable> => {
+  host.prepare()
+  const threads = Math.min(options.threads ?? host.threads.available(), program.threads, mostThreads)
+  return pipe(
+    choose(host, program, options.variant),
+    TE.map(([variant, bytes]): Chosen => ({ host, program, variant, bytes })),
+    TE.chain(chosen => threads <= 1 ? onOneThread(chosen, undefined) : pipe(onThreads(chosen, threads), TE.orElse(why => onOneThread(chosen, why)))),
+    TE.map(instance => executableOver(program, instance)),
   )
 }

@@ -1,12 +1,31 @@
-/** The browser's side of the runtime: a build's files come from an address. */
+/** The browser's side of the runtime: a build's files come from an address, worker threads need an isolated page. */
+/// <reference path="./webassembly.d.ts" />
 import * as TE from 'fp-ts/lib/TaskEither.js'
 import type { Failure } from '../../dsl/errors.ts'
-import type { Host } from './host.ts'
+import type { Host, Threads } from './host.ts'
 
 const fetchBytes = async (url: string): Promise<Uint8Array> => {
   const response = await fetch(url)
   if (!response.ok) throw new Error(`${response.status} ${response.statusText}`)
   return new Uint8Array(await response.arrayBuffer())
+}
+
+/** What a page knows of its surroundings; some of it is missing in some browsers. */
+const page = globalThis as unknown as { readonly crossOriginIsolated?: boolean; readonly navigator?: { readonly hardwareConcurrency?: number } }
+
+const threads: Threads = {
+  available: () => page.navigator?.hardwareConcurrency ?? 1,
+  obstacle: () => (page.crossOriginIsolated === true ? null : 'the page is not cross-origin isolated'),
+  start: ({ onAnswer, onEnd }) => {
+    // In this very form bundlers understand it and add the file to what they write.
+    const worker = new Worker(new URL('./worker-web.mjs', import.meta.url), { type: 'module' })
+    worker.onmessage = ({ data }) => onAnswer(data as { readonly problem: string | null }) // what serve.mjs answers
+    worker.onerror = event => {
+      event.preventDefault()
+      onEnd(event.message ?? 'its script could not be loaded')
+    }
+    return { post: message => worker.postMessage(message), hold: () => undefined }
+  },
 }
 
 /** A build that is served below `base`, e.g. `/build/`. */
@@ -24,7 +43,9 @@ export const webHost = (base: string): Host => ({
     remedy: 'Use the compiled program.' }),
   prepare: () => undefined,
   // In one asynchronous go: on a page's main thread browsers refuse to make large modules, or instances of them, at once.
-  instantiate: async (bytes, imports) => (await WebAssembly.instantiate(bytes, imports)).instance.exports,
+  compile: bytes => WebAssembly.compile(bytes),
+  instantiate: async (module, imports) => (await WebAssembly.instantiate(module, imports)).exports,
+  threads,
 })
 
 /** What a build that is named by a text is in a browser: see `#host` in package.json. */

@@ -18,7 +18,7 @@ import { orThrow, right } from './task.ts'
 
 const STATE = 'state'
 
-/** All values are text, as the format wants it. `hash` is the training step's, `variant` what it ran on. */
+/** All values are text, as the format wants it. `hash` is the training step's, `variant` the arithmetic that it ran on. */
 const Metadata = t.type({
   step: t.string, seed: t.string, config: t.string, data: t.string, revision: t.string,
   program: t.string, hash: t.string, variant: t.string, vdsm: t.string, node: t.string,
@@ -42,7 +42,7 @@ export const writeCheckpoint = async (
   const arrays = new Map(stateSlots(program).map(([name, slot]) => [name, { shape: slot.shape, dtype: slot.dtype, data: program.inputView(slot.path) }]))
   const metadata: Metadata = {
     step: String(step), seed: String(config.seed), config: config.config, data: JSON.stringify(config.data), revision,
-    program: program.program.id, hash: program.program.hash, variant: program.variant, vdsm: ownVersion(), node: process.versions.node,
+    program: program.program.id, hash: program.program.hash, variant: program.arithmetic, vdsm: ownVersion(), node: process.versions.node,
   }
   await orThrow(writeAtomic(path, printSafetensors(arrays, metadata)))
 }
@@ -88,7 +88,7 @@ export const restoreState = (checkpoint: Checkpoint, program: Executable, config
   for (const [name, slot] of slots) program.set(slot.path, file.arrays.get(name)?.data ?? [])
   return [
     ...(metadata.hash === program.program.hash ? [] : ['The training step was compiled anew with changes: what follows may differ from a run that never stopped.']),
-    ...(metadata.variant === program.variant ? [] : [`The checkpoint was computed on ${metadata.variant}, this run goes on on ${program.variant}: what follows may differ in the last digits.`]),
+    ...(metadata.variant === program.arithmetic ? [] : [`The checkpoint was computed on ${metadata.variant}, this run goes on on ${program.arithmetic}: what follows may differ in the last digits.`]),
     ...(program.device === 'eager' ? ['The eager device computes in float64, a checkpoint holds float32: what follows differs from a run that never stopped in the last digits.'] : []),
   ]
 }

@@ -77,9 +77,9 @@ test('steps run one by one', async () => {
 
 test('an engine without relaxed SIMD gets the other module; without either it says so', async () => {
   const { build } = toyBuild()
-  assert.is((await ready({}, build)).variant, 'wasm, relaxed FMA')
+  assert.is((await ready({}, build)).variant, 'wasm, relaxed FMA, 1 thread')
   writeFileSync(join(build, 'step.fma.wasm'), Uint8Array.of(0, 0x61, 0x73, 0x6d, 9, 9, 9, 9))
-  assert.is((await ready({}, build)).variant, 'wasm, multiply and add')
+  assert.is((await ready({}, build)).variant, 'wasm, multiply and add, 1 thread')
   writeFileSync(join(build, 'step.wasm'), 'junk')
   assert.match(await refusal(() => ready({}, build)), /step\.wasm: not a WebAssembly module.*\n.*npm run compile/)
   rmSync(join(build, 'step.fma.wasm'))
@@ -94,10 +94,10 @@ test('memory that cannot be had is a limit with figures', async () => {
 test('a module that is not the one of the manifest is refused, whichever of the two it is', async () => {
   const checksums = { simd: crc32(toyModule(false)), fma: crc32(toyModule(true)) }
   const { build } = toyBuild(m => ({ ...m, programs: [{ ...toyProgram, checksums }] }))
-  assert.is((await ready({}, build)).variant, 'wasm, relaxed FMA')
+  assert.is((await ready({}, build)).variant, 'wasm, relaxed FMA, 1 thread')
   writeFileSync(join(build, 'step.fma.wasm'), toyModule(false))
   assert.match(await refusal(() => ready({}, build)), /step\.fma\.wasm: the module is damaged, or belongs to another compile.*\n.*Compile again/)
-  assert.is((await ready({ variant: 'simd' }, build)).variant, 'wasm, multiply and add')
+  assert.is((await ready({ variant: 'simd' }, build)).variant, 'wasm, multiply and add, 1 thread')
 })
 
 test('unknown programs are refused with the near ones', async () => {
@@ -121,14 +121,14 @@ test('feeding copies all arrays at once, also where a target lies on a later sou
   const program: ProgramInfo = { ...toyProgram, inputs: [slot('s.a', 8), slot('s.b', 0)], outputs: [slot('s.a', 0), slot('s.b', 8)] }
   const buffer = new ArrayBuffer(16)
   new Float32Array(buffer).set([1, 2, 3, 4])
-  const swap = executableOver(program, { buffer, variant: '', run: () => undefined, steps: [] })
+  const swap = executableOver(program, { buffer, arithmetic: '', threads: 1, run: () => undefined, steps: [] })
   swap.feed('s', 's')
   assert.equal([...new Float32Array(buffer)], [3, 4, 1, 2])
 })
 
 test('feeding needs the same arrays on both sides', async () => {
   const program: ProgramInfo = { ...toyProgram, inputs: [...toyProgram.inputs, { path: 'state.v', shape: [1], dtype: 'f32', offset: 56 }] }
-  const step = executableOver(program, { buffer: new ArrayBuffer(64), variant: '', run: () => undefined, steps: [] })
+  const step = executableOver(program, { buffer: new ArrayBuffer(64), arithmetic: '', threads: 1, run: () => undefined, steps: [] })
   assert.match(await refusal(() => step.feed('state', 'state')), /input state\.v has no output state\.v/)
 })
 

@@ -28,7 +28,7 @@ const make = (id: string, inputs: Spec, outputs: Spec, run: (input: At, output: 
     return path => views.get(path) as Float32Array
   }
   const [input, output] = [at(program.inputs), at(program.outputs)]
-  return executableOver(program, { buffer, variant: 'test', run: () => run(input, output), steps: [] })
+  return executableOver(program, { buffer, arithmetic: 'test', threads: 1, run: () => run(input, output), steps: [] })
 }
 
 const PIXELS = 3 * 64 * 64
