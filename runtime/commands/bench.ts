@@ -1,6 +1,6 @@
 /**
  * `vdsm bench PROGRAM`: how fast a program runs here, on seeded random inputs, beside what this machine can do at best,
- * measured in the same run. `--profile` times each step of the program.
+ * measured in the same run. `--profile` times each step of the program beside the least time that it can take.
  */
 import { pipe } from 'fp-ts/lib/function.js'
 import * as E from 'fp-ts/lib/Either.js'
@@ -8,11 +8,15 @@ import * as TE from 'fp-ts/lib/TaskEither.js'
 import type { Failure } from '../../dsl/errors.ts'
 import { attempt, openBuild } from '../build.ts'
 import { nodeHost } from '../device/node.ts'
-import { measurePeak, type Peak } from '../device/peak.ts'
+import { better, measureRates, type Rates } from '../device/rates.ts'
 import type { Variant } from '../device/wasm.ts'
 import type { Executable } from '../executor.ts'
 import { checkFresh } from '../fresh.ts'
-import { findProgram, sizeOfShape, type ProgramInfo, type Slot } from '../manifest.ts'
+import { findProgram, type ProgramInfo } from '../manifest.ts'
+import { floorOfAll } from '../measure/floor.ts'
+import { fillInputs } from '../measure/inputs.ts'
+import { profileOf, profileText, type Profile } from '../measure/profile.ts'
+import { median, msText, repeat } from '../measure/times.ts'
 import { bytesText, flopsText, oneOf, positiveNumber, say, seedOption, withBuild, type Register } from './command.ts'
 
 type Options = {
@@ -24,80 +28,20 @@ type Options = {
   readonly variant?: Variant
 }
 
-/** Numbers uniform in [0, 1), by seed: a plain linear congruential step with a scrambled output. */
-const uniform = (seed: number): (() => number) => {
-  let state = seed >>> 0
-  return () => {
-    state = (Math.imul(state, 1664525) + 1013904223) >>> 0
-    let x = Math.imul(state ^ (state >>> 16), 0x45d9f3b)
-    x = Math.imul(x ^ (x >>> 16), 0x45d9f3b)
-    return ((x ^ (x >>> 16)) >>> 8) / 2 ** 24
-  }
-}
-
-/** Random values of a kind that most programs can live with: real numbers in [0, 0.1), small indices, any bits. */
-const randomArray = (slot: Slot, next: () => number): Float64Array => {
-  const size = sizeOfShape(slot.shape)
-  switch (slot.dtype) {
-    case 'f32': return Float64Array.from({ length: size }, () => 0.1 * next())
-    case 'i32': return Float64Array.from({ length: size }, () => Math.floor(4 * next()))
-    case 'u32': return Float64Array.from({ length: size }, () => Math.floor(2 ** 32 * next()))
-    case 'bool': return Float64Array.from({ length: size }, () => (next() < 0.5 ? 0 : 1))
-  }
-}
-
-const timed = (f: () => void): number => {
-  const start = performance.now()
-  f()
-  return performance.now() - start
-}
-
-const median = (times: readonly number[]): number => {
-  const sorted = [...times].sort((a, b) => a - b)
-  const middle = sorted.length >> 1
-  return sorted.length % 2 === 1 ? (sorted[middle] ?? NaN) : ((sorted[middle - 1] ?? NaN) + (sorted[middle] ?? NaN)) / 2
-}
-
-/** Calls `f` for about that long, at least `least` times, and gives every duration in milliseconds. */
-const repeat = (seconds: number, least: number, f: () => void): readonly number[] => {
-  const end = performance.now() + 1000 * seconds
-  const times: number[] = []
-  while (times.length < least || (performance.now() < end && times.length < 100_000)) times.push(timed(f))
-  return times
-}
-
-type StepTime = {
-  readonly step: number
-  readonly ms: number
-  readonly share: number
-  readonly gflops: number
-  readonly kernels: readonly string[]
-  readonly places: readonly string[]
-}
-
-const profile = (executable: Executable, seconds: number): readonly StepTime[] => {
-  const times = Array.from({ length: executable.steps }, (): number[] => [])
-  repeat(seconds, 3, () => times.forEach((list, step) => list.push(timed(() => executable.runStep(step)))))
-  const medians = times.map(median)
-  const total = medians.reduce((a, b) => a + b, 0)
-  return medians.map((ms, step) => {
-    const kernels = executable.program.kernels.filter(kernel => kernel.step === step)
-    const flops = kernels.reduce((sum, kernel) => sum + kernel.flops * kernel.count, 0)
-    return { step, ms, share: ms / total, gflops: flops / ms / 1e6, kernels: kernels.map(k => k.name), places: [...new Set(kernels.flatMap(k => k.places))] }
-  }).sort((a, b) => b.ms - a.ms)
-}
-
 type Report = {
   readonly program: string
   readonly variant: string
-  /** Measured: calls, their times, and the peak of one thread. */
+  /** Measured: calls, their times, and what so many threads of this machine reach at best. */
   readonly runs: number
   readonly medianMs: number
   readonly minMs: number
-  readonly peakGflops: number
+  readonly rates: Rates
   /** Counted by the compiler, by the median time: operations a second, and their share of the peak. */
   readonly gflops: number
   readonly peakShare: number
+  /** The least time of all kernels at these rates, and the median as a multiple of it. */
+  readonly floorMs: number
+  readonly gap: number
   /** Counted by the compiler: of one call. */
   readonly flops: number
   readonly kernels: number
@@ -105,48 +49,45 @@ type Report = {
   readonly bytes: number
   /** Allocated: the program's memory, whole pages. */
   readonly memoryBytes: number
-  readonly profile?: readonly StepTime[]
+  readonly profile?: Profile
 }
 
-const measure = (program: ProgramInfo, executable: Executable, options: Options): Report => {
-  const next = uniform(options.seed)
-  program.inputs.forEach(slot => executable.set(slot.path, randomArray(slot, next)))
-  const before: Peak = measurePeak(150)
+const measure = async (program: ProgramInfo, executable: Executable, options: Options): Promise<Report> => {
+  const { threads } = executable
+  fillInputs(executable, options.seed)
+  const before = await measureRates(threads)
   repeat(options.seconds / 4, 2, executable.run)
   const times = repeat(options.seconds, 5, executable.run)
-  const peakGflops = Math.max(before.gflops, measurePeak(150).gflops)
+  const rates = better(before, await measureRates(threads))
   const medianMs = median(times)
   const gflops = program.stats.flops / medianMs / 1e6
+  const floorMs = floorOfAll(program.kernels, rates)
   return {
-    program: program.id, variant: executable.variant, runs: times.length, medianMs, minMs: Math.min(...times),
-    flops: program.stats.flops, gflops, peakGflops, peakShare: gflops / peakGflops,
+    program: program.id, variant: executable.variant, runs: times.length, medianMs, minMs: Math.min(...times), rates,
+    flops: program.stats.flops, gflops, peakShare: gflops / rates.peakGflops, floorMs, gap: medianMs / floorMs,
     kernels: program.kernels.reduce((n, kernel) => n + kernel.count, 0), kernelsBeforeFusion: program.stats.kernelsBefore,
     bytes: program.stats.bytes, memoryBytes: executable.memoryBytes,
-    ...(options.profile === true ? { profile: profile(executable, options.seconds) } : {}),
+    ...(options.profile === true ? { profile: profileOf(executable, rates, options.seconds) } : {}),
   }
 }
 
-const ms = (value: number): string => `${value < 10 ? value.toFixed(3) : value.toFixed(1)} ms`
+const threadsText = (n: number): string => (n === 1 ? '1 thread' : `${n} threads`)
 
-const names = (kernels: readonly string[]): string => `${kernels.slice(0, 3).join(', ')}${kernels.length > 3 ? `, ... (${kernels.length} kernels)` : ''}`
+const shareText = ({ gflops, peakShare, rates }: Report): string =>
+  `${gflops.toFixed(2)} GFLOP/s, ${(100 * peakShare).toFixed(1)}% of this machine's peak of ${rates.peakGflops.toFixed(1)} GFLOP/s (measured now, ${threadsText(rates.threads)})`
 
-const stepText = (time: StepTime): string =>
-  [
-    `  ${ms(time.ms).padStart(11)} ${(100 * time.share).toFixed(1).padStart(5)}%  ${time.gflops.toFixed(1).padStart(6)} GFLOP/s`,
-    `s${time.step} ${names(time.kernels)}`,
-    time.places[0] ?? '',
-  ].join('  ')
-
-const shareText = ({ gflops, peakShare, peakGflops }: Report): string =>
-  `${gflops.toFixed(2)} GFLOP/s, ${(100 * peakShare).toFixed(1)}% of this machine's peak of ${peakGflops.toFixed(1)} GFLOP/s (measured now, 1 thread)`
+const floorText = ({ floorMs, gap, rates }: Report): string =>
+  `floor ${msText(floorMs)}, gap ${gap.toFixed(2)}: at ${rates.productGflops.toFixed(1)} GFLOP/s of a packed product, `
+    + `${rates.farGBs.toFixed(1)} GB/s of memory, ${rates.nearGBs.toFixed(1)} GB/s within the caches`
 
 const reportText = (report: Report): string => [
-  `${report.program}  (${report.variant}, 1 thread)`,
-  `  median ${ms(report.medianMs)}, min ${ms(report.minMs)} of ${report.runs} calls`,
+  `${report.program}  (${report.variant})`,
+  `  median ${msText(report.medianMs)}, min ${msText(report.minMs)} of ${report.runs} calls`,
   `  ${shareText(report)}`,
+  `  ${floorText(report)}`,
   `  ${report.kernels} kernels a call (${report.kernelsBeforeFusion} before fusion), ${flopsText(report.flops)}, `
     + `${bytesText(report.bytes)} moved, ${bytesText(report.memoryBytes)} of memory`,
-  ...(report.profile === undefined ? [] : ['', '  steps, slowest first', ...report.profile.map(stepText)]),
+  ...(report.profile === undefined ? [] : ['', profileText(report.profile)]),
 ].join('\n')
 
 const benchProgram = (id: string, options: Options): TE.TaskEither<Failure, void> =>
@@ -160,10 +101,11 @@ const benchProgram = (id: string, options: Options): TE.TaskEither<Failure, void
 
 export const register: Register = (cli, settle) => {
   withBuild(cli.command('bench'))
-    .description('Measures a compiled program on random inputs. Times and the peak are measured here and now, in one thread; '
-      + 'kernels, FLOP and bytes moved are what the compiler counted, and GFLOP/s is what it counted by the median time.')
+    .description('Measures a compiled program on random inputs. Times and this machine\'s rates are measured here and now; '
+      + 'kernels, FLOP and bytes moved are what the compiler counted, GFLOP/s is what it counted by the median time, and the '
+      + 'floor is the least time of its kernels at these rates.')
     .argument('<program>', 'its id, as `vdsm list` shows it')
-    .option('--profile', 'time each step of the program')
+    .option('--profile', 'time each step of the program, beside its floor')
     .option('--seconds <n>', 'how long to measure', positiveNumber, 2)
     .option('--seed <n>', 'of the random inputs', seedOption, 0)
     .option('--variant <name>', 'fma or simd: force one of the two modules', oneOf('fma', 'simd'))

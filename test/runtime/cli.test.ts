@@ -7,7 +7,9 @@ import { existsSync, mkdirSync, readFileSync, readdirSync, symlinkSync, writeFil
 import { join, resolve } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
+import type { Rates } from '../../runtime/device/rates.ts'
 import type { Outgoing } from '../../runtime/io/npy.ts'
+import type { Profile } from '../../runtime/measure/profile.ts'
 import { main } from '../../runtime/cli.ts'
 import { parseNpz, printNpz } from '../../runtime/io/npz.ts'
 import { printSafetensors } from '../../runtime/io/safetensors.ts'
@@ -151,16 +153,21 @@ test('list: for people and for programs', async () => {
   assert.ok(Array.isArray(parsed) && parsed.length === 1)
 })
 
-test('bench: a report with the measured peak, and each step', async () => {
+test('bench: a report with the measured rates, the floor, and each step', async () => {
   const { code, out } = await vdsm(shared, ['bench', 'toy/step', '--seconds', '0.05', '--profile'])
   assert.is(code, 0)
-  assert.match(out, /median .* ms, min .* ms of \d+ calls\n.*% of this machine's peak of .* GFLOP\/s \(measured now, 1 thread\)\n {2}2 kernels a call \(3 before fusion\), 2 FLOP, 56 B moved, 64\.0 KiB of memory\n/)
-  assert.match(out, /s0 add {2}toy\.ts:2:1/)
-  const report: unknown = JSON.parse((await vdsm(shared, ['bench', 'toy/step', '--seconds', '0.05', '--json'])).out)
-  const { medianMs, minMs, flops, gflops, peakGflops, peakShare, kernels, kernelsBeforeFusion } = report as Readonly<Record<string, number>>
-  assert.ok(peakGflops! > 0.5 && minMs! > 0 && minMs! <= medianMs!)
-  assert.equal([flops, kernels, kernelsBeforeFusion], [2, 2, 3])
-  assert.equal([gflops, peakShare], [2 / medianMs! / 1e6, gflops! / peakGflops!])
+  assert.match(out, /median .* ms, min .* ms of \d+ calls\n.*% of this machine's peak of .* GFLOP\/s \(measured now, 1 thread\)\n {2}floor .* ms, gap .*: at .* GFLOP\/s of a packed product, .* GB\/s of memory, .* GB\/s within the caches\n {2}2 kernels a call \(3 before fusion\), 2 FLOP, 56 B moved, 64\.0 KiB of memory\n/)
+  assert.match(out, /s0 add +toy\.ts:2:1/)
+  assert.match(out, /all steps\n\n {2}the 2 steps that lose most: 100% of the time beyond the floor\n/)
+  assert.ok(out.split('\n').slice(4).every(line => line.length <= 120))
+  const report: unknown = JSON.parse((await vdsm(shared, ['bench', 'toy/step', '--seconds', '0.05', '--json', '--profile'])).out)
+  const { medianMs, minMs, flops, gflops, peakShare, kernels, kernelsBeforeFusion, floorMs, gap } = report as Readonly<Record<string, number>>
+  const { rates, profile } = report as { rates: Rates; profile: Profile }
+  assert.ok(rates.peakGflops > 0.5 && rates.productGflops > 0.2 && rates.farGBs > 0.05 && rates.nearGBs > 0.05 && minMs! > 0 && minMs! <= medianMs!)
+  assert.equal([flops, kernels, kernelsBeforeFusion, rates.threads], [2, 2, 3, 1])
+  assert.equal([gflops, peakShare, gap], [2 / medianMs! / 1e6, gflops! / rates.peakGflops, medianMs! / floorMs!])
+  assert.equal(profile.steps.map(s => [s.step, s.kernels, s.bound]).sort(), [[0, ['add'], 'cache'], [1, ['copy'], 'cache']])
+  assert.ok(Math.abs(profile.floorMs - floorMs!) < 1e-12 && profile.steps.every(s => s.lostMs === s.ms - s.floorMs && s.gap === s.ms / s.floorMs))
 })
 
 test('help is everywhere', async () => {

@@ -1,0 +1,98 @@
+/**
+ * Where a program's time goes: each of its top-level steps (a kernel, or a loop of several) timed by itself beside its floor,
+ * and the steps that lose most. What a step loses is its time beyond the floor: the list of those says what to optimise.
+ */
+import type { Rates } from '../device/rates.ts'
+import type { Executable } from '../executor.ts'
+import { floorOf, floorOfAll } from './floor.ts'
+import { median, msText, repeat, timed } from './times.ts'
+
+export type StepTime = {
+  readonly step: number
+  /** The median, and its share of the sum of all medians. */
+  readonly ms: number
+  readonly share: number
+  readonly gflops: number
+  /** The least time that is possible, what sets it (of the kernel whose floor is highest), and time / floor. */
+  readonly floorMs: number
+  readonly bound: 'arithmetic' | 'memory' | 'cache'
+  readonly gap: number
+  /** time - floor, and its share of the sum over all steps. */
+  readonly lostMs: number
+  readonly lostShare: number
+  readonly kernels: readonly string[]
+  readonly places: readonly string[]
+}
+
+export type Profile = {
+  /** Slowest first. */
+  readonly steps: readonly StepTime[]
+  /** Sums over all steps. */
+  readonly ms: number
+  readonly floorMs: number
+  readonly gap: number
+}
+
+/** Medians of every step by itself, turn by turn for about so many seconds. */
+const timesOf = (executable: Executable, seconds: number): readonly number[] => {
+  const times = Array.from({ length: executable.steps }, (): number[] => [])
+  repeat(seconds, 3, () => times.forEach((list, step) => list.push(timed(() => executable.runStep(step)))))
+  return times.map(median)
+}
+
+export const profileOf = (executable: Executable, rates: Rates, seconds: number): Profile => {
+  const times = timesOf(executable, seconds)
+  const steps = times.map((ms, step) => {
+    const kernels = executable.program.kernels.filter(kernel => kernel.step === step)
+    const flops = kernels.reduce((sum, kernel) => sum + kernel.flops * kernel.count, 0)
+    const floorMs = floorOfAll(kernels, rates)
+    const [highest] = kernels.map(kernel => floorOf(kernel, rates)).sort((a, b) => b.ms - a.ms)
+    return {
+      step, ms, gflops: flops / ms / 1e6, floorMs, bound: highest?.bound ?? 'memory', gap: floorMs > 0 ? ms / floorMs : Infinity, lostMs: ms - floorMs,
+      kernels: kernels.map(k => k.name), places: [...new Set(kernels.flatMap(k => k.places))],
+    }
+  })
+  const total = (of: (s: (typeof steps)[number]) => number): number => steps.reduce((n, s) => n + of(s), 0)
+  const [ms, floorMs, lost] = [total(s => s.ms), total(s => s.floorMs), total(s => Math.max(0, s.lostMs))]
+  return {
+    ms, floorMs, gap: ms / floorMs,
+    steps: steps.map(s => ({ ...s, share: s.ms / ms, lostShare: Math.max(0, s.lostMs) / lost })).sort((a, b) => b.ms - a.ms),
+  }
+}
+
+const bare = (ms: number): string => msText(ms).replace(' ms', '')
+const gapText = (gap: number): string => (Number.isFinite(gap) ? gap.toFixed(gap < 100 ? 2 : 0) : '-')
+const cut = (text: string, width: number): string => (text.length <= width ? text : `${text.slice(0, width - 2)}..`)
+
+const named = ({ step, kernels }: StepTime): string =>
+  `s${step} ${kernels.slice(0, 2).join(' ')}${kernels.length > 2 ? ` +${kernels.length - 2}` : kernels.length === 0 ? 'copy' : ''}`
+
+/** The end of the first place, and how many more there are: `yardsticks.ts:12:58 +2`. */
+const placed = (places: readonly string[]): string => {
+  const [first] = places
+  return first === undefined ? '' : `${first.slice(first.lastIndexOf('/') + 1)}${places.length > 1 ? ` +${places.length - 1}` : ''}`
+}
+
+const heads = ['ms', 'share', 'GFLOP/s', 'floor ms', 'gap', 'lost ms', 'of all'] as const
+const widths = [9, 6, 8, 9, 6, 9, 6] as const
+
+const row = (cells: readonly string[], name: string, place: string): string =>
+  `  ${cells.map((cell, i) => cell.padStart(widths[i] ?? 0)).join(' ')}  ${cut(name, 32).padEnd(32)} ${place}`.trimEnd()
+
+const stepText = (s: StepTime): string =>
+  row([bare(s.ms), `${(100 * s.share).toFixed(1)}%`, s.gflops.toFixed(1), bare(s.floorMs), gapText(s.gap), bare(s.lostMs), `${(100 * s.lostShare).toFixed(1)}%`], named(s), placed(s.places))
+
+/** A table of at most 120 columns: all steps, slowest first, the sums, and the ten that lose most. */
+export const profileText = ({ steps, ms, floorMs, gap }: Profile): string => {
+  const worst = [...steps].sort((a, b) => b.lostMs - a.lostMs).slice(0, 10)
+  return [
+    '  steps, slowest first (floor: the least time by arithmetic and memory; gap: time / floor; lost: time - floor)',
+    row(heads, 'step', 'source'),
+    ...steps.map(stepText),
+    row([bare(ms), '100%', '', bare(floorMs), gapText(gap), bare(ms - floorMs), '100%'], 'all steps', ''),
+    '',
+    `  the ${worst.length} steps that lose most: ${(100 * worst.reduce((n, s) => n + s.lostShare, 0)).toFixed(0)}% of the time beyond the floor`,
+    row(heads, 'step', 'set by'),
+    ...worst.map(s => `${stepText({ ...s, places: [] }).padEnd(95)}${s.bound}`),
+  ].join('\n')
+}
