@@ -9,7 +9,7 @@ import { indexing, scale, shift, substitute, variable } from './indexing.ts'
 import type { Expr, Guard, Index, Kernel, Reduction, Var } from './kernel.ts'
 
 /** Guards outside of which an expression is zero. */
-const zeroOutside = (e: Expr): readonly Guard[] => {
+export const zeroOutside = (e: Expr): readonly Guard[] => {
   switch (e.kind) {
     case 'when':
       return e.otherwise.kind === 'const' && e.otherwise.value === 0 ? [...e.guards, ...zeroOutside(e.then)] : []
@@ -49,7 +49,7 @@ const splitOf = (kernel: Kernel, reduction: Reduction, guard: Guard): Split | nu
 }
 
 /** With a position that is always divisible, the check disappears. */
-const simplified = (g: Guard): Guard => {
+export const simplified = (g: Guard): Guard => {
   const whole = g.by > 1 && g.of.offset % g.by === 0 && g.of.terms.every(t => t.coef % g.by === 0)
   if (!whole) return g
   return { of: { offset: g.of.offset / g.by, terms: g.of.terms.map(t => ({ coef: t.coef / g.by, atom: t.atom })) }, below: Math.ceil(g.below / g.by), by: 1 }

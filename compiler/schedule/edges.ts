@@ -1,0 +1,68 @@
+/**
+ * Edges of an image, known before anything runs: an axis is cut where a bounds check on it alone begins or ceases to hold,
+ * and within a cut such checks disappear from an expression.
+ */
+import type { Expr, Guard, Var } from './kernel.ts'
+import { walk } from './walk.ts'
+
+/** The values of `v` for which a check holds, from <= v < to; null where it is not a plain bound on `v` alone. */
+const interval = (guard: Guard, v: Var): Cut | null => {
+  const [term, ...more] = guard.of.terms
+  if (guard.by !== 1 || more.length > 0 || term === undefined || term.atom.kind !== 'var' || term.atom.id !== v.id) return null
+  const { coef } = term
+  const ends = [-guard.of.offset, guard.below - guard.of.offset]
+  return coef > 0 ? { from: Math.ceil(ends[0]! / coef), to: Math.ceil(ends[1]! / coef) } : { from: Math.floor(ends[1]! / coef) + 1, to: Math.floor(ends[0]! / coef) + 1 }
+}
+
+/** A run of an axis: from <= v < to. */
+export type Cut = { readonly from: number; readonly to: number }
+
+/** The runs of 0 .. size-1 in which every check on `v` alone holds throughout or nowhere. */
+export const cuts = (expr: Expr, v: Var): readonly Cut[] => {
+  const ends = new Set([0, v.size])
+  walk([expr], e => {
+    if (e.kind !== 'when') return
+    for (const g of e.guards) {
+      const holds = interval(g, v)
+      if (holds === null) continue
+      for (const end of [holds.from, holds.to]) if (end > 0 && end < v.size) ends.add(end)
+    }
+  })
+  const sorted = [...ends].sort((a, b) => a - b)
+  return sorted.slice(1).map((to, i) => ({ from: sorted[i]!, to }))
+}
+
+/** The expression within one run of `v`. */
+export const within = (expr: Expr, v: Var, { from }: Cut): Expr => {
+  const known = (g: Guard): boolean | null => {
+    if (g.of.terms.length === 0) return g.of.offset >= 0 && g.of.offset < g.below && g.of.offset % g.by === 0
+    const holds = interval(g, v)
+    return holds === null ? null : holds.from <= from && from < holds.to
+  }
+  const done = new Map<Expr, Expr>()
+  const settle = (e: Expr): Expr => {
+    const before = done.get(e)
+    if (before !== undefined) return before
+    const after = once(e)
+    done.set(e, after)
+    return after
+  }
+  const once = (e: Expr): Expr => {
+    switch (e.kind) {
+      case 'when': {
+        if (e.guards.some(g => known(g) === false)) return settle(e.otherwise)
+        const guards = e.guards.filter(g => known(g) === null)
+        return guards.length === 0 ? settle(e.then) : { ...e, guards, then: settle(e.then), otherwise: settle(e.otherwise) }
+      }
+      case 'op':
+        return { ...e, args: e.args.map(settle) }
+      case 'const':
+      case 'load':
+      case 'index':
+      case 'random':
+      case 'acc':
+        return e
+    }
+  }
+  return settle(expr)
+}
