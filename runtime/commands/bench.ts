@@ -17,7 +17,7 @@ import { floorOfAll } from '../measure/floor.ts'
 import { fillInputs } from '../measure/inputs.ts'
 import { profileOf, profileText, type Profile } from '../measure/profile.ts'
 import { median, msText, repeat } from '../measure/times.ts'
-import { bytesText, flopsText, oneOf, positiveNumber, say, seedOption, withBuild, type Register } from './command.ts'
+import { bytesText, flopsText, oneOf, positiveNumber, say, seedOption, withBuild, withThreads, type Register } from './command.ts'
 
 type Options = {
   readonly build: string
@@ -26,6 +26,7 @@ type Options = {
   readonly seconds: number
   readonly seed: number
   readonly variant?: Variant
+  readonly threads?: number
 }
 
 type Report = {
@@ -94,13 +95,15 @@ const benchProgram = (id: string, options: Options): TE.TaskEither<Failure, void
   pipe(
     openBuild(nodeHost(options.build)),
     TE.chainFirstEitherK(({ manifest }) => pipe(findProgram(manifest, id), E.chain(program => checkFresh(options.build, program)))),
-    TE.chain(build => build.load(id, options.variant === undefined ? {} : { variant: options.variant })),
+    TE.chain(build => build.load(id, {
+      ...(options.variant === undefined ? {} : { variant: options.variant }), ...(options.threads === undefined ? {} : { threads: options.threads }),
+    })),
     TE.chain(executable => attempt(`running ${id}`, () => measure(executable.program, executable, options))),
     TE.chainTaskK(report => say(options.json === true ? JSON.stringify(report, null, 2) : reportText(report))),
   )
 
 export const register: Register = (cli, settle) => {
-  withBuild(cli.command('bench'))
+  withThreads(withBuild(cli.command('bench')))
     .description('Measures a compiled program on random inputs. Times and this machine\'s rates are measured here and now; '
       + 'kernels, FLOP and bytes moved are what the compiler counted, GFLOP/s is what it counted by the median time, and the '
       + 'floor is the least time of its kernels at these rates.')

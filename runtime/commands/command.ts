@@ -3,6 +3,7 @@ import { InvalidArgumentError, type Command } from 'commander'
 import * as T from 'fp-ts/lib/Task.js'
 import type { TaskEither } from 'fp-ts/lib/TaskEither.js'
 import type { Failure } from '../../dsl/errors.ts'
+import { mostThreads } from '../device/pool.ts'
 
 /** Runs a command's task: a failure is printed to stderr and becomes the exit code, a number is the exit code itself. */
 export type Settle = (task: TaskEither<Failure, number | void>) => Promise<void>
@@ -26,6 +27,11 @@ export const seedOption = whole(0, Number.MAX_SAFE_INTEGER, 'a whole number from
 
 /** A whole number of at least 1. */
 export const positive = whole(1, Number.MAX_SAFE_INTEGER, 'a whole number of at least 1')
+
+/** Adds `--threads N`. */
+export const withThreads = (command: Command): Command => command.option('--threads <n>',
+  'at most so many threads; none beyond what is of use to the program, and the results are the same (default: the number of cores)',
+  whole(1, mostThreads, `a whole number from 1 to ${mostThreads}`))
 
 /** A number above 0. */
 export const positiveNumber = (text: string): number => {

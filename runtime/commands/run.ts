@@ -20,7 +20,7 @@ import type { Outgoing } from '../io/npy.ts'
 import { parseNpz, printNpz, type FileArrays } from '../io/npz.ts'
 import { parseSafetensors, printSafetensors } from '../io/safetensors.ts'
 import { findProgram, type ProgramInfo } from '../manifest.ts'
-import { oneOf, say, seedOption, withBuild, type Register } from './command.ts'
+import { oneOf, say, seedOption, withBuild, withThreads, type Register } from './command.ts'
 import { chooseParameters } from './parameters.ts'
 
 type Options = {
@@ -30,6 +30,7 @@ type Options = {
   readonly out: string
   readonly device: Device
   readonly seed?: number
+  readonly threads?: number
 }
 
 const formatOf = (option: string, path: string): E.Either<Failure, 'npz' | 'safetensors'> => {
@@ -111,7 +112,7 @@ const runProgram = (id: string, options: Options): TE.TaskEither<Failure, void> 
     TE.chainFirst(() => checkWritable(options.out)),
     TE.bind('files', () => sequenceS(TE.ApplySeq)({ inputs: readArrays('--inputs', options.inputs), params: readArrays('--params', options.params) })),
     TE.bind('values', ({ program, files }) => TE.fromEither(gather(program, files.inputs, files.params, options))),
-    TE.bind('executable', ({ build }) => build.load(id, { device: options.device })),
+    TE.bind('executable', ({ build }) => build.load(id, { device: options.device, ...(options.threads === undefined ? {} : { threads: options.threads }) })),
     TE.bind('results', ({ executable, values }) => execute(executable, values)),
     TE.chainFirstTaskK(({ values, results }) => warn([...nonFinite('input', values), ...nonFinite('output', [...results].map(([name, { data }]) => [name, data]))])),
     TE.chainFirst(({ format, results }) => writeAtomic(options.out, format === 'npz' ? printNpz(results) : printSafetensors(results))),
@@ -119,7 +120,7 @@ const runProgram = (id: string, options: Options): TE.TaskEither<Failure, void> 
   )
 
 export const register: Register = (cli, settle) => {
-  withBuild(cli.command('run'))
+  withThreads(withBuild(cli.command('run')))
     .description('run a compiled program on arrays from files')
     .argument('<program>', 'its id, as `vdsm list` shows it')
     .option('--inputs <file>', 'the arrays that it takes (.npz or .safetensors), named by argument path')

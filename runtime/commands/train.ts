@@ -5,7 +5,7 @@
 import * as E from 'fp-ts/lib/Either.js'
 import { Refusal, refuse, type Failure } from '../../dsl/errors.ts'
 import { schedules } from '../../models/vdsm/schedules.ts'
-import { openBuild, type Device } from '../build.ts'
+import { openBuild, type Device, type LoadOptions } from '../build.ts'
 import { DATA_NAMES, openData, type DataName } from '../data/open.ts'
 import type { FrameChoice } from '../data/sheets.ts'
 import { remembering } from '../device/host.ts'
@@ -22,7 +22,7 @@ import { duration } from '../train/progress.ts'
 import { runSession } from '../train/session.ts'
 import { stopOnSignal } from '../train/signals.ts'
 import { attempt, orThrow, right } from '../train/task.ts'
-import { oneOf, positive, positiveNumber, seedOption, withBuild, type Register } from './command.ts'
+import { oneOf, positive, positiveNumber, seedOption, withBuild, withThreads, type Register } from './command.ts'
 
 /** Steps of a whole run where --steps is not given. */
 const DEFAULT_STEPS: Readonly<Record<keyof typeof schedules, number>> = { tiny: 200, small: 400, paper: 10_000 }
@@ -47,6 +47,7 @@ type Options = {
   readonly lr?: number
   readonly checkpointEvery?: number
   readonly pictureEvery?: number
+  readonly threads?: number
 }
 
 /** The config of a new run. */
@@ -70,12 +71,13 @@ const newConfig = (o: Options): RunConfig => {
     checkpointEvery: o.checkpointEvery ?? DEFAULTS.checkpointEvery,
     pictureEvery: o.pictureEvery ?? DEFAULTS.pictureEvery,
     ...(o.lr === undefined ? {} : { learningRate: o.lr }),
+    ...(o.threads === undefined ? {} : { threads: o.threads }),
   }
 }
 
 /**
  * The config of a run that is continued: as recorded, with the options that may change (--steps, --checkpoint-every,
- * --picture-every; --data-dir, for sheets that have moved). An option that contradicts the record is refused.
+ * --picture-every, --threads; --data-dir, for sheets that have moved). An option that contradicts the record is refused.
  */
 const resumedConfig = (recorded: RunConfig, o: Options): RunConfig => {
   const fixed = [
@@ -93,6 +95,7 @@ const resumedConfig = (recorded: RunConfig, o: Options): RunConfig => {
     steps: o.steps ?? recorded.steps,
     checkpointEvery: o.checkpointEvery ?? recorded.checkpointEvery,
     pictureEvery: o.pictureEvery ?? recorded.pictureEvery,
+    ...(o.threads === undefined ? {} : { threads: o.threads }),
   }
 }
 
@@ -107,13 +110,13 @@ const toCompile = (failure: Failure): Failure =>
   failure.kind === 'usage' ? { ...failure, remedy: 'Compile VDSM first: npm run compile (or: npx vdsm compile node_modules/vdsm/models).' } : failure
 
 /** The programs of that configuration. Their modules are read now, though most are made ready when they are first needed. */
-const loadPrograms = async (folder: string, config: string, device: Device): Promise<Programs> => {
+const loadPrograms = async (folder: string, config: string, options: LoadOptions): Promise<Programs> => {
   const host = remembering(nodeHost(folder))
   const build = await orThrow(openBuild(host))
-  const load = (name: string) => (): Promise<Executable> => orThrow(build.load(`vdsm/${config}/${name}`, { device }))
+  const load = (name: string) => (): Promise<Executable> => orThrow(build.load(`vdsm/${config}/${name}`, options))
   for (const name of ['init', 'trainStep', 'encode', 'decode', 'evaluate']) {
     const program = right(E.mapLeft(toCompile)(findProgram(build.manifest, `vdsm/${config}/${name}`)))
-    if (device !== 'wasm') continue
+    if (options.device === 'eager') continue
     right(checkFresh(folder, program))
     for (const module of Object.values(program.modules)) await orThrow(host.read(module))
   }
@@ -126,7 +129,7 @@ const trainCommand = async (o: Options): Promise<number> => {
   const config = opened === undefined ? newConfig(o) : resumedConfig(opened.config, o)
   const schedule = scheduleOf(config.config)
   const data = openData(config.data)
-  const programs = await loadPrograms(o.build, config.config, o.device ?? 'wasm')
+  const programs = await loadPrograms(o.build, config.config, { ...(o.device === undefined ? {} : { device: o.device }), ...(config.threads === undefined ? {} : { threads: config.threads }) })
   const shape = checkTrainStep(programs.trainStep.program, Object.keys(schedule(0)))
   const folder = opened?.folder ?? makeRun(o.out ?? defaultFolder(config, new Date()))
   const release = claimRun(folder.path)
@@ -157,7 +160,7 @@ const trainCommand = async (o: Options): Promise<number> => {
 
 /** Adds the command to the command line. Few options have defaults here, so that --resume can tell what was asked for. */
 export const register: Register = (cli, settle) => {
-  withBuild(cli.command('train'))
+  withThreads(withBuild(cli.command('train')))
     .description('train the first stage of VDSM; writes metrics, checkpoints and pictures to the folder of the run')
     .option('--config <name>', `model configuration: ${configNames.join(', ')} (default: ${DEFAULTS.config})`, oneOf(...configNames))
     .option('--data <name>', `data set: ${DATA_NAMES.join(', ')} (default: ${DEFAULTS.data})`, oneOf(...DATA_NAMES))

@@ -40,6 +40,8 @@ const required = {
 const optional = {
   /** The learning rate at the start, where it is not the schedule's own; the schedule's shape is kept. */
   learningRate: positive,
+  /** The most threads that may be used, where that was said. It does not change the numbers. */
+  threads: whole(1),
 }
 
 export const RunConfig = t.readonly(t.intersection([t.type(required), t.partial(optional)]))
