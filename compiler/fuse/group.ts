@@ -4,14 +4,15 @@
  * several results, and neighbours that read the same buffers. Order is kept: a group runs where its first member stood.
  */
 import type { Aval } from '../../dsl/core/prim.ts'
-import type { Id, Inst, Scan } from '../ir/ir.ts'
+import type { Id, Inst, Op, Scan } from '../ir/ir.ts'
 import { roles } from './decide.ts'
 import type { Scope } from './express.ts'
 
-/** A value to be written: the definition of a stored value, or a copy of any value into the place of a result. */
+/** A value to be written: the definition of a stored value, a copy of any value into the place of a result, or into its part of a concatenation. */
 export type Root =
   | { readonly kind: 'value'; readonly id: Id; readonly aval: Aval }
   | { readonly kind: 'result'; readonly id: Id; readonly index: number; readonly aval: Aval }
+  | { readonly kind: 'part'; readonly id: Id; readonly aval: Aval; readonly of: Id; readonly axis: number; readonly from: number }
 
 export type Group =
   | { readonly kind: 'kernel'; readonly roots: readonly Root[] }
@@ -30,13 +31,29 @@ export const readsOf = (scope: Scope, root: Root): ReadonlySet<Id> => {
     if (op === undefined || scope.stored.has(id) || op.prim === 'literal') found.add(id)
     else op.inputs.forEach(visit)
   }
-  if (root.kind === 'result') visit(root.id)
-  else scope.ops.get(root.id)!.inputs.forEach(visit)
+  if (root.kind === 'value') scope.ops.get(root.id)!.inputs.forEach(visit)
+  else visit(root.id)
   return found
+}
+
+/** Most inputs of a concatenation that are written one by one, and the fewest elements of it: below, one kernel chooses among them. */
+const mostParts = 8
+const leastParted = 1024
+
+/** The inputs of a stored concatenation as roots of their own, each written straight into its part; none where that is not worth it. */
+export const partsOf = (scope: Scope, inst: Op): readonly Root[] => {
+  if (inst.prim !== 'concat' || inst.inputs.length > mostParts || numel(inst.aval.shape) < leastParted) return []
+  const { axis } = inst.attrs
+  const shapes = inst.inputs.map(id => scope.shapes.get(id)!)
+  const before = (i: number): number => shapes.slice(0, i).reduce((n, shape) => n + shape[axis]!, 0)
+  return inst.inputs.map((id, i) => ({ kind: 'part', id, aval: { shape: shapes[i]!, dtype: inst.aval.dtype }, of: inst.id, axis, from: before(i) }))
 }
 
 /** How many kernels that read the same are tried for a value. */
 const most = 8
+
+/** Values of one kernel. */
+const mostRoots = 12
 
 /**
  * Groups in execution order. `fits(roots)` says whether the roots can share a kernel: it builds the expressions and
@@ -47,14 +64,15 @@ export const group = (scope: Scope, results: readonly Root[], fits: (roots: read
   const order: ({ kind: 'kernel'; at: number } | { kind: 'scan'; scan: Scan })[] = []
   /** Position in `order` after which a value is available; parameters and literals: -1. */
   const ready = new Map<Id, number>()
-  /** Positions of element-wise kernels that read a value at their own size, the latest last. */
+  /** Positions of element-wise kernels that read a value of their own size or more, the latest last. */
   const readers = new Map<Id, number[]>()
   const numelOf = (id: Id): number => numel(scope.shapes.get(id)!)
 
   const joins = (root: Root, reads: ReadonlySet<Id>, at: number): void => {
     if (root.kind === 'value') ready.set(root.id, at)
+    if (root.kind === 'part') ready.set(root.of, Math.max(ready.get(root.of) ?? -1, at))
     for (const id of reads) {
-      if (numelOf(id) !== numel(root.aval.shape)) continue
+      if (numelOf(id) < numel(root.aval.shape)) continue
       const list = readers.get(id) ?? []
       readers.set(id, list.includes(at) ? list : [...list, at])
     }
@@ -75,7 +93,7 @@ export const group = (scope: Scope, results: readonly Root[], fits: (roots: read
       const entry = order[at]!
       if (entry.kind === 'scan') continue
       const g = groups[entry.at]!
-      if (g.size !== size || g.roots.length >= 8 || after(at) >= at || !fits([...g.roots, root])) continue
+      if (g.size !== size || g.roots.length >= mostRoots || after(at) >= at || !fits([...g.roots, root])) continue
       g.roots.push(root)
       joins(root, g.reduces ? new Set() : reads, at)
       return
@@ -90,7 +108,9 @@ export const group = (scope: Scope, results: readonly Root[], fits: (roots: read
       order.push({ kind: 'scan', scan: inst })
       for (const id of inst.ids) ready.set(id, order.length - 1)
     } else if (scope.stored.has(inst.id)) {
-      place({ kind: 'value', id: inst.id, aval: inst.aval }, roles[inst.prim] === 'reduction')
+      const parts = partsOf(scope, inst)
+      if (parts.length > 0) parts.forEach(part => place(part, false))
+      else place({ kind: 'value', id: inst.id, aval: inst.aval }, roles[inst.prim] === 'reduction')
     }
   }
   scope.func.insts.forEach(visit)

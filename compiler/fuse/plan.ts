@@ -8,6 +8,7 @@ import { refuse } from '../../dsl/errors.ts'
 import type { Func, Id, Op, Origin, Scan } from '../ir/ir.ts'
 import { add, indexing, linear, scale, shift, variable, zero } from '../schedule/indexing.ts'
 import type { Buffer, Expr, Index, Kernel, Plan, Reduction, Step, Store, Var } from '../schedule/kernel.ts'
+import { carries } from './carries.ts'
 import { decide } from './decide.ts'
 import { Misaligned, express, type Held, type Scope } from './express.ts'
 import { group, readsOf, type Root } from './group.ts'
@@ -113,6 +114,15 @@ export const plan = (given: Func): Plan => {
       return { vars: all.filter(v => v.size > 1), at: linear(indices, root.aval.shape), indices }
     }
 
+    /** Where the element at a linear position of a root lies in the tensor that it is part of. */
+    const within = (root: Root, at: Index): Index => {
+      if (root.kind !== 'part') return at
+      const indices = algebra.split(at, root.aval.shape)
+      return linear(indices.with(root.axis, shift(indices[root.axis]!, root.from)), avals.get(root.of)!.shape)
+    }
+    /** The value that a root completes; null for a copy. */
+    const makes = (root: Root): Id | null => (root.kind === 'value' ? root.id : root.kind === 'part' ? root.of : null)
+
     const build = (use: Scope, roots: readonly Root[]): Kernel => {
       const first = roots[0]!
       const { vars, at, indices } = domain(first)
@@ -124,7 +134,7 @@ export const plan = (given: Func): Plan => {
       roots.forEach((root, n) => {
         const op = ops.get(root.id)
         const value = ((): Expr => {
-          if (root.kind === 'result') return ex.element(root.id, algebra.split(at, root.aval.shape))
+          if (root.kind !== 'value') return ex.element(root.id, algebra.split(at, root.aval.shape))
           if (n > 0 || op === undefined) return ex.definition(op!, algebra.split(at, root.aval.shape))
           if (sumsNothing(op, id => avals.get(id)!)) return { kind: 'const', value: 0, dtype: op.aval.dtype }
           if (op.prim === 'contract') {
@@ -152,8 +162,8 @@ export const plan = (given: Func): Plan => {
           return ex.definition(op, indices)
         })()
         if (root.kind === 'value') values.set(root.id, value)
-        const place = root.kind === 'value' ? places.get(root.id) : targets[root.index]
-        stores.push({ buffer: place?.buffer ?? -1, at: add(place?.offset ?? zero, at), value })
+        const place = root.kind === 'value' ? places.get(root.id) : root.kind === 'part' ? places.get(root.of) : targets[root.index]
+        stores.push({ buffer: place?.buffer ?? -1, at: add(place?.offset ?? zero, within(root, at)), value })
       })
       const named = [...roots].reverse().map(r => ops.get(r.id)?.origin.name ?? '').find(n => n !== '') ?? ''
       const verb = ops.get(first.id)?.prim ?? 'copy'
@@ -177,14 +187,14 @@ export const plan = (given: Func): Plan => {
         if (g.scan.ids.some(id => wanted.has(id))) steps.push(loop(g.scan, scope, avals, placeOf))
         continue
       }
-      const kept = g.roots.filter(r => r.kind === 'result' || wanted.has(r.id))
+      const kept = g.roots.filter(r => r.kind === 'result' || wanted.has(makes(r)!))
       if (kept.length === 0 || numel(g.roots[0]!.aval.shape) === 0) continue
       // A root that nobody reads from memory stays where later ones are computed from it; the first always does.
       const needed = g.roots.reduceRight<readonly Root[]>(
-        (later, r, i) => (i === 0 || kept.includes(r) || later.some(l => readsOf(scope, l).has(r.id)) ? [r, ...later] : later),
+        (later, r, i) => (i === 0 || kept.includes(r) || (r.kind === 'value' && later.some(l => readsOf(scope, l).has(r.id))) ? [r, ...later] : later),
         [],
       )
-      for (const r of kept) if (r.kind === 'value') placeOf(r.id)
+      for (const r of kept) if (r.kind !== 'result') placeOf(makes(r)!)
       const kernel = build(scope, needed)
       const live = kernel.stores.filter((_, i) => kept.includes(needed[i]!))
       steps.push([{ ...kernel, name: unique(kernel.name), stores: live }])
@@ -245,5 +255,5 @@ export const plan = (given: Func): Plan => {
     },
     outputs,
   )
-  return { buffers, steps }
+  return carries({ buffers, steps })
 }

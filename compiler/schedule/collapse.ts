@@ -3,7 +3,7 @@
  * and is repeated until nothing joins, so that a contiguous tensor of any rank becomes one long loop.
  */
 import type { Expr, Guard, Index, Kernel, Reduction, Store, Var } from './kernel.ts'
-import { indicesOf } from './walk.ts'
+import { indicesOf, type Load } from './walk.ts'
 
 /** Every index of a kernel. */
 export const kernelIndices = (kernel: Pick<Kernel, 'reduction' | 'stores'>): readonly Index[] => {
@@ -19,8 +19,10 @@ export const kernelIndices = (kernel: Pick<Kernel, 'reduction' | 'stores'>): rea
   return all
 }
 
-/** Rewrites every index of an expression (and then every guard), keeping what is shared shared. */
-export const mapIndices = (f: (index: Index) => Index, onGuard: (guard: Guard) => Guard = g => g): ((expr: Expr) => Expr) => {
+/** Rewrites every index of an expression (and then every guard and load), keeping what is shared shared. */
+export const mapIndices = (
+  f: (index: Index) => Index, onGuard: (guard: Guard) => Guard = g => g, onLoad: (load: Load) => Load = e => e,
+): ((expr: Expr) => Expr) => {
   const done = new Map<Expr, Expr>()
   const indices = new Map<Index, Index>()
   const index = (i: Index): Index => {
@@ -44,7 +46,7 @@ export const mapIndices = (f: (index: Index) => Index, onGuard: (guard: Guard) =
       case 'acc':
         return e
       case 'load':
-        return { ...e, at: index(e.at) }
+        return onLoad({ ...e, at: index(e.at) })
       case 'index':
         return { ...e, of: index(e.of) }
       case 'op':
@@ -65,9 +67,9 @@ export const mapIndices = (f: (index: Index) => Index, onGuard: (guard: Guard) =
   return expr
 }
 
-/** Rewrites every index of a kernel; `f` maps one index whose inner indices are rewritten already. */
-export const mapKernel = (kernel: Kernel, f: (index: Index) => Index, onGuard?: (guard: Guard) => Guard): Kernel => {
-  const expr = mapIndices(f, onGuard)
+/** Rewrites every index of a kernel (guards and loads too); `f` maps one index whose inner indices are rewritten already. */
+export const mapKernel = (kernel: Kernel, f: (index: Index) => Index, onGuard?: (guard: Guard) => Guard, onLoad?: (load: Load) => Load): Kernel => {
+  const expr = mapIndices(f, onGuard, onLoad)
   const at = (i: Index): Index => {
     const e = expr({ kind: 'index', of: i, dtype: 'i32' })
     return e.kind === 'index' ? e.of : i

@@ -47,9 +47,10 @@ export type Reduction =
 export type Store = { readonly buffer: number; readonly at: Index; readonly value: Expr }
 
 /**
- * For every assignment of `vars` (all independent, parallel): acc = the reduction, then perform the stores. Every store
- * covers its buffer (or, inside a loop, its slice) exactly once and no kernel reads a buffer that it writes, other than
- * element-wise in place: a load with the same index as the store to the same buffer.
+ * For every assignment of `vars` (all independent, parallel): acc = the reduction, then perform the stores in order.
+ * Every store covers its buffer (or, inside a loop, its slice) exactly once, or its own part of a buffer that several
+ * stores, of one kernel or of many, fill together. No kernel reads a buffer that it writes, other than element-wise in
+ * place: a load with the same index as the store to the same buffer, in that store or in an earlier one.
  * Index expressions may also name the counters of the enclosing `Loop`s.
  */
 export type Kernel = {

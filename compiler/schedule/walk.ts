@@ -1,6 +1,8 @@
 /** Visiting the expressions of kernels, and the indices in them: every shared node once. */
 import type { Expr, Index, Kernel } from './kernel.ts'
 
+export type Load = Extract<Expr, { kind: 'load' }>
+
 /** A visitor: calls `onExpr` and `onIndex` with everything below an expression, that itself included. */
 const walker = (onExpr: (expr: Expr) => void, onIndex: (index: Index) => void): ((expr: Expr) => void) => {
   const seen = new Set<Expr>()
@@ -43,6 +45,16 @@ export const walk = (roots: readonly Expr[], visit: (expr: Expr) => void): void 
 
 /** Calls `visit` with every index of the expressions that it is given. */
 export const indicesOf = (visit: (index: Index) => void): ((expr: Expr) => void) => walker(() => undefined, visit)
+
+/** The loads below these, each once. */
+export const loadsOf = (roots: readonly Expr[]): readonly Load[] => {
+  const loads: Load[] = []
+  const visit = walker(e => {
+    if (e.kind === 'load') loads.push(e)
+  }, () => undefined)
+  roots.forEach(visit)
+  return loads
+}
 
 /** The expressions of a kernel. */
 export const expressions = ({ reduction, stores }: Pick<Kernel, 'reduction' | 'stores'>): readonly Expr[] => [

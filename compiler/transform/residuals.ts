@@ -19,8 +19,8 @@ export type Split = {
   readonly invariant: ReadonlySet<Id>
 }
 
-/** The joint function's parameters are [...consts, ...varying (carries and slices), ...cotangents]; `outputs` are the results of the backward loop. */
-export const split = (joint: Func, consts: number, varying: number, outputs: readonly Id[]): Split => {
+/** The joint function's parameters are [...consts, ...varying (carries and slices), ...cotangents]; `outputs` are the results of the backward loop, `there` what is stacked anyway. */
+export const split = (joint: Func, consts: number, varying: number, outputs: readonly Id[], there: ReadonlySet<Id>): Split => {
   const avals = avalsOf(joint)
   const size = (id: Id): number => count(avals.get(id)?.shape ?? [])
   const params = joint.params.map(p => p.id)
@@ -45,17 +45,26 @@ export const split = (joint: Func, consts: number, varying: number, outputs: rea
 
   const needed = new Set<Id>([...[...later].flatMap(used), ...outputs].filter(id => known.has(id)))
   const again = new Set<Id>()
-  const isFree = (id: Id): boolean => needed.has(id) || invariant.has(id) || again.has(id) || isConstant(ops.get(id))
+  const isFree = (id: Id): boolean => needed.has(id) || there.has(id) || invariant.has(id) || again.has(id) || isConstant(ops.get(id))
+
+  /** The elements to keep besides, so that the value can be had in the backward loop. */
+  const price = (id: Id, seen: Set<Id>): number => {
+    if (seen.has(id) || isFree(id)) return 0
+    seen.add(id)
+    const op = ops.get(id)
+    const made = op === undefined || cost[op.prim] === 'dear' ? Infinity : op.inputs.reduce((n, input) => n + price(input, seen), 0)
+    return Math.min(size(id), made)
+  }
 
   // later values first, so that what is computed again asks for its operands before these are looked at
   const sweep = (): boolean => {
     const before = again.size
     for (const inst of knownInsts.toReversed()) {
       if (inst.kind !== 'op' || !needed.has(inst.id) || again.has(inst.id)) continue
-      const extra = [...new Set(inst.inputs)].filter(id => !isFree(id))
-      const room = extra.reduce((n, id) => n + size(id), 0)
-      const pays = cost[inst.prim] !== 'dear' && (extra.length === 0 || room < size(inst.id))
-      if (!pays) continue
+      if (cost[inst.prim] === 'dear') continue
+      const seen = new Set<Id>()
+      const room = inst.inputs.reduce((n, id) => n + price(id, seen), 0)
+      if (room > 0 && room >= size(inst.id)) continue
       needed.delete(inst.id)
       again.add(inst.id)
       for (const id of inst.inputs) if (!again.has(id)) needed.add(id)

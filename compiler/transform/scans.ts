@@ -1,12 +1,12 @@
 /**
  * Tidies scans: a scan of one step is inlined; a carry that no step changes is a constant; what enters twice enters once;
  * a sequence that repeats one slice is a constant; constants that cost nothing are made where they are read; a y that is
- * a slice or a constant is no y.
+ * a slice or a constant is no y, nor one that is another y a step earlier.
  */
 import { type Builder, builder, replay } from '../ir/build.ts'
 import type { Func, Id, Scan } from '../ir/ir.ts'
 import { at, partsOf, range } from '../ir/view.ts'
-import { rewrite } from './rewrite.ts'
+import { filled, rewrite } from './rewrite.ts'
 
 export const scans = (func: Func): Func => rewrite(func, () => null, tidy)
 
@@ -75,9 +75,16 @@ const tidy = (b: Builder, scan: Scan): readonly Id[] | null => {
     const { shape } = b.aval(one)
     return b.op('broadcast', [one], { shape: [scan.length, ...shape], axes: range(shape.length).map(i => i + 1) })
   }
+  /** For a y that is a carry as the step found it: the y that is the same carry as the step leaves it, and where it starts. */
+  const earlier = (id: Id): { readonly y: number; readonly init: Id } | null => {
+    const carry = carries.findIndex(param => param.id === id)
+    const y = carry < 0 || scan.length < 2 || carries.some(param => param.id === next[carry]) ? -1 : ys.indexOf(at(next, carry))
+    return y < 0 ? null : { y, init: at(scan.init, carry) }
+  }
+  const late = ys.map(earlier)
   const given = ys.map(direct)
   const newYs = results.slice(carries.length)
-  const kept = [...new Set(range(ys.length).filter(i => at(given, i) === null).map(i => at(newYs, i)))]
+  const kept = [...new Set(range(ys.length).filter(i => at(given, i) === null && at(late, i) === null).map(i => at(newYs, i)))]
 
   const outers = (kind: Entry['kind']): readonly Id[] => entries.filter(e => e.kind === kind).map(e => e.outer)
   const body = inner.finish([...carried.map(i => at(results, i)), ...kept])
@@ -85,10 +92,27 @@ const tidy = (b: Builder, scan: Scan): readonly Id[] | null => {
     fixed.length > 0 || later.length > 0 || kept.length < ys.length || outers('const').length < consts.length || outers('slice').length < slices.length
   if (!changed) return null
   const ids = b.scan({ length: scan.length, reverse: scan.reverse, consts: outers('const'), init: outers('carry'), xs: outers('slice'), body }, scan.origin)
+  const stacked = (i: number): Id => at(ids, carried.length + kept.indexOf(at(newYs, i)))
   return [
     ...range(carries.length).map(i => (fixed.includes(i) ? at(scan.init, i) : at(ids, carried.indexOf(i)))),
-    ...given.map((id, i) => id ?? at(ids, carried.length + kept.indexOf(at(newYs, i)))),
+    ...given.map((id, i) => {
+      const from = late[i]
+      return id ?? (from === undefined || from === null ? stacked(i) : stepLater(b, given[from.y] ?? stacked(from.y), from.init, scan.reverse))
+    }),
   ]
+}
+
+/** What stood in each place a step before: the sequence moved by one, with `init` in the first place. */
+const stepLater = (b: Builder, sequence: Id, init: Id, reverse: boolean): Id => {
+  const { shape } = b.aval(sequence)
+  const start = shape.map((_, axis) => (axis === 0 && reverse ? 1 : 0))
+  const limit = shape.map((size, axis) => (axis === 0 && !reverse ? size - 1 : size))
+  const moved = b.op('slice', [sequence], { start, limit, step: shape.map(() => 1) })
+  const value = filled(b, init)
+  const [low, high] = [!reverse, reverse].map(here => shape.map((_, axis) => (axis === 0 && here ? 1 : 0)))
+  if (value !== null && low !== undefined && high !== undefined) return b.op('pad', [moved], { low, high, interior: shape.map(() => 0), value })
+  const first = b.op('reshape', [init], { shape: [1, ...shape.slice(1)] })
+  return b.op('concat', reverse ? [moved, first] : [first, moved], { axis: 0 })
 }
 
 const inlineOnce = (b: Builder, scan: Scan): readonly Id[] => {

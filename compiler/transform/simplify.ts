@@ -6,6 +6,7 @@
 import { elementwise, type Elementwise, type Prim } from '../../dsl/core/prim.ts'
 import type { Func, Id, Op } from '../ir/ir.ts'
 import { at, count, sameList } from '../ir/view.ts'
+import { joinedSum } from './pieces.ts'
 import { defines, filled, rewrite, type Rule, type Site } from './rewrite.ts'
 import { simplifyContract } from './simplifyContract.ts'
 import { shapeRules } from './simplifyShape.ts'
@@ -108,7 +109,7 @@ const rules: { readonly [P in Prim]?: Rule<P> } = {
     const right = negated(site, 1)
     if (right !== undefined) return site.b.op('sub', [operand(site, 0), right], {})
     const left = negated(site, 0)
-    return left === undefined ? complementary(site) : site.b.op('sub', [operand(site, 1), left], {})
+    return left === undefined ? (complementary(site) ?? joinedSum(site.b, operand(site, 0), operand(site, 1))) : site.b.op('sub', [operand(site, 1), left], {})
   },
   sub: site => {
     if (isFill(site, 1, 0)) return operand(site, 0)

@@ -1,6 +1,7 @@
 /**
  * The part of `simplify` that is about contractions: what only renames or repeats elements of an operand becomes part of
- * its labels, a label of one operand alone is summed first, labels of size 1 go, and so do windows that do not slide.
+ * its labels, a label of one operand alone is summed first, labels of size 1 go, and so do windows that do not slide and sums over
+ * padding.
  */
 import type { Contraction, Dimension } from '../../dsl/core/prim.ts'
 import type { Id } from '../ir/ir.ts'
@@ -105,7 +106,32 @@ const oneElement = ({ b }: Site, form: Form, side: Side): Form | null => {
   return replace({ attrs, inputs: form.inputs }, side, reduced, renameAll(dims.toSpliced(axis, 1)))
 }
 
-const steps = [untranspose, unbroadcast, standStill, oneElement, dropOnes, sumFirst] as const
+/** Zeros around an operand, along labels that both have and that are summed: the other operand without what meets them. */
+const unpad = ({ b }: Site, form: Form, side: Side): Form | null => {
+  const { id, dims } = sideOf(form, side)
+  const padded = defines(b, id, 'pad')
+  if (padded === null || padded.attrs.value !== 0) return null
+  const { low, high, interior } = padded.attrs
+  const otherSide = side === 'a' ? 'b' : 'a'
+  const other = sideOf(form, otherSide)
+  const inWindows = new Set([...dims, ...other.dims].filter(d => typeof d !== 'string').flatMap(labelsOf))
+  const goes = (d: Dimension, axis: number): d is string =>
+    typeof d === 'string' && low[axis]! + high[axis]! > 0 && interior[axis] === 0 && other.dims.includes(d) && !form.attrs.out.includes(d) && !inWindows.has(d)
+  const axes = range(dims.length).filter(axis => goes(at(dims, axis), axis))
+  if (axes.length === 0) return null
+  const inner = at(padded.inputs, 0)
+  const [source, shape] = [b.aval(inner).shape, b.aval(other.id).shape]
+  const kept = (list: readonly number[]): readonly number[] => list.map((n, axis) => (axes.includes(axis) ? 0 : n))
+  const operand = b.op('pad', [inner], { low: kept(low), high: kept(high), interior, value: 0 })
+  const axisOf = (i: number): number => axes.find(axis => dims[axis] === other.dims[i]) ?? -1
+  const start = shape.map((_, i) => low[axisOf(i)] ?? 0)
+  const limit = shape.map((size, i) => (axisOf(i) < 0 ? size : at(low, axisOf(i)) + at(source, axisOf(i))))
+  const sizes = { ...form.attrs.sizes, ...Object.fromEntries(axes.map(axis => [String(dims[axis]), at(source, axis)])) }
+  const sliced = b.op('slice', [other.id], { start, limit, step: shape.map(() => 1) })
+  return replace(replace({ attrs: { ...form.attrs, sizes }, inputs: form.inputs }, side, operand, dims), otherSide, sliced, other.dims)
+}
+
+const steps = [unpad, untranspose, unbroadcast, standStill, oneElement, dropOnes, sumFirst] as const
 
 const improve = (site: Site, form: Form): Form => {
   for (const step of steps) {

@@ -25,12 +25,13 @@ export const reverseScan = (b: Builder, scan: Scan, ask: Ask): readonly Cotangen
   const step = joint(scan, ask)
   const { consts, init, xs } = scan
   const carriesAt = consts.length
-  const { known, back, residuals, invariant } = split(step.func, carriesAt, init.length + xs.length, step.outputs)
+  const primal = step.func.results.slice(0, scan.body.results.length)
+  const there = new Set([...step.func.params.slice(carriesAt + init.length, carriesAt + init.length + xs.length).map(p => p.id), ...primal.slice(init.length)])
+  const { known, back, residuals, invariant } = split(step.func, carriesAt, init.length + xs.length, step.outputs, there)
   const avals = avalsOf(step.func)
   const typeOf = (id: Id): Aval => avals.get(id) ?? bug(`the joint function has no value %${id}`)
   const bodyParams = step.func.params.slice(0, carriesAt + init.length + xs.length)
   const position = new Map(bodyParams.map((param, i) => [param.id, i]))
-  const primal = step.func.results.slice(0, scan.body.results.length)
 
   // where each residual comes from: computed before the loop, a slice that the scan had already, a y it had already, a further y
   const outside = hoister(b, known, new Map(consts.map((id, i) => [at(bodyParams, i).id, id])))

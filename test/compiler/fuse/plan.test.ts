@@ -8,10 +8,12 @@ import { printFunc } from '../../../compiler/ir/print.ts'
 import { valueAndGrad } from '../../../compiler/transform/vjp.ts'
 import { printPlan } from '../../../compiler/schedule/print.ts'
 import { planMemory, touches } from '../../../compiler/schedule/memory.ts'
-import type { Func } from '../../../compiler/ir/ir.ts'
+import { type Builder, builder, define } from '../../../compiler/ir/build.ts'
+import type { Func, Id } from '../../../compiler/ir/ir.ts'
 import type { Dense } from '../../../dsl/core/dense.ts'
-import type { Plan } from '../../../compiler/schedule/kernel.ts'
-import { type Sample, arbitrarySample, withLoss } from '../arbitrary.ts'
+import type { Kernel, Plan, Step } from '../../../compiler/schedule/kernel.ts'
+import type { Aval } from '../../../dsl/core/prim.ts'
+import { type Sample, arbitrarySample, randomArgs, withLoss } from '../arbitrary.ts'
 import { interpret as runPlan } from '../plan-interpreter.ts'
 
 const close = (a: number, b: number): boolean => Object.is(a, b) || a === b || (Number.isNaN(a) && Number.isNaN(b)) || Math.abs(a - b) <= 1e-9 * (1 + Math.abs(a) + Math.abs(b))
@@ -46,6 +48,45 @@ test('gradients of random functions', () => {
     const wrt = loss.params.flatMap((p, i) => (p.aval.dtype === 'f32' ? [i] : []))
     agrees(valueAndGrad(loss, wrt), args)
   }), { numRuns: 100 })
+})
+
+const kernelsOf = (steps: readonly Step[]): readonly Kernel[] => steps.flatMap(s => (s.kind === 'kernel' ? [s] : s.kind === 'loop' ? kernelsOf(s.steps) : []))
+
+test('the inputs of a stored concatenation are written straight into their parts', () => {
+  const f = (...shape: readonly number[]): Aval => ({ shape, dtype: 'f32' })
+  const func = define([f(16, 24), f(16, 24), f(16, 16), f(64, 8)].map(aval => ({ aval, path: 'p' })), (b, [x, y, z, w]) => {
+    const parts = [b.op('exp', [x!], {}), b.op('tanh', [z!], {}), b.op('add', [x!, y!], {})]
+    const joined = b.op('concat', parts, { axis: 1 })
+    return [b.op('contract', [joined, w!], { sizes: { i: 16, k: 64, j: 8 }, a: ['i', 'k'], b: ['k', 'j'], out: ['i', 'j'] }), parts[0]!]
+  })
+  agrees(func, randomArgs(func, 5))
+  // exp and add share a kernel, tanh has another shape, and the product reads one buffer
+  const kernels = kernelsOf(plan(func).steps)
+  assert.equal(kernels.map(k => k.stores.length), [3, 1, 1])
+  assert.ok(!printPlan(plan(func)).includes('?'))
+})
+
+test('carries are written in place where the step has read them', () => {
+  const f = (...shape: readonly number[]): Aval => ({ shape, dtype: 'f32' })
+  const copies = (step: (b: Builder, w: Id, x: Id, y: Id) => readonly Id[]): number => {
+    const inner = builder()
+    const [w, x, y] = [inner.param(f(8, 8)), inner.param(f(8)), inner.param(f(8))]
+    const body = inner.finish(step(inner, w, x, y))
+    const func = define([f(8, 8), f(8), f(8)].map(aval => ({ aval, path: 'p' })), (b, ids) =>
+      b.scan({ length: 3, reverse: false, consts: [ids[0]!], init: [ids[1]!, ids[2]!], xs: [], body }),
+    )
+    agrees(func, randomArgs(func, 6))
+    return plan(func).steps.flatMap(s => (s.kind === 'loop' ? s.steps : [])).filter(s => s.kind === 'copy').length
+  }
+  const times = (b: Builder, w: Id, x: Id): Id => b.op('contract', [w, x], { sizes: { o: 8, i: 8 }, a: ['o', 'i'], b: ['i'], out: ['o'] })
+  const cell = (b: Builder, w: Id, x: Id, y: Id): readonly Id[] => {
+    const next = b.op('add', [b.op('tanh', [times(b, w, x)], {}), y], {})
+    return [b.op('sin', [next], {}), next]
+  }
+  assert.is(copies((b, _, x, y) => [b.op('add', [x, y], {}), b.op('tanh', [y], {})]), 0)
+  assert.is(copies(cell), 1, 'a product reads all of what it would replace')
+  assert.is(copies((b, _, x, y) => [b.op('sin', [y], {}), b.op('tanh', [x], {})]), 2, 'each needs the other')
+  assert.is(copies((b, _, x, y) => [b.op('sin', [x], {}), b.op('flip', [y], { axes: [0] })]), 1, 'an element from elsewhere')
 })
 
 /** No two buffers that are alive at one step may share bytes. */

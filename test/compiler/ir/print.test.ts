@@ -61,17 +61,18 @@ test('the gradient of a recurrent loss: the backward loop holds one product, the
     `(%0 w : f32[4, 4], %1 u : f32[4, 3], %2 b : f32[4], %3 xs : f32[5, 3], %4 ys : f32[5, 4]) => {
   %5 : f32[4] = fill 0
   %6 : f32[5, 4] = contract %1, %3 (o i), (n i) -> (n o) sizes={i:3 n:5 o:4}
-  %7 : f32[4], %8 : f32[5, 4], %9 : f32[5, 4] = scan 5 consts (%0, %2) init (%5) xs (%6)
-    (%0 w : f32[4, 4], %1 b : f32[4], %2 h : f32[4], %3 : f32[4]) => {
+  %7 : f32[4], %8 : f32[5, 4] = scan 5 consts (%0, %2) init (%5) xs (%6)
+    (%0 : f32[4, 4], %1 : f32[4], %2 : f32[4], %3 : f32[4]) => {
       %4 : f32[4] = contract %0, %2 (o i), (i) -> (o) sizes={i:4 o:4}
       %5 : f32[4] = add %4, %3
       %6 : f32[4] = add %5, %1
       %7 : f32[4] = tanh %6
-      return %7, %2, %7
+      return %7, %7
     }
-  %10 : f32[5, 4] = sub %9, %4
+  %9 : f32[4, 4] = slice %8 [0:4, 0:4]
+  %10 : f32[5, 4] = sub %8, %4
   %11 : f32[5, 4] = mul %10, %10
-  %12 : f32[5, 4] = mul %9, %9
+  %12 : f32[5, 4] = mul %8, %8
   %13 : f32[5, 4] = fill 1
   %14 : f32[5, 4] = sub %13, %12
   %15 : f32[] = sum %11 axes=[0, 1]
@@ -83,10 +84,11 @@ test('the gradient of a recurrent loss: the backward loop holds one product, the
       %7 : f32[4] = contract %6, %0 (o), (o i) -> (i) sizes={i:4 o:4}
       return %7, %6
     }
-  %18 : f32[4, 4] = contract %17, %8 (t0 o), (t0 i) -> (o i) sizes={i:4 o:4 t0:5}
-  %19 : f32[4, 3] = contract %17, %3 (t0 o), (t0 i) -> (o i) sizes={i:3 o:4 t0:5}
-  %20 : f32[4] = sum %17 axes=[0]
-  return %15, %18, %19, %20
+  %18 : f32[4, 4] = slice %17 [1:5, 0:4]
+  %19 : f32[4, 4] = contract %18, %9 (t0 o), (t0 i) -> (o i) sizes={i:4 o:4 t0:4}
+  %20 : f32[4, 3] = contract %17, %3 (t0 o), (t0 i) -> (o i) sizes={i:3 o:4 t0:5}
+  %21 : f32[4] = sum %17 axes=[0]
+  return %15, %19, %20, %21
 }`,
   )
 })

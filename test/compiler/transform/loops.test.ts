@@ -115,6 +115,19 @@ test('what no carry needs is done behind the loop, what needs no carry in front 
   assert.equal(primsOf(at(scansOf(made), 0).body), ['contract', 'add', 'tanh'])
 })
 
+test('a carry as the step found it is the carry as the last step left it', () => {
+  for (const drop of [[], [2]]) {
+    const func = loop(4, [], [f(3)], [f(3)], (b, _, [h], [x]) => {
+      const next = one(b, 'tanh', two(b, 'add', h, x))
+      return [next, h ?? -1, next]
+    }, drop)
+    assert.is(at(scansOf(optimised(func)), 0).ids.length, 2)
+  }
+  // two that change places are no earlier ones of each other
+  const swapped = loop(5, [], [f(3), f(3)], [], (_, __, [x, y]) => [y ?? -1, x ?? -1, x ?? -1, y ?? -1])
+  assert.is(at(scansOf(optimised(swapped)), 0).ids.length, 4)
+})
+
 test('the gradient of a recurrent layer: one product a step each way', () => {
   const plain = recurrentLoss(6, 4, 3)
   const batched = batch(plain, [false, false, false, true, true], 2)

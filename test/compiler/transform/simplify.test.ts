@@ -32,6 +32,8 @@ const contract = (b: Builder, x: Id, y: Id, attrs: Omit<Attrs['contract'], 'size
 
 const window = (p: string, k: string, fields: Partial<Window> = {}): Window => ({ p, k, stride: 1, dilation: 1, pad: 0, base: 1, ...fields })
 
+const padded = (b: Builder, x: Id, low: number, high: number): Id => b.op('pad', [x], { low: [low], high: [high], interior: [0], value: 0 })
+
 const rows: readonly (readonly [string, readonly Aval[], (b: Builder, x: Id, y: Id, z: Id) => Id, string])[] = [
   ['x + 0', [f(3)], (b, x) => two(b, 'add', x, fill(b, x, 0)), 'return %0'],
   ['1 * x', [f(3)], (b, x) => two(b, 'mul', fill(b, x, 1), x), 'return %0'],
@@ -51,6 +53,30 @@ const rows: readonly (readonly [string, readonly Aval[], (b: Builder, x: Id, y: 
   ['sums compose', [f(2, 3, 4)], (b, x) => b.op('sum', [b.op('sum', [x], { axes: [1] })], { axes: [0] }), '%1 = sum %0 axes=[0, 1]; return %1'],
   ['a slice of a pad', [f(3)], (b, x) => b.op('slice', [b.op('pad', [x], { low: [2], high: [1], interior: [0], value: 0 })], { start: [2], limit: [5], step: [1] }), 'return %0'],
   ['a slice of a concat', [f(3), f(2)], (b, x, y) => b.op('slice', [b.op('concat', [x, y], { axis: 0 })], { start: [3], limit: [5], step: [1] }), 'return %1'],
+  [
+    'pads that fill each other are a concat',
+    [f(2), f(3), f(1)],
+    (b, x, y, z) => two(b, 'add', two(b, 'add', padded(b, x, 0, 4), padded(b, y, 3, 0)), padded(b, z, 2, 3)),
+    '%3 = concat %0, %2, %1 axis=0; return %3',
+  ],
+  [
+    'a gap between two pads is zeros',
+    [f(2), f(3)],
+    (b, x, y) => two(b, 'add', padded(b, x, 0, 4), padded(b, y, 3, 0)),
+    '%2 = fill 0; %3 = concat %0, %2, %1 axis=0; return %3',
+  ],
+  [
+    'pads that meet stay',
+    [f(2), f(3)],
+    (b, x, y) => two(b, 'add', padded(b, x, 0, 2), padded(b, y, 1, 0)),
+    '%2 = pad %0 [0:2]; %3 = pad %1 [1:0]; %4 = add %2, %3; return %4',
+  ],
+  [
+    'a product over padding is one over what is padded',
+    [f(2, 3), f(6, 2)],
+    (b, x, y) => contract(b, b.op('pad', [x], { low: [0, 2], high: [0, 1], interior: [0, 0], value: 0 }), y, { a: ['i', 'k'], b: ['k', 'j'], out: ['i', 'j'] }, { i: 2, k: 6, j: 2 }),
+    '%2 = slice %1 [2:5, 0:2]; %3 = contract %0, %2 (i k), (k j) -> (i j); return %3',
+  ],
   [
     'slices compose',
     [f(9)],
