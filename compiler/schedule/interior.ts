@@ -2,7 +2,7 @@
  * Windows reach beyond the edge of an image for few positions only. Here an expression is parted into the same expression
  * without its bounds checks, and the checks; a schedule runs the bare expression wherever it can show that all checks hold.
  */
-import { type Env, indexValue } from './expression.ts'
+import { type Env, divided, indexValue } from './expression.ts'
 import type { Expr, Guard, Index, Var } from './kernel.ts'
 import { type Value, i32 } from './nest.ts'
 
@@ -81,7 +81,7 @@ export const holdThroughout = (envs: readonly Env[], guards: readonly Guard[], o
 }
 
 /** Whether `interval` can handle these checks along `v`. */
-export const splittable = (guards: readonly Guard[], v: Var): boolean => guards.length > 0 && guards.every(g => Math.abs(coefOf(g.of, v)) <= 1)
+export const splittable = (guards: readonly Guard[], v: Var): boolean => guards.length > 0 && guards.every(g => coefOf(g.of, v) >= -1)
 
 /** The part of from .. to in which all checks hold for all of `envs`: from <= low <= high <= to. */
 export const interval = (envs: readonly Env[], guards: readonly Guard[], v: Var, from: Value, to: Value): { readonly low: Value; readonly high: Value } => {
@@ -94,9 +94,11 @@ export const interval = (envs: readonly Env[], guards: readonly Guard[], v: Var,
   for (const g of guards) {
     const coef = coefOf(g.of, v)
     const ends = extremes(envs, g.of, [one])
-    if (coef === 1) {
-      low = most(low, minus(i32(0), ends.low))
-      high = least(high, minus(i32(g.below), ends.high))
+    if (coef > 0) {
+      // the least and the greatest multiple of coef that is inside, rounded up
+      const above = (x: Value): Value => (coef === 1 ? x : divided(b, b.call('add', 'i32', most(x, i32(0)), i32(coef - 1)), 'div', coef))
+      low = most(low, above(minus(i32(0), ends.low)))
+      high = least(high, above(minus(i32(g.below), ends.high)))
     } else if (coef === -1) {
       low = most(low, b.call('add', 'i32', minus(ends.high, i32(g.below)), i32(1)))
       high = least(high, b.call('add', 'i32', ends.low, i32(1)))

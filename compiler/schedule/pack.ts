@@ -123,9 +123,9 @@ const transposed = (b: Builder, [r0, r1, r2, r3]: readonly Value[]): readonly Va
 /** Unrolled steps differ in constants only: each is an environment of its own. */
 const copyOf = (step: Index): number => 5 * step.plus
 
-/** Packs the groups of four rows from..to-1 of an operand; group `from` lands where the thread's own part of the space begins. `steps` is the depth of the block. */
+/** Packs the groups of four rows from..to-1 of an operand; group `from` lands at position `own`. `steps` is the depth of the block. */
 export const pack = (
-  { b, dialect, own }: Pick<Scope, 'b' | 'dialect' | 'own'>, scope: ReadonlyMap<number, Value>, panels: Panels, depth: Depth, steps: Value, from: Value, to: Value,
+  { b, dialect, own }: Pick<Scope, 'b' | 'dialect'> & { readonly own: Value }, scope: ReadonlyMap<number, Value>, panels: Panels, depth: Depth, steps: Value, from: Value, to: Value,
 ): void => {
   const { expr, vars, space, width } = panels
   const { unit } = dialect

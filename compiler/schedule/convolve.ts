@@ -1,0 +1,199 @@
+/**
+ * The schedule of products one of whose operands reads overlapping windows (grid.ts): convolutions, their gradients to the
+ * input, and transposed convolutions. That operand is not copied window by window: its grid is filled once for a block of
+ * columns, and tiles read it where it lies. The other operand is packed first, for all blocks. Columns in residue classes
+ * (strides going backwards) share one grid; each class has its own steps, and the stores put the classes together.
+ */
+import { byStride, open } from './elementwise.ts'
+import { columnStride, countOf, fill, placed, stepOffset } from './fill.ts'
+import { epilogue } from './epilogue.ts'
+import { type Axis, columnsOf, inClass, slope, stepsOf } from './grid.ts'
+import { type Gridded, firstRead } from './gridded.ts'
+import { type Dialect, multiplied } from './expression.ts'
+import type { Expr, Var } from './kernel.ts'
+import { type Scheduled, type Value, constOf, i32 } from './nest.ts'
+import { type Composite, decode, pack, sizeOf } from './pack.ts'
+import { tile, tileColumns, tileRows } from './tile.ts'
+
+/** Elements of a block: of its grid, and of its sums. */
+const gridElements = 48 * 1024
+const sumElements = 64 * 1024
+/** Beyond this a grid is not kept whole for even one row of columns. */
+const mostElements = 256 * 1024
+/** Elements of packed rows that stay in the cache while columns pass by. */
+const rowElements = 128 * 1024
+const leastParts = 16
+
+const roundUp = (n: number, by: number): number => Math.ceil(n / by) * by
+
+/** Columns that meet the same steps: one residue of each axis that has residues. */
+type Class = { readonly rests: ReadonlyMap<Axis, number>; readonly steps: Composite; readonly a: Expr; readonly count: number }
+
+export const convolved = (g: Gridded, counters: readonly Var[], dialect: Dialect, space: number, fresh: () => number): Scheduled | null => {
+  const { kernel, batch, rows, lane } = g
+  const { unit } = dialect
+  const order = byStride(g.steps, firstRead(g.a, g.steps))
+  const classesOf = (axes: readonly Axis[]): readonly ReadonlyMap<Axis, number>[] =>
+    axes.reduce<readonly ReadonlyMap<Axis, number>[]>((all, a) => all.flatMap(m => Array.from({ length: a.by }, (_, r) => new Map([...m, [a, r]]))), [new Map()])
+  const windows = g.grid.axes.filter(a => a.column !== null && a.step !== null && a !== lane)
+  const split = [...windows, lane].filter(a => a.by > 1)
+  const classes = classesOf(split).map((rests): Class => {
+    const renamed = split.flatMap(a => {
+      const { first, size } = stepsOf(a, rests.get(a)!)
+      return a.step === null ? [] : [{ step: a.step, to: { id: fresh(), size, name: a.step.name }, by: a.by, first }]
+    })
+    const steps = order.map(s => renamed.find(x => x.step === s)?.to ?? s)
+    return { rests, steps, a: inClass(g.a, renamed, g.sizes), count: sizeOf(steps) }
+  })
+
+  // blocks: whole in all columns but those of single positions (each a block of its own) and the first of the windows
+  const units = g.grid.axes.filter(a => a.column !== null && a.step === null && a !== lane).map(a => a.column!)
+  const inner = windows.slice(1)
+  const cut: Axis | undefined = windows[0]
+  const cutColumns = cut === undefined ? 1 : columnsOf(cut)
+  const alone = g.grid.axes.filter(a => a.column === null)
+  const laneGroups = Math.ceil(columnsOf(lane) / 4)
+  const innerColumns = inner.reduce((n, a) => n * columnsOf(a), 1) * laneGroups
+  const m = sizeOf(rows)
+  const mp = roundUp(m, tileRows)
+  const blocks = sizeOf(batch) * sizeOf(units)
+  const layout = (count: number, from: Value, here: Value) => {
+    const whole = (axis: Axis) => ({ axis, count: axis.position.size, base: i32(0), here: i32(axis.position.size) })
+    const first = cut === undefined ? [] : [{ axis: cut, count: countOf(cut, count, cut.step!.size), base: from, here }]
+    return placed([...alone.map(whole), ...first, ...inner.map(whole), whole(lane)])
+  }
+  const fits = (count: number): boolean =>
+    layout(count, i32(0), i32(0)).elements <= gridElements && classes.length * mp * count * innerColumns * 4 <= sumElements && blocks * Math.ceil(cutColumns / count) >= Math.min(leastParts, blocks * cutColumns)
+  let size = cutColumns
+  while (size > 1 && !fits(size)) size -= 1
+  const cuts = Math.ceil(cutColumns / size)
+  size = Math.ceil(cutColumns / cuts)
+  const { elements } = layout(size, i32(0), i32(0))
+  if (elements > mostElements || classes.length * mp * size * innerColumns * 4 > 4 * sumElements) return null
+
+  const groupsMost = size * innerColumns
+  const rowStride = roundUp(groupsMost * 4, tileColumns)
+  const classElements = mp * rowStride
+  const [spaceA, spaceT, spaceG, spaceC] = [space, space + 1, space + 2, space + 3]
+  const starts = (counts: readonly number[]): readonly number[] => counts.map((_, i) => counts.slice(0, i).reduce((x, y) => x + y, 0))
+  const tableAt = starts(classes.map(c => c.count))
+  const packedAt = starts(classes.map(c => c.count * mp))
+  const packedElements = classes.reduce((n, c) => n + c.count * mp, 0)
+  const scratch = [
+    { space: spaceA, bytes: 4 * packedElements * sizeOf(batch), each: 'kernel' as const },
+    { space: spaceT, bytes: 4 * classes.reduce((n, c) => n + c.count, 0), each: 'kernel' as const },
+    { space: spaceG, bytes: 4 * elements, each: 'thread' as const },
+    { space: spaceC, bytes: 4 * classes.length * classElements, each: 'thread' as const },
+  ]
+  const grid = layout(size, i32(0), i32(0)).axes
+
+  const packing = (): Scheduled['nests'][number] => {
+    const scope = open(`${kernel.name}_pack`, counters, dialect)
+    const { b } = scope
+    const panels = mp / tileRows
+    const items = classes.length * panels
+    const table = (c: Class, at: number): void => {
+      const go = ([first, ...rest]: Composite, vars: ReadonlyMap<number, Value>, index: Value): void => {
+        if (first !== undefined)
+          return b.loop(first.name, i32(0), i32(first.size), 1, i => go(rest, new Map([...vars, [first.id, i]]), b.call('add', 'i32', multiplied(b, index, first.size), i)))
+        const distance = grid.reduce<Value>((sum, p) => {
+          const at = order.findIndex(s => s === p.axis.step)
+          if (at < 0) return sum
+          const r = c.rests.get(p.axis) ?? 0
+          return b.call('add', 'i32', sum, stepOffset(scope, p, p.axis.step!.size, r, stepsOf(p.axis, r).first, vars.get(c.steps[at]!.id)!))
+        }, i32(0))
+        b.store(spaceT, multiplied(b, index, unit), at, multiplied(b, distance, unit))
+      }
+      go(c.steps, new Map(), i32(0))
+    }
+    const panel = (c: Class, i: number, vars: ReadonlyMap<number, Value>, which: Value, index: Value): void => {
+      const start = b.call('add', 'i32', multiplied(b, which, packedElements * unit), b.call('add', 'i32', multiplied(b, index, tileRows * c.count * unit), i32(packedAt[i]! * unit)))
+      const panels = { expr: c.a, vars: rows, space: spaceA, width: 4 as const }
+      pack({ b, dialect, own: start }, vars, panels, { vars: c.steps, from: i32(0), to: i32(c.steps[0]?.size ?? 1) }, i32(c.count), index, b.call('add', 'i32', index, i32(1)))
+    }
+    const last = items * sizeOf(batch)
+    b.loop('part', scope.lo, scope.hi, 1, part =>
+      b.branch(b.call('eq', 'bool', part, i32(last)), () => classes.forEach((c, i) => table(c, tableAt[i]!)), () => {
+        const [which, item] = [b.call('div', 'i32', part, i32(items)), b.call('rem', 'i32', part, i32(items))]
+        const vars = new Map([...scope.vars, ...decode(b, batch, which)])
+        classes.forEach((c, i) => {
+          const index = b.call('sub', 'i32', item, i32(i * panels))
+          const inside = b.call('lt', 'bool', b.call('bits', 'u32', index), constOf('u32', panels))
+          if (classes.length === 1) panel(c, i, vars, which, item)
+          else b.branch(inside, () => panel(c, i, vars, which, index))
+        })
+      }),
+    )
+    return b.finish(last + 1)
+  }
+
+  const main = (): Scheduled['nests'][number] => {
+    const scope = open(kernel.name, counters, dialect)
+    const { b, own } = scope
+    for (const s of [spaceG, spaceC]) b.changes(s)
+    const plus = (x: Value, y: Value): Value => b.call('add', 'i32', x, y)
+    const cutVar: Var = { id: fresh(), size: cuts, name: 'cut' }
+    const parts = [...batch, ...units, cutVar]
+    b.loop('part', scope.lo, scope.hi, 1, part => {
+      const decoded = decode(b, parts, part)
+      const which = b.call('div', 'i32', part, i32(sizeOf(units) * cuts))
+      const from = multiplied(b, decoded.get(cutVar.id)!, size)
+      const columns = b.call('min', 'i32', i32(size), b.call('sub', 'i32', i32(cutColumns), from))
+      const positions = g.grid.axes.flatMap((a): [number, Value][] => (a.column !== null && units.includes(a.column) ? [[a.position.id, decoded.get(a.column.id)!]] : []))
+      const vars = new Map([...scope.vars, ...decoded, ...positions])
+      const base = cut === undefined ? i32(0) : multiplied(b, from, slope(cut))
+      const reach = cut === undefined ? 0 : countOf(cut, 1, cut.step!.size)
+      const here = cut === undefined ? i32(1) : plus(multiplied(b, b.call('sub', 'i32', columns, i32(1)), slope(cut)), i32(reach))
+      const axes = layout(size, base, here).axes
+      fill(scope, vars, g.grid.expr, axes, spaceG, own, fresh, g.sizes)
+
+      const groups = multiplied(b, columns, innerColumns)
+      const lastGroup = b.call('sub', 'i32', groups, i32(1))
+      const place = (a: Axis): number => columnStride(axes.find(p => p.axis === a)!)
+      const groupVars = [...(cut === undefined ? [] : [cut]), ...inner].map(a => ({ v: { id: fresh(), size: columnsOf(a), name: 'g' }, distance: place(a) }))
+      const laneVar = { v: { id: fresh(), size: laneGroups, name: 'g' }, distance: 4 }
+      const groupAt = (group: Value): Value => {
+        const all = [...groupVars, laneVar]
+        const values = decode(b, all.map(x => x.v), group)
+        return all.reduce<Value>((sum, { v, distance }) => plus(sum, multiplied(b, values.get(v.id)!, distance * unit)), own)
+      }
+      classes.forEach((c, i) => {
+        const chunk = Math.max(tileRows, Math.floor(rowElements / Math.max(1, c.count) / tileRows) * tileRows)
+        const start = plus(multiplied(b, which, packedElements * unit), i32(packedAt[i]! * unit))
+        const left = (row: Value): Value => plus(start, multiplied(b, row, c.count * unit))
+        b.loop('chunk', i32(0), i32(mp), Math.min(chunk, mp), first => {
+          const end = chunk >= mp ? i32(mp) : b.call('min', 'i32', plus(first, i32(chunk)), i32(mp))
+          b.loop('group', i32(0), groups, 2, group => {
+            const pair = [groupAt(group), groupAt(b.call('min', 'i32', plus(group, i32(1)), lastGroup))] as const
+            const sum = plus(plus(own, multiplied(b, group, 4 * unit)), i32(i * classElements * unit))
+            b.loop('row', first, end, tileRows, row => {
+              const at = plus(sum, multiplied(b, row, rowStride * unit))
+              tile(b, unit, {
+                left: { space: spaceA, at: left(row) },
+                right: { kind: 'grid', space: spaceG, groups: pair, table: { space: spaceT, at: i32(tableAt[i]! * unit) } },
+                length: i32(c.count * tileRows * unit), fresh: true,
+                sums: { space: spaceC, at, stride: rowStride, rows: Math.min(m, tileRows) },
+              })
+            })
+          })
+        })
+      })
+
+      // strides of the classes: the last axis fastest
+      const classStride = (a: Axis): number => classElements * split.slice(split.indexOf(a) + 1).reduce((n, x) => n * x.by, 1)
+      const innerStride = (i: number): number => 4 * laneGroups * inner.slice(i + 1).reduce((n, a) => n * columnsOf(a), 1)
+      const line = (a: Axis, stride: number, start: Value, to: Value) => ({ column: a.column!, from: multiplied(b, start, a.by), to, by: a.by, start, classes: classStride(a), stride })
+      epilogue(scope, vars, kernel.stores, {
+        rows, from: i32(0), to: i32(m), rowStride,
+        lines: [
+          ...(cut === undefined ? [] : [line(cut, innerColumns * 4, from, b.call('min', 'i32', multiplied(b, plus(from, columns), cut.by), i32(cut.column!.size)))]),
+          ...inner.map((a, i) => line(a, innerStride(i), i32(0), i32(a.column!.size))),
+          line(lane, 1, i32(0), i32(lane.column!.size)),
+        ],
+        sums: (type, at) => b.load(type, spaceC, plus(own, at)),
+      })
+    })
+    return b.finish(sizeOf(parts))
+  }
+  return { nests: [packing(), main()], scratch }
+}

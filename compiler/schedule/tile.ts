@@ -1,0 +1,53 @@
+/**
+ * The inner loop of all products: a tile of up to 4 x 8 sums, kept in vectors over all steps. Rows come from a packed panel
+ * (four rows side by side for every step); the two groups of four columns come from a packed panel of eight, or from
+ * anywhere in a grid, at the distance that a table gives for every step.
+ */
+import type { Builder } from './builder.ts'
+import { type Value, apply, constOf, i32 } from './nest.ts'
+
+export const tileRows = 4
+export const tileColumns = 8
+
+export type Right =
+  | { readonly kind: 'panel'; readonly space: number; readonly at: Value }
+  /** Positions of the two groups, and the table of distances (in units). */
+  | { readonly kind: 'grid'; readonly space: number; readonly groups: readonly [Value, Value]; readonly table: { readonly space: number; readonly at: Value } }
+
+export type Tile = {
+  readonly left: { readonly space: number; readonly at: Value }
+  readonly right: Right
+  /** Steps times four units: how far the left panel reaches. */
+  readonly length: Value
+  /** Where the sums are kept: `rows` rows (at most four), `stride` elements apart. */
+  readonly sums: { readonly space: number; readonly at: Value; readonly stride: number; readonly rows: number }
+  /** Whether sums begin at zero, or with what is kept already. */
+  readonly fresh: boolean
+}
+
+/** Adds all steps of a panel of rows times a panel of columns to a tile of sums. */
+export const tile = (b: Builder, unit: number, { left, right, length, sums, fresh }: Tile): void => {
+  const rows = Array.from({ length: sums.rows }, (_, r) => r)
+  const kept = rows.map(r => [0, 1].map(c => b.variable('f32x4', `c${r}${c}`)))
+  kept.forEach((row, r) =>
+    row.forEach((sum, c) => b.set(sum, fresh ? constOf('f32x4', 0) : { kind: 'load', type: 'f32x4', space: sums.space, at: sums.at, offset: r * sums.stride + 4 * c })),
+  )
+  const next = b.variable('i32', 'next')
+  b.set(next, right.kind === 'panel' ? right.at : right.table.at)
+  b.loop('pa', left.at, b.call('add', 'i32', left.at, length), tileRows * unit, at => {
+    const columns = [0, 1].map(c => b.variable('f32x4', `b${c}`))
+    if (right.kind === 'panel') columns.forEach((local, c) => b.set(local, { kind: 'load', type: 'f32x4', space: right.space, at: next, offset: 4 * c }))
+    else {
+      const distance = b.variable('i32', 'd')
+      b.set(distance, { kind: 'load', type: 'i32', space: right.table.space, at: next, offset: 0 })
+      columns.forEach((local, c) => b.set(local, { kind: 'load', type: 'f32x4', space: right.space, at: apply('add', 'i32', right.groups[c]!, distance), offset: 0 }))
+    }
+    kept.forEach((row, r) => {
+      const one = b.variable('f32x4', `a${r}`)
+      b.set(one, apply('splat', 'f32x4', { kind: 'load', type: 'f32', space: left.space, at, offset: r }))
+      row.forEach((sum, c) => b.set(sum, apply('fma', 'f32x4', one, columns[c]!, sum)))
+    })
+    b.set(next, apply('add', 'i32', next, i32((right.kind === 'panel' ? tileColumns : 1) * unit)))
+  })
+  kept.forEach((row, r) => row.forEach((sum, c) => b.store(sums.space, sums.at, r * sums.stride + 4 * c, sum)))
+}

@@ -1,0 +1,15 @@
+/** The schedule of products with windows: which of the two there are fits. */
+import { collapse } from './collapse.ts'
+import { convolved } from './convolve.ts'
+import type { Dialect } from './expression.ts'
+import { columnsOf } from './grid.ts'
+import { gridded } from './gridded.ts'
+import type { Kernel, Var } from './kernel.ts'
+import type { Scheduled } from './nest.ts'
+
+/** Schedules a product whose columns read overlapping windows, or null where it is none or does not fit. Scratch spaces are numbered from `space` on. */
+export const windowed = (given: Kernel, counters: readonly Var[], dialect: Dialect, space: number, fresh: () => number): Scheduled | null => {
+  const g = gridded(collapse(given), fresh, id => counters.find(c => c.id === id)?.size ?? 1)
+  if (g === null) return null
+  return columnsOf(g.lane) >= (g.lane.step?.size ?? 1) ? convolved(g, counters, dialect, space, fresh) : null
+}

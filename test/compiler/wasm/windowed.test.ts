@@ -1,0 +1,115 @@
+/**
+ * Products with windows: convolutions of many shapes, forwards and backwards, against the float64 interpreter, and the same
+ * bits wherever the parts of a nest are cut. Strides meet sizes that they do not divide, windows reach beyond edges.
+ */
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import type { Expr, Index, Kernel, Plan, Var } from '../../../compiler/schedule/kernel.ts'
+import { add, scale, shift, variable } from '../../../compiler/schedule/indexing.ts'
+import { windowed } from '../../../compiler/schedule/windowed.ts'
+import { partsOf } from './nests.ts'
+import { acc, buffers, disagreement, guard, ix, kernel, load, num, op, planOf, product, samples, v, when } from './plans.ts'
+
+type Conv = { readonly n: number; readonly c: number; readonly o: number; readonly h: number; readonly k: number; readonly stride: number; readonly pad: number; readonly dilation: number }
+const outSize = ({ h, k, stride, pad, dilation }: Conv): number => Math.floor((h + 2 * pad - dilation * (k - 1) - 1) / stride) + 1
+const window = (p: Var, k: Var, { stride, dilation, pad }: Conv): Index => shift(add(scale(variable(p), stride), scale(variable(k), dilation)), -pad)
+const back = (q: Var, k: Var, { dilation, pad }: Conv): Index => shift(add(variable(q), scale(variable(k), -dilation)), pad)
+const div = (of: Index, by: number): Index => (by === 1 ? of : { offset: 0, terms: [{ coef: 1, atom: { kind: 'div', of, by } }] })
+const image = (buffer: number, plane: Index, rows: Index, columns: Index, h: number): Expr => load(buffer, add(scale(plane, h * h), add(scale(rows, h), columns)))
+
+type Pass = (spec: Conv) => Plan
+const variables = (spec: Conv) => {
+  const { n, c, o, h, k } = spec
+  const p = outSize(spec)
+  return { p, b: v(n, 'b'), f: v(o, 'f'), y: v(p, 'y'), x: v(p, 'x'), ci: v(c, 'c'), ky: v(k, 'ky'), kx: v(k, 'kx'), Y: v(h, 'Y'), X: v(h, 'X') }
+}
+const sizesOf = (spec: Conv) => buffers(spec.n * spec.c * spec.h ** 2, spec.o * spec.c * spec.k ** 2, spec.n * spec.o * outSize(spec) ** 2, spec.o, spec.n * spec.c * spec.h ** 2)
+const weightOf = ({ c, k }: Conv, f: Var, ci: Var, ky: Var, kx: Var): Expr => load(1, ix(0, [c * k * k, f], [k * k, ci], [k, ky], [1, kx]))
+
+const forward: Pass = spec => {
+  const { p, b, f, y, x, ci, ky, kx } = variables(spec)
+  const { c, o, h } = spec
+  const [rows, columns] = [window(y, ky, spec), window(x, kx, spec)]
+  const input = op('add', [when([guard(rows, h), guard(columns, h)], op('tanh', [image(0, ix(0, [c, b], [1, ci]), rows, columns, h)])), num(0)])
+  const value = op('maximum', [op('add', [acc, load(3, variable(f))]), num(0)])
+  return planOf(sizesOf(spec), kernel([b, f, y, x], product([ci, ky, kx], input, weightOf(spec, f, ci, ky, kx)), { buffer: 2, at: ix(0, [o * p * p, b], [p * p, f], [p, y], [1, x]), value }))
+}
+/** Also a transposed convolution; with a second store that reads memory, and one in another order. */
+const backward: Pass = spec => {
+  const { p, b, f, ci, ky, kx, Y, X } = variables(spec)
+  const { c, o, h, stride } = spec
+  const [rows, columns] = [back(Y, ky, spec), back(X, kx, spec)]
+  const below = (p - 1) * stride + 1
+  const gradient = when([guard(rows, below, stride), guard(columns, below, stride)], image(2, ix(0, [o, b], [1, f]), div(rows, stride), div(columns, stride), p))
+  const at = ix(0, [c * h * h, b], [h * h, ci], [h, Y], [1, X])
+  return planOf(sizesOf(spec), kernel([b, ci, Y, X], product([f, ky, kx], gradient, weightOf(spec, f, ci, ky, kx)), { buffer: 0, at, value: op('sub', [acc, load(0, at)]) }, { buffer: 4, at, value: acc }))
+}
+const weights: Pass = spec => {
+  const { p, b, f, y, x, ci, ky, kx } = variables(spec)
+  const { c, k, o, h } = spec
+  const [rows, columns] = [window(y, ky, spec), window(x, kx, spec)]
+  const input = when([guard(rows, h), guard(columns, h)], image(0, ix(0, [c, b], [1, ci]), rows, columns, h))
+  return planOf(sizesOf(spec), kernel([f, ci, ky, kx], product([b, y, x], input, load(2, ix(0, [o * p * p, b], [p * p, f], [p, y], [1, x]))), { buffer: 1, at: ix(0, [c * k * k, f], [k * k, ci], [k, ky], [1, kx]), value: acc }))
+}
+/** The weight gradient of a transposed convolution: the strided side is the one that the sum runs over. */
+const transposedWeights: Pass = spec => {
+  const { p, b, f, ci, ky, kx, Y, X } = variables(spec)
+  const { c, k, o, h, stride } = spec
+  const [rows, columns] = [back(Y, ky, spec), back(X, kx, spec)]
+  const below = (p - 1) * stride + 1
+  const input = when([guard(rows, below, stride), guard(columns, below, stride)], image(2, ix(0, [o, b], [1, f]), div(rows, stride), div(columns, stride), p))
+  return planOf(sizesOf(spec), kernel([f, ci, ky, kx], product([b, Y, X], input, load(0, ix(0, [c * h * h, b], [h * h, ci], [h, Y], [1, X]))), { buffer: 1, at: ix(0, [c * k * k, f], [k * k, ci], [k, ky], [1, kx]), value: acc }))
+}
+const passes = { forward, backward, weights, transposedWeights }
+
+const shapes: readonly Conv[] = [
+  { n: 2, c: 3, o: 8, h: 12, k: 4, stride: 1, pad: 1, dilation: 1 },
+  { n: 2, c: 4, o: 5, h: 16, k: 4, stride: 2, pad: 1, dilation: 1 },
+  { n: 1, c: 3, o: 7, h: 17, k: 3, stride: 2, pad: 2, dilation: 1 },
+  { n: 2, c: 5, o: 4, h: 19, k: 3, stride: 1, pad: 2, dilation: 2 },
+  { n: 1, c: 2, o: 9, h: 23, k: 3, stride: 2, pad: 1, dilation: 3 },
+  { n: 2, c: 3, o: 6, h: 20, k: 5, stride: 3, pad: 2, dilation: 1 },
+  { n: 1, c: 8, o: 3, h: 63, k: 4, stride: 1, pad: 1, dilation: 1 },
+  { n: 3, c: 2, o: 2, h: 9, k: 7, stride: 1, pad: 3, dilation: 1 },
+  { n: 1, c: 12, o: 17, h: 8, k: 4, stride: 2, pad: 1, dilation: 1 },
+  { n: 1, c: 2, o: 4, h: 65, k: 4, stride: 4, pad: 0, dilation: 1 },
+  { n: 20, c: 4, o: 4, h: 8, k: 4, stride: 1, pad: 0, dilation: 1 },
+]
+
+// sums of up to a few thousand products of values in [-2, 2)
+test('convolutions, their gradients and those of transposed ones', () => {
+  for (const spec of shapes)
+    for (const [name, pass] of Object.entries(passes)) assert.is(disagreement(pass(spec), 2e-4), '', `${name} ${JSON.stringify(spec)}`)
+})
+
+const elementsOf = (plan: Plan): readonly number[] => plan.buffers.map(b => b.aval.shape.reduce((n, x) => n * x, 1))
+let last = 2 ** 28
+const parted = (plan: Plan) => {
+  const [step] = plan.steps as readonly Kernel[] // these plans have one step, a kernel
+  const run = () => {
+    const parts = partsOf(step!, elementsOf(plan), (k, dialect, space) => windowed(k, [], dialect, space, () => (last += 1)) ?? { nests: [], scratch: [] })
+    plan.buffers.forEach(b => parts.floats(b.id).set(samples(elementsOf(plan)[b.id]!, 'f32', b.id + 1)))
+    return parts
+  }
+  return run
+}
+
+test('the same bits wherever parts are cut, and in any order', () => {
+  for (const spec of shapes.filter((_, i) => i % 2 === 1))
+    for (const [name, pass] of Object.entries(passes)) {
+      const plan = pass(spec)
+      const [whole, cut] = [parted(plan)(), parted(plan)()]
+      if (whole.nests.length === 0) continue
+      whole.run()
+      cut.scheduled.nests.forEach(({ extent }, i) => {
+        // odd parts backwards, then even ones in pairs
+        for (let p = extent - 1; p >= 0; p -= 1) if (p % 4 === 1) cut.nests[i]!(p, p + 1, 0)
+        for (let p = 0; p < extent; p += 1) if (p % 4 === 0) cut.nests[i]!(p, p + 1, 0)
+        for (let p = 2; p < extent; p += 4) cut.nests[i]!(p, Math.min(p + 2, extent), 0)
+      })
+      for (const { id } of plan.buffers) assert.equal(cut.words(id), whole.words(id), `${name} ${JSON.stringify(spec)} buffer ${id}`)
+    }
+})
+
+
+test.run()
