@@ -1,5 +1,5 @@
 /** One run of a program on seeded inputs, the same in Node and in a page: its results bit by bit. */
-import { load, type Host, type Variant } from '../../runtime/index.ts'
+import { load, type Host, type LoadOptions } from '../../runtime/index.ts'
 
 export type Outcome = {
   /** The module that was chosen. */
@@ -22,8 +22,8 @@ const random = (seed: number): (() => number) => {
 }
 
 /** Weights are small and of both signs; frames, second moments, schedules and temperatures lie in [0, 1). */
-export const outcome = async (build: Host | string, id: string, variant?: Variant): Promise<Outcome> => {
-  const { executable } = await load<Untyped>(variant === undefined ? { build } : { build, variant })(id)
+export const outcome = async (build: Host | string, id: string, options: LoadOptions): Promise<Outcome> => {
+  const { executable } = await load<Untyped>({ build, ...options })(id)
   const next = random(11)
   for (const { path, shape, dtype } of executable.program.inputs) {
     const positive = path === 'x' || path.startsWith('schedule') || path === 'temperature' || path.startsWith('state.optimizer')

@@ -1,8 +1,9 @@
 /**
  * Compiled programs in a browser: a page that is bundled from the runtime's public face alone loads them over HTTP, runs
- * them in headless Chromium, and gets the very bits that Node gets. Without Chromium only the bundle is tested.
+ * them in headless Chromium on one thread and on several, and gets the very bits that Node gets. Without Chromium only the
+ * bundle is tested.
  */
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer, type Server } from 'node:http'
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
@@ -14,6 +15,7 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { compile } from '../../compiler/compile.ts'
 import { print } from '../../dsl/errors.ts'
+import type { LoadOptions } from '../../runtime/build.ts'
 import { nodeHost } from '../../runtime/device/node.ts'
 import { outcome, type Outcome } from './outcome.ts'
 
@@ -24,31 +26,35 @@ const quiet = ['--no-sandbox', '--no-first-run', '--disable-background-networkin
 
 /** The page's script and its chunks, as a user's bundler makes them, and the source files that went into them. */
 const pack = async () => {
+  // Other bundlers find the script of the workers by themselves.
+  const worker = await bundle({ entryPoints: ['runtime/device/worker-web.mjs'], absWorkingDir: join(here, '../..'), write: false, bundle: true, format: 'esm', minify: true })
   const { outputFiles, metafile } = await bundle({
     absWorkingDir: join(here, '../..'), entryPoints: [join(here, 'page.ts')], outdir: join(out, 'page'), write: false, metafile: true,
     bundle: true, splitting: true, format: 'esm', platform: 'browser', target: 'es2022', minify: true, logLevel: 'silent',
   })
-  const scripts = new Map(outputFiles.map(file => [`/${basename(file.path)}`, file.contents]))
+  const scripts = new Map([...outputFiles.map(file => [`/${basename(file.path)}`, file.contents] as const), ['/worker-web.mjs', worker.outputFiles[0]?.contents ?? '']])
   return { scripts, inputs: Object.keys(metafile.inputs), outputs: Object.values(metafile.outputs) }
 }
 const packed = pack()
 
 const html = '<!doctype html><link rel="icon" href="data:,"><script type="module" src="/page.js"></script>'
 
-/** Serves the page, its scripts and the build folder; isolated, as pages with threads have to be. */
+/** Serves the page, its scripts and the build folder; isolated, as pages with threads have to be, but for the page /plain. */
 const serve = async (): Promise<{ readonly server: Server; readonly address: string }> => {
   const { scripts } = await packed
   const answer = (path: string): readonly [string, Uint8Array | string] | undefined => {
     const script = scripts.get(path)
-    if (path === '/') return ['text/html', html]
+    if (path === '/' || path === '/plain') return ['text/html', html]
     if (script !== undefined) return ['text/javascript', script]
     const file = join(out, basename(path))
     return path.startsWith('/build/') && existsSync(file) ? [path.endsWith('.wasm') ? 'application/wasm' : 'application/json', readFileSync(file)] : undefined
   }
   const server = createServer((request, response) => {
-    const [type, body] = answer(new URL(request.url ?? '/', 'http://localhost').pathname) ?? []
+    const { pathname } = new URL(request.url ?? '/', 'http://localhost')
+    const [type, body] = answer(pathname) ?? []
     response.writeHead(body === undefined ? 404 : 200, {
-      'content-type': type ?? 'text/plain', 'cross-origin-opener-policy': 'same-origin', 'cross-origin-embedder-policy': 'require-corp',
+      'content-type': type ?? 'text/plain',
+      ...(pathname === '/plain' ? {} : { 'cross-origin-opener-policy': 'same-origin', 'cross-origin-embedder-policy': 'require-corp' }),
     })
     response.end(body)
   })
@@ -64,7 +70,7 @@ test('the bundle of a page holds the runtime alone: no module of Node, nothing o
   assert.equal(inputs.filter(path => /(^|\/)compiler\/|ts-morph|typescript|tsx\/|^runtime\/(device\/node|io\/files|commands|train)/.test(path)), [])
   // Bundled imports have become chunks; an external one would be left to the browser.
   assert.equal(outputs.flatMap(file => file.imports).filter(found => found.external === true), [])
-  const texts = [...scripts].map(([name, bytes]) => [name, new TextDecoder().decode(bytes)] as const)
+  const texts = [...scripts].map(([name, bytes]) => [name, typeof bytes === 'string' ? bytes : new TextDecoder().decode(bytes)] as const)
   assert.equal(texts.filter(([, text]) => /["'`]node:|\brequire\(["']/.test(text)).map(([name]) => name), [])
   const kib = (bytes: number): string => `${(bytes / 1024).toFixed(0)} KiB`
   const page = outputs.find(file => file.entryPoint === 'test/browser/page.ts')
@@ -77,20 +83,30 @@ test('the bundle of a page holds the runtime alone: no module of Node, nothing o
 
 let browser: Browser | undefined
 let server: Server | undefined
+let address = ''
 let page: Page | undefined
 const troubles: string[] = []
+
+const openPage = async (path: string, prepare: (page: Page) => Promise<void> = async () => undefined): Promise<Page | undefined> => {
+  const opened = await browser?.newPage()
+  if (opened === undefined) return undefined
+  opened.on('pageerror', error => troubles.push(error.message))
+  await prepare(opened)
+  await opened.goto(`${address}${path}`)
+  await opened.waitForFunction('globalThis.page !== undefined')
+  return opened
+}
 
 test.before(async () => {
   if (executablePath === undefined) return
   const compiled = await compile({ files: [join(here, 'model.ts')], root: here, out, force: true, onBuilt: () => undefined })
   if (E.isLeft(compiled)) throw new Error(print(compiled.left))
-  const served = await serve()
-  server = served.server
+  // So small that no second thread would be of use to them.
+  const manifest = join(out, 'manifest.json')
+  writeFileSync(manifest, readFileSync(manifest, 'utf8').replaceAll(/"threads": \d+/g, '"threads": 4'));
+  ({ server, address } = await serve())
   browser = await chromium.launch({ executablePath, headless: true, args: quiet })
-  page = await browser.newPage()
-  page.on('pageerror', error => troubles.push(error.message))
-  await page.goto(served.address)
-  await page.waitForFunction('globalThis.page !== undefined')
+  page = await openPage('')
 })
 
 test.after(async () => {
@@ -100,8 +116,9 @@ test.after(async () => {
 })
 
 /** Calls a function of page.ts. As text, since a function would be sent as tsx has rewritten it. */
-const ask = async (name: string, ...args: readonly unknown[]): Promise<unknown> =>
-  page?.evaluate(`page.${name}(${args.map(arg => JSON.stringify(arg)).join(', ')})`)
+const ask = (name: string, ...args: readonly unknown[]): Promise<unknown> => askIn(page, name, ...args)
+const askIn = async (where: Page | undefined, name: string, ...args: readonly unknown[]): Promise<unknown> =>
+  where?.evaluate(`page.${name}(${args.map(arg => JSON.stringify(arg)).join(', ')})`)
 
 const inBrowser = (name: string, check: () => Promise<void>): void => {
   if (executablePath === undefined) test.skip(name)
@@ -111,21 +128,38 @@ const inBrowser = (name: string, check: () => Promise<void>): void => {
 if (executablePath === undefined) process.stdout.write('SKIPPED: programs are not run in a browser, for there is no Chromium here (Debian: apt-get install chromium)\n')
 
 const programs = ['step', 'encode', 'decode', 'trainStep']
-for (const variant of [undefined, 'fma', 'simd'] as const) {
+// Current Chromium knows relaxed SIMD without a flag, so the probe has to choose it; Node's host switches it on.
+const cases = [
+  [{ threads: 1 }, 'wasm, relaxed FMA, 1 thread'], [{ variant: 'fma', threads: 2 }, 'wasm, relaxed FMA, 2 threads'],
+  [{ variant: 'simd', threads: 3 }, 'wasm, multiply and add, 3 threads'],
+] as const satisfies readonly (readonly [LoadOptions, string])[]
+for (const [options, variant] of cases) {
   for (const name of programs) {
-    inBrowser(`${name} gives Node's numbers in Chromium: ${variant ?? 'variant by probe'}`, async () => {
+    inBrowser(`${name} gives Node's numbers in Chromium: ${variant}`, async () => {
       const id = `model/${name}`
-      const ours = await outcome(nodeHost(out), id, variant)
-      const theirs = (await ask('outcome', id, ...(variant === undefined ? [] : [variant]))) as Outcome
-      // Current Chromium knows relaxed SIMD without a flag, so the probe has to choose it; Node's host switches it on.
-      assert.is(theirs.variant, variant === 'simd' ? 'wasm, multiply and add' : 'wasm, relaxed FMA')
-      assert.is(theirs.variant, ours.variant)
+      const ours = await outcome(nodeHost(out), id, { ...options, threads: 1 })
+      const theirs = (await ask('outcome', id, options)) as Outcome
+      assert.is(theirs.variant, variant)
       assert.equal(theirs.bits, ours.bits)
       const values = Object.values(theirs.values).flat()
       assert.ok(values.length > 0 && values.every(Number.isFinite), 'every value is finite')
       assert.ok(new Set(values).size > 10, 'and they differ')
     })
   }
+}
+
+const without: readonly (readonly [string, string, (page: Page) => Promise<void>, RegExp])[] = [
+  ['in a page that is not isolated', 'plain', async () => undefined, /^wasm, relaxed FMA, 1 thread \(the page is not cross-origin isolated\)$/],
+  ["where the workers' script is missing", '', async page => { await page.route('**/worker-web.mjs', route => route.fulfill({ status: 404 })) }, /^wasm, relaxed FMA, 1 thread \(no worker threads here: .+\)$/],
+]
+for (const [name, path, prepare, variant] of without) {
+  inBrowser(`one thread does all ${name}`, async () => {
+    const plain = await openPage(path, prepare)
+    const theirs = (await askIn(plain, 'outcome', 'model/step', { threads: 2 })) as Outcome
+    await plain?.close()
+    assert.match(theirs.variant, variant)
+    assert.equal(theirs.bits, (await outcome(nodeHost(out), 'model/step', { threads: 1 })).bits)
+  })
 }
 
 inBrowser('a build named by its address, and a typed call', async () => {
