@@ -1,7 +1,7 @@
 /** The whole way, as a user goes it: VDSM's `tiny` programs compiled from source, trained by the bin, killed and resumed. */
 import * as E from 'fp-ts/lib/Either.js'
 import { spawn, spawnSync } from 'node:child_process'
-import { existsSync, mkdtempSync, readFileSync, readdirSync, renameSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { PNG } from 'pngjs'
@@ -56,7 +56,10 @@ const same = (a: string, b: string): void => {
 test('a run of the compiled model: metrics, checkpoints, pictures', async () => {
   const result = await compile({ files: [resolve('models/vdsm/tiny.ts')], root: resolve('models'), out: join(folder, 'build'), force: false, onBuilt: () => undefined })
   if (E.isLeft(result)) return assert.unreachable(print(result.left))
-  assert.match(train(...steps, '--out', 'straight'), /^Trained to step 40 /)
+  // So small that no second thread would be of use to them.
+  const manifest = join(folder, 'build', 'manifest.json')
+  writeFileSync(manifest, readFileSync(manifest, 'utf8').replaceAll(/"threads": \d+/g, '"threads": 8'))
+  assert.match(train(...steps, '--threads', '1', '--out', 'straight'), /^Trained to step 40 /)
   assert.equal(names('straight', '.'), ['checkpoints', 'config.json', 'metrics.jsonl', 'pictures', 'revision.txt'])
   assert.equal(names('straight', 'checkpoints'), [20, 30, 40].map(n => `step-000000${n}.safetensors`))
   assert.equal(names('straight', 'pictures'), ['loss.png', ...['reconstruction', 'swap'].flatMap(kind => [20, 40].map(n => `${kind}-000000${n}.png`))])
@@ -70,6 +73,16 @@ test('a run of the compiled model: metrics, checkpoints, pictures', async () => 
   assert.is(lines.filter(line => 'heldOut.elbo' in line).length, 2)
   assert.ok(lines.every(line => Object.values(line).every(Number.isFinite)))
 })
+
+for (const threads of ['2', '3']) {
+  test(`${threads} threads arrive at the same bytes, and the run says what it ran on`, () => {
+    const { status, stderr } = vdsm('train', ...steps, '--threads', threads, '--out', `threads-${threads}`)
+    assert.is(status, 0, stderr)
+    assert.match(stderr, new RegExp(`, wasm, .*, ${threads} threads\n`))
+    assert.is((JSON.parse(readFileSync(join(folder, `threads-${threads}`, 'config.json'), 'utf8')) as { readonly threads?: number }).threads, Number(threads))
+    same('straight', `threads-${threads}`)
+  })
+}
 
 test('taken up again at an older checkpoint it arrives at the same bytes', () => {
   train(...steps, '--out', 'parts')
@@ -99,15 +112,18 @@ test('a build that is replaced while a run goes on does not disturb it', async (
   same('straight', 'undisturbed')
 })
 
-test('killed at any moment it is taken up again, and arrives at the same bytes', async () => {
-  const child = spawn(process.execPath, [bin, 'train', ...steps, '--out', 'killed'], { cwd: folder, stdio: 'ignore' })
-  const gone = new Promise<void>(done => child.on('exit', () => done()))
-  const started = join(folder, 'killed', 'metrics.jsonl')
-  while (child.exitCode === null && !(existsSync(started) && readFileSync(started, 'utf8').split('\n').length > 12)) await new Promise(done => setTimeout(done, 1))
-  child.kill('SIGKILL')
-  await gone
-  train('--resume', 'killed')
-  same('straight', 'killed')
-})
+for (const [signal, expected] of [['SIGKILL', null], ['SIGINT', 130]] as const) {
+  test(`ended by ${signal} at any moment it is taken up again, and arrives at the same bytes`, async () => {
+    const out = `by-${signal}`
+    const child = spawn(process.execPath, [bin, 'train', ...steps, '--threads', '3', '--out', out], { cwd: folder, stdio: 'ignore', timeout: 60_000, killSignal: 'SIGTERM' })
+    const gone = new Promise<number | null>(done => child.on('exit', done))
+    const started = join(folder, out, 'metrics.jsonl')
+    while (child.exitCode === null && !(existsSync(started) && readFileSync(started, 'utf8').split('\n').length > 12)) await new Promise(done => setTimeout(done, 1))
+    child.kill(signal)
+    assert.is(await gone, expected)
+    train('--resume', out)
+    same('straight', out)
+  })
+}
 
 test.run()
