@@ -1,5 +1,5 @@
 /** Which schedule a kernel gets: the first that fits. */
-import { direct } from './elementwise.ts'
+import { elementwise } from './elementwise.ts'
 import type { Dialect } from './expression.ts'
 import type { Kernel, Var } from './kernel.ts'
 import type { Scheduled } from './nest.ts'
@@ -16,5 +16,5 @@ export const schedule = (kernel: Kernel, counters: readonly Var[], dialect: Dial
   const whole = stencil(kernel, counters, dialect, names.space(1)) ?? windowed(kernel, counters, dialect, names.space(8), names.variable)
   if (whole !== null) return [whole]
   const parts = phases(kernel, names.variable, id => counters.find(c => c.id === id)?.size ?? 1)
-  return parts.map(part => packed(part, counters, dialect, names.space(8)) ?? { nests: [direct(part, counters, dialect)], scratch: [] })
+  return parts.map(part => packed(part, counters, dialect, names.space(8)) ?? elementwise(part, counters, dialect, names.space(1)))
 }
