@@ -20,9 +20,11 @@ export type Gridded = {
 
 const indicesIn = (value: Expr): readonly Index[] => kernelIndices({ reduction: { kind: 'reduce', op: 'sum', vars: [], value, dtype: 'f32' }, stores: [] })
 
-/** The first index of an expression that names one of these variables. */
-export const firstRead = (expr: Expr, vars: Composite): Index | undefined =>
-  indicesIn(expr).find(i => i.terms.some(t => vars.some(v => t.atom.kind === 'var' && t.atom.id === v.id)))
+/** The index of an expression that names most of these variables, the first of several. */
+export const firstRead = (expr: Expr, vars: Composite): Index | undefined => {
+  const count = (i: Index): number => i.terms.filter(t => vars.some(v => t.atom.kind === 'var' && t.atom.id === v.id)).length
+  return [...indicesIn(expr)].sort((x, y) => count(y) - count(x))[0]
+}
 
 /** The axis along which to load vectors, and the share of them that is not padding. */
 const laneOf = (kernel: Kernel, grid: Grid): Axis | null => {

@@ -4,6 +4,7 @@
  * sums in vectors; finished blocks pass through the stores as an element-wise kernel of its own.
  */
 import { collapse, kernelIndices } from './collapse.ts'
+import { blocked } from './blocks.ts'
 import { byStride, loops, open } from './elementwise.ts'
 import { varsOf } from './dependence.ts'
 import { type Dialect, divided, multiplied, perform } from './expression.ts'
@@ -11,8 +12,7 @@ import type { Expr, Index, Kernel, Var } from './kernel.ts'
 import { type Local, type Scheduled, type Value, apply, constOf, i32 } from './nest.ts'
 import { type Composite, type Depth, decode, pack, sizeOf } from './pack.ts'
 
-/** Extents of blocks, in elements: the steps of a reduction block, and what a packed block may hold. */
-const maxSteps = 768
+/** What a packed block may hold, in elements. */
 const blockElements = 96 * 1024
 const rowChunk = 128
 
@@ -41,19 +41,6 @@ export const rolesOf = (kernel: Kernel, a: Expr, b: Expr): Roles => {
 const worthwhile = ({ rows, columns }: Roles, steps: number): boolean => {
   const [m, n] = [sizeOf(rows), sizeOf(columns)]
   return m >= 2 && n >= 4 && steps >= 8 && m * n * steps >= 4096 && (m * n) / (roundUp(m, 4) * roundUp(n, 8)) >= 0.4
-}
-
-/** Splits the reduction: outer variables, one variable in chunks, and inner variables whole, of at most `maxSteps` steps together. */
-const blocked = (vars: Composite): { outer: Composite; inner: Composite; chunk: number } => {
-  const total = sizeOf(vars)
-  if (total <= maxSteps * 1.5) return { outer: [], inner: vars, chunk: vars[0]?.size ?? 1 }
-  let i = vars.length - 1
-  while (i > 0 && sizeOf(vars.slice(i)) < maxSteps / 2) i -= 1
-  const below = sizeOf(vars.slice(i + 1))
-  const size = vars[i]!.size
-  const parts = Math.max(1, Math.round((size * below) / maxSteps))
-  const chunk = Math.min(size, Math.ceil(size / parts))
-  return { outer: vars.slice(0, i), inner: vars.slice(i), chunk: below === 1 ? Math.min(size, roundUp(chunk, 4)) : chunk }
 }
 
 const joined = (kernel: Kernel, vars: Composite): { readonly kernel: Kernel; readonly vars: Composite } => {

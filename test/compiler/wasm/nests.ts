@@ -32,7 +32,7 @@ export const partsOf = (kernel: Kernel, elements: readonly number[], schedule: (
   for (const s of scheduled.scratch) bytesOf[s.space] = s.bytes
   const offsets: number[] = []
   let top = 64
-  bytesOf.forEach(bytes => {
+  Array.from(bytesOf, bytes => bytes ?? 0).forEach(bytes => {
     offsets.push(top)
     top += align(bytes) + 64
   })

@@ -1,0 +1,71 @@
+/**
+ * Sums over positions of which only those count where another operand's stride fits (weight gradients of transposed
+ * convolutions): runs over the multiples of the stride instead, so that the divided position is the step itself and the
+ * other operand is read in windows that are strided forwards. Independent of any target.
+ */
+import { mapIndices } from './collapse.ts'
+import { varsOf, varsOfIndex } from './dependence.ts'
+import { indexing, scale, shift, substitute, variable } from './indexing.ts'
+import type { Expr, Guard, Index, Kernel, Var } from './kernel.ts'
+import { simplified, zeroOutside } from './phases.ts'
+
+/** Without the checks that always hold. */
+const checked = (expr: Expr, holds: (g: Guard) => boolean): Expr => {
+  const done = new Map<Expr, Expr>()
+  const visit = (e: Expr): Expr => {
+    const known = done.get(e)
+    if (known !== undefined) return known
+    const out = once(e)
+    done.set(e, out)
+    return out
+  }
+  const once = (e: Expr): Expr => {
+    switch (e.kind) {
+      case 'when': {
+        const guards = e.guards.filter(g => !holds(g))
+        return guards.length === 0 ? visit(e.then) : { ...e, guards, then: visit(e.then), otherwise: visit(e.otherwise) }
+      }
+      case 'op':
+        return { ...e, args: e.args.map(visit) }
+      case 'const':
+      case 'load':
+      case 'index':
+      case 'random':
+      case 'acc':
+        return e
+    }
+  }
+  return visit(expr)
+}
+
+/** The same kernel, summed over multiples of the stride where that leaves no step out. */
+export const unfolded = (kernel: Kernel, fresh: () => number, counter: (id: number) => number): Kernel => {
+  const { reduction } = kernel
+  if (reduction === null || reduction.kind !== 'product') return kernel
+  for (const [strided, other] of [[reduction.a, reduction.b], [reduction.b, reduction.a]] as const)
+    for (const guard of zeroOutside(strided).filter(g => g.by > 1))
+      for (const step of reduction.vars) {
+        const coef = guard.of.terms.find(t => t.atom.kind === 'var' && t.atom.id === step.id)?.coef ?? 0
+        const size = Math.ceil(guard.below / guard.by)
+        if (Math.abs(coef) !== 1 || size * guard.by > step.size + guard.by) continue
+        const to: Var = { id: fresh(), size, name: step.name }
+        const all = [...kernel.vars, ...reduction.vars, to]
+        const algebra = indexing(id => all.find(v => v.id === id)?.size ?? counter(id))
+        const rest: Index = { offset: guard.of.offset, terms: guard.of.terms.filter(t => !(t.atom.kind === 'var' && t.atom.id === step.id)) }
+        // guard.of = coef * step + rest = by * to
+        const at = scale(substitute(algebra, shift(scale(variable(to), guard.by), 0), () => undefined), coef)
+        const place = rest.terms.reduce<Index>((sum, t) => ({ ...sum, terms: [...sum.terms, { coef: -coef * t.coef, atom: t.atom }] }), { offset: -coef * rest.offset, terms: at.terms })
+        const inside = (g: Guard): boolean => {
+          const { min, max } = algebra.range(g.of)
+          return g.by === 1 && min >= 0 && max < g.below
+        }
+        const moved = (e: Expr): Expr => checked(mapIndices(i => substitute(algebra, i, id => (id === step.id ? place : undefined)), simplified)(e), inside)
+        const now = moved(strided)
+        // what the strided operand reads must lie inside by its own checks
+        if ([...varsOfIndex(rest)].some(id => varsOf(now).has(id))) continue
+        const a: Expr = { kind: 'when', guards: [{ of: place, below: step.size, by: 1 }], then: moved(other), otherwise: { kind: 'const', value: 0, dtype: 'f32' }, dtype: 'f32' }
+        const next: Kernel = { ...kernel, reduction: { ...reduction, vars: reduction.vars.map(v => (v === step ? to : v)), a, b: now } }
+        return unfolded(next, fresh, counter)
+      }
+  return kernel
+}
