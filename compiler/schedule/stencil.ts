@@ -6,11 +6,10 @@
  * residues (a stride going backwards) are made side by side and interleaved. Nothing is checked where sums are made.
  */
 import type { Builder } from './builder.ts'
-import { collapse } from './collapse.ts'
 import { cuts, within } from './edges.ts'
 import { type Scope, open } from './elementwise.ts'
 import { type Dialect, type Env, divided, lower, multiplied, perform } from './expression.ts'
-import { add, scale, shift, variable } from './indexing.ts'
+import { scale, shift, variable } from './indexing.ts'
 import type { Expr, Kernel, Var } from './kernel.ts'
 import { type Scheduled, type Value, constOf, i32 } from './nest.ts'
 import { walk } from './walk.ts'
@@ -19,8 +18,8 @@ import { type Axis, type Window, windowOf } from './window.ts'
 /** Sums that are carried side by side, at least; multiply-adds of an unrolled turn, at most. */
 const sumsAtOnce = 4
 const unrolledTaps = 160
-/** Elements of an image that are laid out at once, at most: they are to stay in the first cache. */
-const stagedElements = 6144
+/** Elements of an image that are laid out at once: they are to stay in the first cache, or at most in the second. */
+const [fewElements, manyElements] = [6144, 32768]
 /** Outputs of one part, at least; and how many parts are enough. */
 const partOutputs = 1024
 const enoughParts = 64
@@ -43,7 +42,9 @@ const cuttingOf = (window: Window): Cutting | null => {
   const images = outer.reduce((n, v) => n * v.size, 1)
   const height = units(rows)
   const { pitch } = layoutOf(window, 1)
-  const fitting = Math.floor((stagedElements / pitch - rows.reach - 1) / rows.step) + 1
+  const within = (elements: number): number => Math.floor((elements / pitch - rows.reach - 1) / rows.step) + 1
+  // rows that two blocks share are laid out twice: not more than one in five
+  const fitting = Math.max(within(fewElements), Math.min(within(manyElements), Math.ceil((4 * (rows.reach + 1)) / rows.step)))
   if (fitting < 1) return null
   const least = clamp(Math.ceil(partOutputs / (columns.out.size * rows.residues)), 1, height)
   const wanted = Math.max(least, Math.ceil(height / Math.ceil(enoughParts / images)))
@@ -69,11 +70,10 @@ const picked = (b: Builder, from: readonly Value[], lanes: readonly number[]): V
 
 /** Schedules a windowed sum, or null where the kernel is none. The scratch space is numbered `space`. */
 export const stencil = (given: Kernel, counters: readonly Var[], dialect: Dialect, space: number): Scheduled | null => {
-  const kernel = collapse(given)
-  const window = windowOf(kernel, counters)
+  const window = windowOf(given, counters)
   const cutting = window === null ? null : cuttingOf(window)
   if (window === null || cutting === null) return null
-  const { rows, columns, outer } = window
+  const { kernel, rows, columns, outer } = window
   const { block, blocks, together, total } = cutting
   const layout = layoutOf(window, block)
   const scope = open(kernel.name, counters, dialect)

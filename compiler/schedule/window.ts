@@ -4,7 +4,7 @@
  * a stride going backwards, and guarded at its edges. The result says which positions each residue of y and x reads, and
  * gives the image as an expression of the position alone. Independent of any target.
  */
-import { mapIndices } from './collapse.ts'
+import { collapse, mapIndices } from './collapse.ts'
 import { strideAlong, varsOf } from './dependence.ts'
 import { indexing, scale, shift, substitute, variable } from './indexing.ts'
 import type { Expr, Guard, Index, Kernel, Reduction, Var } from './kernel.ts'
@@ -32,6 +32,7 @@ export type Axis = {
 }
 
 export type Window = {
+  readonly kernel: Kernel
   readonly rows: Axis
   readonly columns: Axis
   /** Variables of the kernel other than those of rows and columns. */
@@ -118,11 +119,13 @@ const operands = (reduction: Reduction, out: readonly Var[]): { readonly image: 
 const sizeOf = (vars: readonly Var[]): number => vars.reduce((n, v) => n * v.size, 1)
 const strideIn = (kernel: Kernel, v: Var): number => Math.abs(coefOf(kernel.stores[0]!.at, v))
 
-/** A kernel whose variables are collapsed, as a window; null where it is none, or where another schedule does it better. */
-export const windowOf = (kernel: Kernel, counters: readonly Var[]): Window | null => {
+/** A kernel as a window, with its variables collapsed; null where it is none, or where another schedule does it better. */
+export const windowOf = (given: Kernel, counters: readonly Var[]): Window | null => {
+  const taps = given.reduction?.vars ?? []
+  if (given.reduction?.dtype !== 'f32' || sizeOf(taps) > most || taps.some(v => v.size > longest)) return null
+  const kernel = collapse(given)
   const { reduction } = kernel
-  if (reduction === null || reduction.dtype !== 'f32' || reduction.vars.length === 0 || reduction.vars.length > 2) return null
-  if (sizeOf(reduction.vars) > most || reduction.vars.some(v => v.size > longest)) return null
+  if (reduction === null || reduction.vars.length === 0 || reduction.vars.length > 2) return null
   const x = kernel.vars.find(v => v.size >= 4 && kernel.stores.every(s => strideAlong(s.at, { id: v.id, aligned: false }) === 1))
   if (x === undefined) return null
   const parted = operands(reduction, [x])
@@ -179,5 +182,5 @@ export const windowOf = (kernel: Kernel, counters: readonly Var[]): Window | nul
     if (e.kind === 'when' && e.guards.some(g => g.by > 1)) whole = false
   })
   const combine = reduction.kind === 'product' ? 'sum' : reduction.op
-  return whole ? { rows, columns, outer, combine, weight, image: at } : null
+  return whole ? { kernel, rows, columns, outer, combine, weight, image: at } : null
 }

@@ -49,7 +49,7 @@ const depthwise = (n: number, h: number, k: number, s: number): Case => {
 
 const cases = [
   blur(1024, 63), blur(2048, 31), blur(4096, 15), blur(8192, 7), back(1024, 63), back(2048, 31), back(4096, 15), back(8192, 7),
-  depthwise(256, 56, 3, 1), depthwise(256, 56, 3, 2), depthwise(1024, 14, 5, 1), depthwise(4, 512, 3, 1),
+  depthwise(256, 56, 3, 1), depthwise(256, 56, 3, 2), depthwise(1024, 14, 5, 1), depthwise(4, 512, 3, 1), depthwise(1, 2000, 3, 1), depthwise(1, 2000, 5, 2),
 ]
 const filter = process.argv[2] ?? ''
 for (const { name, plan, bytes, flops } of cases.filter(c => c.name.includes(filter))) {
