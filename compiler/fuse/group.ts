@@ -66,6 +66,8 @@ export const group = (scope: Scope, results: readonly Root[], fits: (roots: read
   const ready = new Map<Id, number>()
   /** Positions of element-wise kernels that read a value of their own size or more, the latest last. */
   const readers = new Map<Id, number[]>()
+  /** Positions of element-wise kernels by the number of their elements, the latest last. */
+  const sized = new Map<number, number[]>()
   const numelOf = (id: Id): number => numel(scope.shapes.get(id)!)
 
   const joins = (root: Root, reads: ReadonlySet<Id>, at: number): void => {
@@ -88,6 +90,8 @@ export const group = (scope: Scope, results: readonly Root[], fits: (roots: read
       candidates.push(...producers)
       const neighbours = new Set([...reads].flatMap(id => readers.get(id)?.slice(-most) ?? []))
       candidates.push(...[...neighbours].filter(at => !producers.includes(at)).sort((a, b) => b - a).slice(0, most))
+      // a mere copy goes along with anything of its size
+      if (root.kind === 'result') candidates.push(...(sized.get(size) ?? []).slice(-most).filter(at => !candidates.includes(at)).reverse())
     }
     for (const at of candidates) {
       const entry = order[at]!
@@ -101,6 +105,7 @@ export const group = (scope: Scope, results: readonly Root[], fits: (roots: read
     order.push({ kind: 'kernel', at: groups.length })
     groups.push({ kind: 'kernel', roots: [root], size, reduces })
     joins(root, reduces ? new Set() : reads, order.length - 1)
+    if (!reduces) sized.set(size, [...(sized.get(size) ?? []).slice(-most), order.length - 1])
   }
 
   const visit = (inst: Inst): void => {

@@ -4,7 +4,8 @@
  * layer becomes one large product, and a loss over its outputs runs in parallel over time.
  */
 import { type Builder, builder, replay } from '../ir/build.ts'
-import type { Func, Id, Inst, Scan } from '../ir/ir.ts'
+import type { Aval } from '../../dsl/core/prim.ts'
+import type { Func, Id, Inst, Op, Scan } from '../ir/ir.ts'
 import { at, avalsOf, count, defined, partsOf, used } from '../ir/view.ts'
 import { batch } from './batch.ts'
 import { dce } from './dce.ts'
@@ -54,6 +55,20 @@ const splitAhead = (b: Builder, scan: Scan): readonly Id[] | null => {
 /** A step may stack this many elements more for each one that it then does not compute, where that saves a kernel. */
 const worth = 4
 
+/** The inputs of a concatenation as slices of it. */
+const partsOfConcat = (avals: ReadonlyMap<Id, Aval>) => (inst: Inst): readonly Op[] => {
+  if (inst.kind !== 'op' || inst.prim !== 'concat') return []
+  const { axis } = inst.attrs
+  const avalOf = (id: Id): Aval => avals.get(id) ?? inst.aval
+  const from = (i: number): number => inst.inputs.slice(0, i).reduce((n, id) => n + at(avalOf(id).shape, axis), 0)
+  return inst.inputs.map((id, i): Op => {
+    const aval = avalOf(id)
+    const start = aval.shape.map((_, d) => (d === axis ? from(i) : 0))
+    const attrs = { start, limit: aval.shape.map((size, d) => at(start, d) + size), step: start.map(() => 1) }
+    return { kind: 'op', prim: 'slice', attrs, inputs: [inst.id], id, aval, origin: inst.origin }
+  })
+}
+
 /** What only ys need, for all steps at once, from stacked values of the recurrence. */
 const splitBehind = (b: Builder, scan: Scan): readonly Id[] | null => {
   const { consts, slices, next, ys } = partsOf(scan)
@@ -66,11 +81,15 @@ const splitBehind = (b: Builder, scan: Scan): readonly Id[] | null => {
   const makers = new Map(late.flatMap(inst => defined(inst).map(id => [id, inst] as const)))
   const given = new Set<Id>([...fixed.ids, ...idsOf(slices)])
 
+  /** Where a value is one part of a concatenation: a slice of that. */
+  const slicesOf = new Map(insts.flatMap(partsOfConcat(avals)).map(slice => [slice.id, slice]))
+  const inOne = (id: Id): boolean => needed.has(slicesOf.get(id)?.inputs[0] ?? -1)
+
   const needed = new Set<Id>(ys.filter(id => !given.has(id)))
   const moved = new Set<Inst>()
   /** The elements a step has to stack so that the value can be had behind the loop. */
   const price = (id: Id, seen: Map<Id, number>): number => {
-    if (given.has(id) || needed.has(id)) return 0
+    if (given.has(id) || needed.has(id) || inOne(id)) return 0
     const before = seen.get(id)
     if (before !== undefined) return before
     const maker = makers.get(id)
@@ -87,7 +106,7 @@ const splitBehind = (b: Builder, scan: Scan): readonly Id[] | null => {
     if (room > (makesKernel(inst) ? worth : 1) * wanted.reduce((n, id) => n + size(id), 0)) continue
     moved.add(inst)
     for (const id of wanted) needed.delete(id)
-    for (const id of used(inst)) if (!given.has(id)) needed.add(id)
+    for (const id of used(inst)) if (!given.has(id) && !inOne(id)) needed.add(id)
   }
   if (moved.size === 0) return null
 
@@ -96,7 +115,8 @@ const splitBehind = (b: Builder, scan: Scan): readonly Id[] | null => {
   const ids = b.scan({ ...scan, body: dce({ params, insts, results: [...next, ...stacked] }) }, scan.origin)
   const stackedParams = stacked.map(id => ({ id, aval: avals.get(id) ?? { shape: [], dtype: 'f32' as const }, path: '' }))
   const isFixed = (inst: Inst): boolean => defined(inst).every(id => fixed.ids.has(id))
-  const func = dce({ params: [...consts, ...slices, ...stackedParams], insts: insts.filter(inst => moved.has(inst) || isFixed(inst)), results: ys })
+  const parts = [...slicesOf.values()].filter(({ id, inputs }) => !made.has(id) && !stacked.includes(id) && stacked.includes(at(inputs, 0)))
+  const func = dce({ params: [...consts, ...slices, ...stackedParams], insts: [...parts, ...insts.filter(inst => moved.has(inst) || isFixed(inst))], results: ys })
   const flags = [...consts.map(() => false), ...slices.map(() => true), ...stacked.map(() => true)]
   const behind = b.inline(batch(func, flags, scan.length), [...scan.consts, ...scan.xs, ...ids.slice(next.length)])
   return [...ids.slice(0, next.length), ...behind]

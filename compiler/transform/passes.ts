@@ -12,6 +12,7 @@ import { fold } from './fold.ts'
 import { licm } from './licm.ts'
 import { mergeContracts } from './mergeContracts.ts'
 import { scans } from './scans.ts'
+import { siblings } from './siblings.ts'
 import { simplify } from './simplify.ts'
 
 export type Pass = { readonly name: string; readonly run: (func: Func) => Func }
@@ -24,6 +25,7 @@ export const passes: readonly Pass[] = [
   { name: 'dce', run: dce },
   { name: 'merge contracts', run: mergeContracts },
   { name: 'scans', run: scans },
+  { name: 'siblings', run: siblings },
   { name: 'licm', run: licm },
   { name: 'dce', run: dce },
   { name: 'fission', run: fission },

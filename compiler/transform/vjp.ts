@@ -11,6 +11,7 @@ import type { Func, Id } from '../ir/ir.ts'
 import { at, range, showAval, used } from '../ir/view.ts'
 import { activity } from './activity.ts'
 import { dce } from './dce.ts'
+import { siblings } from './siblings.ts'
 import { reverseScan } from './vjpScan.ts'
 
 /** A cotangent; null is zero. */
@@ -23,7 +24,7 @@ export type Cotangent = Id | null
 export const valueAndGrad = (func: Func, wrt: readonly number[]): Func => {
   const b = builder()
   const args = func.params.map(p => b.param(p.aval, p.path))
-  const { results, backward } = forward(b, func, args, flagsOf(func, wrt))
+  const { results, backward } = forward(b, siblings(func), args, flagsOf(func, wrt))
   const loss = b.aval(at(results, 0))
   if (loss.dtype !== 'f32' || loss.shape.length !== 0) {
     throw new Refusal({ kind: 'shape', operation: 'grad', message: `the loss must be an f32 scalar, and is ${showAval(loss)}` })
@@ -40,7 +41,7 @@ export const valueAndGrad = (func: Func, wrt: readonly number[]): Func => {
 export const vjp = (func: Func, wrt: readonly number[]): Func => {
   const b = builder()
   const args = func.params.map(p => b.param(p.aval, p.path))
-  const { results, backward } = forward(b, func, args, flagsOf(func, wrt))
+  const { results, backward } = forward(b, siblings(func), args, flagsOf(func, wrt))
   const given = results.map((id, i) => (b.aval(id).dtype === 'f32' ? b.param(b.aval(id), `cotangent.${i}`) : null))
   const cotangents = backward(given)
   return dce(b.finish([...results, ...wrt.map(i => orZero(b, at(cotangents, i), at(func.params, i).aval))]))
