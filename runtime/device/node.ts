@@ -1,5 +1,6 @@
 /** Node's side of the runtime: files from a folder, sources through `import`, V8's flags for WebAssembly, worker threads. */
 import * as TE from 'fp-ts/lib/TaskEither.js'
+import { readFileSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { join, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
@@ -43,9 +44,19 @@ const importFailure = (path: string, error: unknown): Failure => {
   }
 }
 
+/** How many cores the process's control group leaves it, where one is set: containers are limited so, and old versions of Node do not look. */
+const quota = (): number => {
+  try {
+    const [most, period] = readFileSync('/sys/fs/cgroup/cpu.max', 'utf8').trim().split(' ').map(Number)
+    return most === undefined || period === undefined || Number.isNaN(most) ? Infinity : Math.max(1, Math.floor(most / period))
+  } catch {
+    return Infinity
+  }
+}
+
 /** Workers never keep the process alive, but while one has to answer. Options of the process (--import and the like) are not for them. */
 const threads: Threads = {
-  available: availableParallelism,
+  available: () => Math.min(availableParallelism(), quota()),
   obstacle: () => null,
   start: ({ onAnswer, onEnd }) => {
     const worker = new Worker(new URL('./worker-node.mjs', import.meta.url), { name: 'vdsm', execArgv: [] })

@@ -8,6 +8,7 @@
  * results. Nothing ever waits for a worker that is not listening.
  */
 /// <reference path="./webassembly.d.ts" />
+import * as E from 'fp-ts/lib/Either.js'
 import { refuse } from '../../dsl/errors.ts'
 import type { Threads } from './host.ts'
 
@@ -40,8 +41,8 @@ export type Shareable = {
 }
 
 export type Pool = {
-  /** Gives a program to the workers; what it returns calls one of its entries on all threads. Rejects where a worker cannot be had. */
-  readonly share: (program: Shareable) => Promise<(entry: number) => void>
+  /** Gives a program to the workers; the result calls one of its entries on all threads. Left: why a worker cannot be had. */
+  readonly share: (program: Shareable) => Promise<E.Either<string, (entry: number) => void>>
 }
 
 type Member = {
@@ -150,11 +151,13 @@ const recover = (program: Loaded, error: unknown): never => {
   return refuse({ kind: 'bug', where: `${program.id}, thread ${at + 2} of ${program.threads}`, message })
 }
 
+const listening = (member: Member): boolean => member.listening()
+
 const call = (program: Loaded, entry: number): void => {
   const { members, entries, number, threads, spins } = program
   const perform = entries[entry]?.[1]
   if (perform === undefined) return
-  if (!members.every(member => member.listening())) return perform(0, 1, 0)
+  if (!members.every(listening)) return perform(0, 1, 0)
   for (const member of members) member.call(number, entry, threads)
   try {
     perform(0, threads, spins)
@@ -169,7 +172,9 @@ const makePool = (threads: Threads): Pool => {
   const member = (i: number): Member => {
     const known = crew[i]
     if (known !== undefined && known.lost() === null) return known
-    return (crew[i] = enlist(threads, i + 1))
+    const made = enlist(threads, i + 1)
+    crew[i] = made
+    return made
   }
   const drop = (members: readonly Member[], program: number): void => members.forEach(each => void each.post({ kind: 'drop', program }))
   const dropped = new FinalizationRegistry<{ readonly members: readonly Member[]; readonly number: number }>(({ members, number }) => drop(members, number))
@@ -184,11 +189,11 @@ const makePool = (threads: Threads): Pool => {
       const problem = problems.find(text => text !== null)
       if (problem !== undefined && problem !== null) {
         drop(members, number)
-        throw new Error(problem)
+        return E.left(problem)
       }
       const loaded: Loaded = { ...program, number, members, spins: maySleep() ? turns : 0, weight: weightOf(memory) }
       dropped.register(loaded, { members, number })
-      return entry => call(loaded, entry)
+      return E.right(entry => call(loaded, entry))
     },
   }
 }

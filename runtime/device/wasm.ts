@@ -67,6 +67,8 @@ const choose = (host: Host, program: ProgramInfo, wanted: Variant | undefined): 
   )
 }
 
+const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))
+
 const isFunction = (u: unknown): u is Entry => typeof u === 'function'
 
 /** `run` and the steps s0, s1, ... in order; null where there is no run. */
@@ -89,7 +91,7 @@ const onOneThread = ({ host, program, variant, bytes }: Chosen, note: string | u
     TE.chain(memory => pipe(
       TE.tryCatch(
         async () => [memory, await host.instantiate(await host.compile(bytes), { env: { memory } })] as const,
-        error => broken(host, program.modules[variant], `the module does not fit the manifest (${error instanceof Error ? error.message : String(error)})`),
+        error => broken(host, program.modules[variant], `the module does not fit the manifest (${messageOf(error)})`),
       ),
     )),
     TE.chain(([memory, exports]) => {
@@ -105,19 +107,26 @@ const onThreads = ({ host, program, variant, bytes }: Chosen, threads: number): 
   if (obstacle !== null) return TE.left(obstacle)
   const shared = overShared(bytes)
   const pages = pagesFor(program, threads)
-  if (shared === null || !WebAssembly.validate(shared)) return TE.left('the module cannot share its memory here')
+  const { id, sync, memoryBytes: end } = program
+  const unfit = 'its module cannot share memory'
+  if (shared === null) return TE.left(unfit)
   return pipe(
-    TE.tryCatch(async () => new WebAssembly.Memory<SharedArrayBuffer>({ initial: pages, maximum: pages, shared: true }), () => 'no shared memory here'),
-    TE.chain(memory => TE.tryCatch(
-      async () => {
-        const module = await host.compile(shared)
-        const entries = entriesOf(await host.instantiate(module, { env: { memory } })) ?? []
-        const call = await poolOf(host.threads).share({ id: program.id, module, memory, sync: program.sync, end: program.memoryBytes, entries, threads })
-        const [run = () => undefined, ...steps] = entries.map((_, i) => () => call(i))
-        return { buffer: memory.buffer, arithmetic: arithmetic[variant], threads, run, steps }
-      },
-      error => `no worker threads here: ${error instanceof Error ? error.message : String(error)}`,
+    TE.Do,
+    TE.bind('memory', () => TE.tryCatch(async () => new WebAssembly.Memory<SharedArrayBuffer>({ initial: pages, maximum: pages, shared: true }), () => 'no shared memory here')),
+    TE.bind('module', () => TE.tryCatch(() => host.compile(shared), () => unfit)),
+    TE.bind('entries', ({ module, memory }) => pipe(
+      TE.tryCatch(() => host.instantiate(module, { env: { memory } }), () => unfit),
+      TE.chain(exports => TE.fromNullable(unfit)(entriesOf(exports))),
     )),
+    TE.bind('call', ({ memory, module, entries }) => pipe(
+      TE.tryCatch(() => poolOf(host.threads).share({ id, module, memory, sync, end, entries, threads }), messageOf),
+      TE.chain(TE.fromEither),
+      TE.mapLeft(message => `no worker threads here: ${message}`),
+    )),
+    TE.map(({ memory, entries, call }) => {
+      const [run = () => undefined, ...steps] = entries.map((_, i) => () => call(i))
+      return { buffer: memory.buffer, arithmetic: arithmetic[variant], threads, run, steps }
+    }),
   )
 }
 
