@@ -91,7 +91,7 @@ export const profileText = ({ steps, ms, floorMs, gap }: Profile): string => {
     ...steps.map(stepText),
     row([bare(ms), '100%', '', bare(floorMs), gapText(gap), bare(ms - floorMs), '100%'], 'all steps', ''),
     '',
-    `  the ${worst.length} steps that lose most: ${(100 * worst.reduce((n, s) => n + s.lostShare, 0)).toFixed(0)}% of the time beyond the floor`,
+    `  ${worst.length === 1 ? 'the step that loses most' : `the ${worst.length} steps that lose most`}: ${(100 * worst.reduce((n, s) => n + s.lostShare, 0)).toFixed(0)}% of the time beyond the floor`,
     row(heads, 'step', 'set by'),
     ...worst.map(s => `${stepText({ ...s, places: [] }).padEnd(95)}${s.bound}`),
   ].join('\n')

@@ -1,7 +1,7 @@
-/** Programs whose times are compared with other libraries: a matrix product, a convolution with its gradients, a VAE training step. */
-import { add, conv2d, exp, flatten, grad, matmul, mean, mul, relu, reshape, square, sub, sum, valueAndGrad, vmap } from '../../../dsl/index.ts'
+/** Programs whose times are compared with other libraries or with the machine: products, a convolution, a VAE step, an LSTM, single passes over memory. */
+import { abs, add, conv2d, exp, flatten, grad, logSumExp, matmul, maximum, mean, minimum, mul, neg, relu, reshape, softmax, square, sub, sum, valueAndGrad, vmap } from '../../../dsl/index.ts'
 import { program, type Scalar, type Tensor, type Vec } from '../../../dsl/index.ts'
-import { conv, convTranspose, linear, type Conv, type ConvT, type Linear } from '../../../dsl/nn/index.ts'
+import { conv, convTranspose, linear, lstm, lstmZero, type Conv, type ConvT, type Linear, type Lstm } from '../../../dsl/nn/index.ts'
 import { adam, type AdamState } from '../../../dsl/optim.ts'
 import { bernoulli, logProb } from '../../../dsl/prob/index.ts'
 
@@ -39,3 +39,15 @@ export const vaeStep = program((params: Vae, optimizer: AdamState<Vae>, x: Tenso
   const { value, grad: gradient } = valueAndGrad((p: Vae) => mean(vmap({ x, eps }, one => lossOf(p, one.x, one.eps))))(params)
   return { loss: value, ...adam(params, optimizer, gradient, { learningRate: 1e-3 }) }
 })
+
+/** Ten operations on every one of four million numbers: at best one pass over memory. */
+export const chain10 = program((x: Vec<4194304>) => abs(minimum(add(neg(mul(maximum(sub(square(add(mul(x, 1.01), 0.5)), 0.3), 0), 0.7)), 0.2), 4)))
+
+/** Rows as a classifier has them: probabilities and the logarithm of their normaliser. */
+export const softmaxRows = program((x: Tensor<[4096, 1000]>) => vmap(x, row => ({ p: softmax(row), normaliser: logSumExp(row) })))
+
+type Layer = Lstm<64, 256>
+/** An LSTM layer over 16 steps of a batch of 32, with the gradients of everything that it has. */
+export const lstmBackward = program((p: Layer, xs: Tensor<[32, 16, 64]>, ys: Tensor<[32, 16, 256]>) =>
+  valueAndGrad((q: { readonly p: Layer; readonly xs: Tensor<[32, 16, 64]> }) =>
+    mean(vmap({ xs: q.xs, ys }, one => mean(square(sub(lstm(q.p, lstmZero(256), one.xs).outputs, one.ys))))))({ p, xs }))

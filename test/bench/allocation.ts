@@ -1,0 +1,75 @@
+/**
+ * What a training loop leaves to the garbage collector: some hundred steps after warm-up, fed as the training command feeds
+ * them, with the growth of the heap between two full collections and the longest pause in between.
+ */
+import { PerformanceObserver } from 'node:perf_hooks'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
+import type { Build } from '../../runtime/build.ts'
+import { transfer } from '../../runtime/executor.ts'
+import { sizeOfShape } from '../../runtime/manifest.ts'
+import { uniform } from '../../runtime/measure/inputs.ts'
+import { orThrow } from '../../runtime/train/task.ts'
+
+export type Allocation = {
+  readonly program: string
+  readonly threads: number
+  readonly steps: number
+  /** Bytes by which the heap and its array buffers have grown, for each step. */
+  readonly growth: number
+  /** Milliseconds of the longest pause, and how many there were. */
+  readonly longestPause: number
+  readonly pauses: number
+}
+
+const collector = (): (() => void) => {
+  setFlagsFromString('--expose-gc')
+  const gc: unknown = runInNewContext('gc')
+  return () => (typeof gc === 'function' ? void (gc as () => void)() : undefined) // the collector that the flag has just given
+}
+
+const nextTurn = (): Promise<void> => new Promise(done => setImmediate(done))
+
+/** Trains `model` (its programs `init` and `trainStep`). */
+export const measureAllocation = async (build: Build, model: string, steps: number): Promise<Allocation> => {
+  const init = await orThrow(build.load(`${model}/init`))
+  const step = await orThrow(build.load(`${model}/trainStep`))
+  init.run()
+  transfer(init, '', step, 'state')
+  const images = step.program.inputs.find(slot => slot.path === 'x')
+  const next = uniform(1)
+  const x = Float32Array.from({ length: sizeOfShape(images?.shape ?? []) }, next)
+  const schedule = { learningRate: 1e-3, temperature: 1, lambdaS: 1, lambdaZ: 1 }
+  const names = Object.keys(schedule)
+  let loss = 0
+  const once = async (at: number): Promise<void> => {
+    step.set('x', x)
+    step.set('key', [at, 7])
+    for (const name of names) step.set(`schedule.${name}`, [1e-3])
+    step.run()
+    loss = step.view('metrics.loss')[0] ?? NaN
+    step.feed('state', 'state')
+    await nextTurn()
+  }
+  const collect = collector()
+  const pauses: { readonly from: number; readonly ms: number }[] = []
+  const observer = new PerformanceObserver(list => list.getEntries().forEach(e => pauses.push({ from: e.startTime, ms: e.duration })))
+  observer.observe({ entryTypes: ['gc'] })
+  const held = (): number => {
+    collect()
+    const { heapUsed, arrayBuffers } = process.memoryUsage()
+    return heapUsed + arrayBuffers
+  }
+  for (let i = 0; i < Math.max(5, steps / 10); i++) await once(i)
+  const before = held()
+  const from = performance.now()
+  for (let i = 0; i < steps; i++) await once(1000 + i)
+  const until = performance.now()
+  const growth = (held() - before) / steps
+  await nextTurn()
+  await new Promise(done => setTimeout(done, 20))
+  observer.disconnect()
+  const within = pauses.filter(p => p.from > from && p.from < until)
+  if (!Number.isFinite(loss)) console.error(`the loss of ${model} is ${loss} after ${steps} steps on noise`)
+  return { program: `${model}/trainStep`, threads: step.threads, steps, growth, longestPause: Math.max(0, ...within.map(p => p.ms)), pauses: within.length }
+}

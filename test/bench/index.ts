@@ -1,0 +1,93 @@
+/**
+ * `npm run bench`: compiles the yardsticks and VDSM into build/bench, measures everything that the README's table reports,
+ * prints it as Markdown, and writes it there as results.md and results.json. `npm run bench -- --help` tells the options.
+ */
+import { spawnSync } from 'node:child_process'
+import { writeFileSync } from 'node:fs'
+import { availableParallelism, cpus } from 'node:os'
+import { join } from 'node:path'
+import { Command } from 'commander'
+import { openBuild } from '../../runtime/build.ts'
+import { nodeHost } from '../../runtime/device/node.ts'
+import { better, measureRates, type Rates } from '../../runtime/device/rates.ts'
+import { positive } from '../../runtime/commands/command.ts'
+import { orThrow } from '../../runtime/train/task.ts'
+import { measureAllocation } from './allocation.ts'
+import { compareRow, install, type Compared } from './compare.ts'
+import { rated, timeRow, type Effort, type Timed } from './measure.ts'
+import { rows } from './rows.ts'
+import { markdown, type Compile, type Results } from './table.ts'
+
+type Options = { readonly quick?: true; readonly only?: string; readonly peers?: true; readonly threads: number }
+
+const out = join('build', 'bench')
+const tell = (text: string): void => console.error(text)
+
+/** Compiles from scratch, then again with nothing changed. */
+const compiled = (what: string, paths: readonly string[]): Compile => {
+  const run = (...more: readonly string[]): { readonly seconds: number; readonly programs: number } => {
+    const { status, stdout, stderr } = spawnSync(process.execPath, ['runtime/vdsm.mjs', 'compile', ...paths, '--out', out, '--quiet', ...more], { encoding: 'utf8' })
+    const [, programs = '', seconds = ''] = /^(\d+) programs? .*\(([\d.]+) s\)$/m.exec(stdout) ?? []
+    if (status !== 0 || seconds === '') throw new Error(`${what} does not compile: ${stderr}`)
+    return { seconds: Number(seconds), programs: Number(programs) }
+  }
+  tell(`compiling ${what} ...`)
+  const cold = run('--force')
+  return { what, programs: cold.programs, coldSeconds: cold.seconds, warmSeconds: run().seconds }
+}
+
+const machineOf = (): Results['machine'] => {
+  const flags = ['--no-liftoff', '--no-wasm-lazy-compilation', ...(Number(process.versions.node.split('.')[0]) < 22 ? ['--experimental-wasm-relaxed-simd'] : [])]
+  return { cpu: cpus()[0]?.model.trim() ?? 'unknown', cores: cpus().length, node: process.versions.node, v8: process.versions.v8, flags }
+}
+
+const bench = async (options: Options): Promise<void> => {
+  const effort: Effort = options.quick === true ? { rounds: 2, seconds: 0.15 } : { rounds: 7, seconds: 0.5 }
+  const chosen = rows.filter(row => options.only === undefined || row.name === options.only)
+  if (chosen.length === 0) throw new Error(`--only: there are ${rows.map(row => row.name).join(', ')}`)
+  if (options.peers === true) install()
+  const needsModel = chosen.some(row => row.program.startsWith('vdsm/'))
+  const models = options.quick === true ? ['models/vdsm/small.ts'] : ['models']
+  const compile = [compiled('the yardsticks', ['test/bench/models/yardsticks.ts']), ...(needsModel ? [compiled(options.quick === true ? 'VDSM `small`' : 'VDSM, three sizes', models)] : [])]
+
+  const host = nodeHost(out)
+  host.prepare()
+  const build = await orThrow(openBuild(host))
+  const { threads } = options
+  let rates: { readonly one: Rates; readonly all: Rates } | undefined
+  const look = async (): Promise<void> => {
+    const one = await measureRates(1)
+    const all = threads === 1 ? one : await measureRates(threads)
+    rates = rates === undefined ? { one, all } : { one: better(rates.one, one), all: better(rates.all, all) }
+  }
+  const known = (): { readonly one: Rates; readonly all: Rates } => rates ?? { one: none, all: none }
+  await look()
+  const timed: Timed[] = []
+  const peers: Compared[] = []
+  for (const row of chosen) {
+    tell(`measuring ${row.what} ...`)
+    const result = await timeRow(build, row, threads, effort)
+    timed.push(result)
+    await look()
+    if (options.peers === true) peers.push(...(await compareRow(build, result, threads, options.quick === true ? 0.3 : 2, c => tell(`  ${c.library}: ${'error' in c ? c.error : `${c.ms.toFixed(1)} ms`}`))))
+  }
+  const allocation = needsModel ? (tell('watching the collector ...'), await measureAllocation(build, 'vdsm/small', options.quick === true ? 20 : 200)) : null
+  const measured = timed.map(t => rated(t, out, known()))
+  const results: Results = { version: 1, date: new Date().toISOString().slice(0, 10), machine: machineOf(), rates: known(), rows: measured, compile, allocation, peers }
+  const text = markdown(results)
+  writeFileSync(join(out, 'results.json'), `${JSON.stringify(results, null, 1)}\n`)
+  writeFileSync(join(out, 'results.md'), text)
+  console.log(`\n${text}`)
+}
+
+const none: Rates = { threads: 1, peakGflops: NaN, productGflops: NaN, farGBs: NaN, nearGBs: NaN }
+
+await new Command('npm run bench --')
+  .description('Measures the programs of the README\'s table on this machine. `npm run vdsm -- bench PROGRAM` measures a single one.')
+  .option('--quick', 'a first look of less than a minute: fewer rounds, only VDSM `small`')
+  .option('--only <name>', `one row: ${rows.map(row => row.name).join(', ')}`)
+  .option('--peers', 'other libraries as well: installs those of test/bench/peers from npm, once; some of them take minutes')
+  .option('--threads <n>', 'as many threads beside one', positive, availableParallelism())
+  .action(bench)
+  .parseAsync()
+process.exit(0)

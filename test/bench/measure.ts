@@ -1,0 +1,91 @@
+/**
+ * Times of one row on one thread and on all: rounds of both in turn, so that a busy neighbour meets both, medians within a
+ * round and over rounds, and the ratio as the median of the rounds' own ratios.
+ */
+import { statSync } from 'node:fs'
+import { join } from 'node:path'
+import type { Build } from '../../runtime/build.ts'
+import { measureCopy } from '../../runtime/device/bandwidth.ts'
+import type { Rates } from '../../runtime/device/rates.ts'
+import type { ProgramInfo } from '../../runtime/manifest.ts'
+import { floorOfAll } from '../../runtime/measure/floor.ts'
+import { fillInputs } from '../../runtime/measure/inputs.ts'
+import { median, repeat } from '../../runtime/measure/times.ts'
+import { orThrow } from '../../runtime/train/task.ts'
+import type { Row } from './rows.ts'
+
+export type Effort = { readonly rounds: number; readonly seconds: number }
+
+export type Speed = {
+  readonly threads: number
+  readonly ms: number
+  readonly gflops: number
+  /** Of the peak of so many threads: multiply-adds in registers. */
+  readonly peakShare: number
+  readonly floorMs: number
+  readonly gap: number
+}
+
+export type Measured = {
+  readonly name: string
+  readonly what: string
+  readonly program: string
+  readonly flops: number
+  readonly kernels: number
+  /** Of the module that runs here. */
+  readonly wasmBytes: number
+  readonly one: Speed
+  /** Null where the program has no use for more than one thread. */
+  readonly all: Speed | null
+  /** Time on one thread over time on all. */
+  readonly ratio: number | null
+  /** Time as a multiple of one copy of the same size, on one thread; null where that says nothing. */
+  readonly overCopy: number | null
+}
+
+/** What the clock says of a row. */
+export type Timed = {
+  readonly row: Row
+  readonly program: ProgramInfo
+  readonly variant: 'fma' | 'simd'
+  readonly oneMs: number
+  /** Null where the program has no use for more than one thread. */
+  readonly all: { readonly threads: number; readonly ms: number; readonly ratio: number } | null
+  readonly overCopy: number | null
+}
+
+export const timeRow = async (build: Build, row: Row, threads: number, effort: Effort): Promise<Timed> => {
+  const one = await orThrow(build.load(row.program, { threads: 1 }))
+  const several = threads === 1 ? one : await orThrow(build.load(row.program, { threads }))
+  const both = several.threads > 1 ? [one, several] : [one]
+  for (const executable of both) {
+    fillInputs(executable, 0)
+    repeat(effort.seconds / 4, 2, executable.run)
+  }
+  const rounds = Array.from({ length: effort.rounds }, () => ({
+    times: both.map(executable => median(repeat(effort.seconds, 3, executable.run))),
+    copy: row.copy === undefined ? NaN : (2 * row.copy) / measureCopy(row.copy, 50) / 1e6,
+  }))
+  const over = (f: (one: number, all: number, copy: number) => number): number => median(rounds.map(({ times, copy }) => f(times[0] ?? NaN, times[1] ?? NaN, copy)))
+  return {
+    row, program: one.program, variant: one.arithmetic.includes('FMA') ? 'fma' : 'simd', oneMs: over(t => t),
+    all: both.length === 1 ? null : { threads: several.threads, ms: over((_, t) => t), ratio: over((t, u) => t / u) },
+    overCopy: row.copy === undefined ? null : over((t, _, copy) => t / copy),
+  }
+}
+
+const speedOf = ({ stats, kernels }: ProgramInfo, threads: number, ms: number, rates: Rates): Speed => {
+  const gflops = stats.flops / ms / 1e6
+  const floorMs = floorOfAll(kernels, rates)
+  return { threads, ms, gflops, peakShare: gflops / rates.peakGflops, floorMs, gap: ms / floorMs }
+}
+
+/** The same beside what the machine can do; `folder` holds the modules. */
+export const rated = ({ row, program, variant, oneMs, all, overCopy }: Timed, folder: string, machine: { readonly one: Rates; readonly all: Rates }): Measured => ({
+  name: row.name, what: row.what, program: row.program, flops: program.stats.flops,
+  kernels: program.kernels.reduce((n, k) => n + k.count, 0),
+  wasmBytes: statSync(join(folder, program.modules[variant])).size,
+  one: speedOf(program, 1, oneMs, machine.one),
+  all: all === null ? null : speedOf(program, all.threads, all.ms, machine.all),
+  ratio: all?.ratio ?? null, overCopy,
+})
