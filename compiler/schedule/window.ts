@@ -156,12 +156,15 @@ export const windowOf = (given: Kernel, counters: readonly Var[]): Window | null
   const axes = [down ?? alone(y), across ?? alone(x)].map(pair => {
     const guard = strided.find(g => [pair.out, pair.tap].some(v => v !== null && coefOf(g.of, v) % g.by !== 0))
     const positions = guard === undefined ? { by: 1, first: 0 } : classOf(pair, guard)
-    return positions === null ? null : { axis: axisOf(pair, positions), overlaps: positions.by > 1 || (pair.tap?.size ?? 1) * Math.abs(pair.d) > pair.s }
+    if (positions === null) return null
+    const axis = axisOf(pair, positions)
+    const shared = positions.by > 1 || axis.size < pair.out.size * (pair.tap?.size ?? 1)
+    return { axis, shared, fits: shared || Math.abs(pair.d) <= 1 }
   })
   const [first, second] = axes
-  if (first == null || second == null) return null
-  // windows side by side along one axis only are plain rows of a sum
-  if (pairs.length === 1 && !first.overlaps && !second.overlaps) return null
+  if (first == null || second == null || !first.fits || !second.fits) return null
+  // windows that share no position are rows of a matrix, if not tiles of an image
+  if (pairs.length === 1 && !first.shared && !second.shared) return null
   const [rows, columns] = [first.axis, second.axis]
   const all = [...kernel.vars, ...reduction.vars, ...counters]
   const at = (row: Index, column: Index, sizes: readonly Var[]): Expr => {

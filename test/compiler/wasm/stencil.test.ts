@@ -186,6 +186,9 @@ test('what is no window is left alone', () => {
   const [o, y, x, i, j] = [v(8, 'o'), v(12, 'y'), v(12, 'x'), v(3, 'i'), v(3, 'j')]
   assert.not(taken(kernel([o, y, x], product([i, j], load(0, ix(0, [14, y], [14, i], [1, x], [1, j])), load(1, ix(0, [9, o], [3, i], [1, j]))), { buffer: 2, at: ix(0, [144, o], [12, y], [1, x]), value: acc })))
   assert.not(taken(kernel([m, n], null, { buffer: 2, at: ix(0, [32, m], [1, n]), value: load(0, ix(0, [32, m], [1, n])) })))
+  // a sum down the columns of a narrow matrix
+  const [r, q] = [v(6, 'r'), v(4, 'q')]
+  assert.not(taken(kernel([m, r], product([q], load(0, ix(0, [24, m], [6, q], [1, r])), load(1, variable(q))), { buffer: 2, at: ix(0, [6, m], [1, r]), value: acc })))
   // sums that are not short, and weights that differ from place to place
   const { kernel: long } = forward({ ...base, h: 40, w: 40, ky: 9, kx: 9 })
   assert.not(taken(long))
