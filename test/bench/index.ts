@@ -7,6 +7,7 @@ import { writeFileSync } from 'node:fs'
 import { availableParallelism, cpus } from 'node:os'
 import { join } from 'node:path'
 import { Command } from 'commander'
+import { print, Refusal, refuse } from '../../dsl/errors.ts'
 import { openBuild } from '../../runtime/build.ts'
 import { nodeHost } from '../../runtime/device/node.ts'
 import { better, measureRates, type Rates } from '../../runtime/device/rates.ts'
@@ -28,7 +29,7 @@ const compiled = (what: string, paths: readonly string[]): Compile => {
   const run = (...more: readonly string[]): { readonly seconds: number; readonly programs: number } => {
     const { status, stdout, stderr } = spawnSync(process.execPath, ['runtime/vdsm.mjs', 'compile', ...paths, '--out', out, '--quiet', ...more], { encoding: 'utf8' })
     const [, programs = '', seconds = ''] = /^(\d+) programs? .*\(([\d.]+) s\)$/m.exec(stdout) ?? []
-    if (status !== 0 || seconds === '') throw new Error(`${what} does not compile: ${stderr}`)
+    if (status !== 0 || seconds === '') refuse({ kind: 'usage', message: `${what} could not be compiled`, remedy: stderr.trim() })
     return { seconds: Number(seconds), programs: Number(programs) }
   }
   tell(`compiling ${what} ...`)
@@ -44,7 +45,7 @@ const machineOf = (): Results['machine'] => {
 const bench = async (options: Options): Promise<void> => {
   const effort: Effort = options.quick === true ? { rounds: 2, seconds: 0.15 } : { rounds: 7, seconds: 0.5 }
   const chosen = rows.filter(row => options.only === undefined || row.name === options.only)
-  if (chosen.length === 0) throw new Error(`--only: there are ${rows.map(row => row.name).join(', ')}`)
+  if (chosen.length === 0) refuse({ kind: 'usage', message: `--only: there is no row '${options.only ?? ''}'`, remedy: `There are: ${rows.map(row => row.name).join(', ')}` })
   if (options.peers === true) install()
   const needsModel = chosen.some(row => row.program.startsWith('vdsm/'))
   const models = options.quick === true ? ['models/vdsm/small.ts'] : ['models']
@@ -69,7 +70,7 @@ const bench = async (options: Options): Promise<void> => {
     const result = await timeRow(build, row, threads, effort)
     timed.push(result)
     await look()
-    if (options.peers === true) peers.push(...(await compareRow(build, result, threads, options.quick === true ? 0.3 : 2, c => tell(`  ${c.library}: ${'error' in c ? c.error : `${c.ms.toFixed(1)} ms`}`))))
+    if (options.peers === true) peers.push(...(await compareRow(build, row, threads, options.quick === true ? 0.3 : 2, c => tell(`  ${c.library}: ${'error' in c ? c.error : `${c.ms.toFixed(1)} ms`}`))))
   }
   const allocation = needsModel ? (tell('watching the collector ...'), await measureAllocation(build, 'vdsm/small', options.quick === true ? 20 : 200)) : null
   const measured = timed.map(t => rated(t, out, known()))
@@ -90,4 +91,10 @@ await new Command('npm run bench --')
   .option('--threads <n>', 'as many threads beside one', positive, availableParallelism())
   .action(bench)
   .parseAsync()
-process.exit(0)
+  .catch((error: unknown) => {
+    if (!(error instanceof Refusal)) throw error
+    console.error(print(error.failure))
+    process.exitCode = 2
+  })
+// Workers of other threads would keep the process.
+process.exit()

@@ -51,7 +51,7 @@ export const markdown = (results: Results): string => {
     '',
     ...table(['what', '1 thread', 'GFLOP/s', 'of peak', 'floor', several, 'GFLOP/s', 'of peak', 'floor', `1 over ${n}`, 'wasm'], rows.map(rowOf)),
     '',
-    ...table(['compile', 'programs', 'cold', 'unchanged'], compile.map(c => [c.what, String(c.programs), `${c.coldSeconds.toFixed(1)} s`, `${c.warmSeconds.toFixed(2)} s`])),
+    ...table(['compile', 'programs', 'cold', 'unchanged'], compile.map(c => [c.what, String(c.programs), `${c.coldSeconds.toFixed(1)} s`, `${c.warmSeconds.toFixed(1)} s`])),
     ...(allocation === null ? [] : ['', `Allocation: ${allocation.program} on ${threads(allocation.threads)}, ${allocation.steps} steps: the heap grows by ${allocation.growth.toFixed(0)} bytes a step; `
       + `${allocation.pauses} collections, the longest pause ${allocation.longestPause.toFixed(2)} ms.`]),
     ...(results.peers.length === 0 ? [] : compared(results)),
