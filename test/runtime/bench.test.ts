@@ -1,10 +1,12 @@
-/** The least time of a kernel, from its counts and a machine's rates; the modules that measure those rates run and end. */
+/** The least time of a kernel, from its counts and a machine's rates; the modules that measure those rates run and end; the table of the benchmarks. */
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { nodeHost } from '../../runtime/device/node.ts'
 import { better, measureRates, type Rates } from '../../runtime/device/rates.ts'
 import { floorOf, floorOfAll, nearLimit } from '../../runtime/measure/floor.ts'
 import { median } from '../../runtime/measure/times.ts'
+import type { Measured, Speed } from '../bench/measure.ts'
+import { markdown, type Results } from '../bench/table.ts'
 
 /** 2 GFLOP/s of products, 4 GB/s beyond the caches, 8 within. */
 const rates: Rates = { threads: 1, peakGflops: 3, productGflops: 2, farGBs: 4, nearGBs: 8 }
@@ -33,5 +35,29 @@ for (const threads of [1, 2]) {
     for (const rate of [measured.peakGflops, measured.productGflops, measured.farGBs, measured.nearGBs]) assert.ok(rate > 0.05 && rate < 1e5, String(rate))
   })
 }
+
+test('the table of the benchmarks: a line for each row, with what is not there left out', () => {
+  const speed: Speed = { threads: 1, ms: 4, gflops: 2.5, peakShare: 0.5, floorMs: 3, gap: 4 / 3 }
+  const row: Measured = { name: 'a', what: 'some product', program: 'y/a', flops: 1e9, kernels: 1, wasmBytes: 2345, one: speed, all: { ...speed, threads: 2, ms: 2 }, ratio: 2, overCopy: null }
+  const results: Results = {
+    version: 1, date: '2026-01-02', machine: { cpu: 'A CPU', cores: 2, node: '20.0.0', v8: '11', flags: ['--some-flag'] },
+    rates: { one: rates, all: { ...rates, threads: 2 } },
+    rows: [row, { ...row, name: 'b', what: 'a pass', flops: 1e6, all: null, ratio: null, overCopy: 1.25 }],
+    compile: [{ what: 'the yardsticks', programs: 2, coldSeconds: 1.25, warmSeconds: 0 }],
+    allocation: { program: 'm/trainStep', threads: 2, steps: 200, growth: 12.3, longestPause: 0.5, pauses: 3 },
+    peers: [{ row: 'a', library: 'one', version: '1.2.3', threads: 1, ms: 40, ratio: 10, note: 'batch 4' }, { row: 'a', library: 'other', error: 'it broke' }],
+  }
+  const lines = markdown(results).split('\n')
+  assert.is(lines[0], 'A CPU, 2 cores, Node 20.0.0 (V8 11; --some-flag), 2026-01-02; medians.')
+  for (const line of [
+    '| some product (1.00 GFLOP) | 4.00 ms | 2.5 | 50% | 3.00 ms | 2.00 ms | 2.5 | 50% | 3.00 ms | 2.00x | 2.3 kB |',
+    '| a pass (1.25 x a copy, 1 thread) | 4.00 ms | 2.5 | 50% | 3.00 ms | - | - | - | - | - | 2.3 kB |',
+    '| the yardsticks | 2 | 1.3 s | 0.0 s |',
+    'Allocation: m/trainStep on 2 threads, 200 steps: the heap grows by 12 bytes a step; 3 collections, the longest pause 0.50 ms.',
+    '| some product | one 1.2.3 (batch 4) | 1 | 40.0 ms | 10x |',
+    '| some product | other | - | - | failed: it broke |',
+  ]) assert.ok(lines.includes(line), `${line}\n${lines.join('\n')}`)
+  assert.not.match(markdown({ ...results, peers: [], allocation: null }), /other|Allocation/)
+})
 
 test.run()
