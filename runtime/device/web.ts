@@ -28,7 +28,11 @@ const threads: Threads = {
   },
 }
 
-/** A build that is served below `base`, e.g. `/build/`. */
+/**
+ * A build that is served below `base`, e.g. `/build/`. For more than one thread the page has to be served with the headers
+ * Cross-Origin-Opener-Policy: same-origin and Cross-Origin-Embedder-Policy: require-corp, and worker-web.mjs to lie beside
+ * the script that this becomes part of: most bundlers see to that; esbuild has to be given it as an entry point.
+ */
 export const webHost = (base: string): Host => ({
   where: base,
   read: name => {

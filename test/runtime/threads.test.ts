@@ -11,6 +11,7 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { compile } from '../../compiler/compile.ts'
 import { print, Refusal } from '../../dsl/errors.ts'
+import { main } from '../../runtime/cli.ts'
 import { loadProgram, openBuild, type LoadOptions } from '../../runtime/build.ts'
 import type { Host, Threads } from '../../runtime/device/host.ts'
 import { nodeHost } from '../../runtime/device/node.ts'
@@ -126,6 +127,23 @@ test('numbers of threads that cannot be meant are refused', async () => {
   assert.is((await ready(host, 'toy/step', { device: 'eager', threads: 1 })).threads, 1)
 })
 
+test('--threads is read by run, train and bench alike', async () => {
+  const { build } = toyBuild()
+  const said: string[] = []
+  const write = process.stderr.write
+  process.stderr.write = (text: string | Uint8Array) => (said.push(String(text)), true)
+  try {
+    for (const command of [['run', 'toy/step', '--out', 'x.npz'], ['train'], ['bench', 'toy/step']]) {
+      for (const given of ['0', '65', '2.5', 'all']) {
+        assert.is(await main([...command, '--build', build, '--threads', given]), 2, `${command[0]} --threads ${given}`)
+        assert.match(said.pop() ?? '', new RegExp(`'--threads <n>' argument '${given}' is invalid. Expected a whole number from 1 to 64.`))
+      }
+    }
+  } finally {
+    process.stderr.write = write
+  }
+})
+
 for (const threads of [2, 3, 5]) {
   test(`a failure on one of ${threads} threads ends the others, is told, and leaves the pool fit for use`, async () => {
     const host = nodeHost(meetBuild())
@@ -216,8 +234,7 @@ const child = (build: string, mode: string): Promise<Ended> => {
 test('a process ends as it would without workers, whatever they are doing', async () => {
   const build = meetBuild()
   const ends: Readonly<Record<string, readonly [code: number, err: RegExp]>> = {
-    'end': [0, /^$/], 'end asleep': [0, /^$/], 'exit': [3, /^$/], 'exit asleep': [3, /^$/], 'throw asleep': [1, /Error: thrown on purpose/],
-    'failing': [1, /threads\/meet, thread 2 of 3: divide by zero/], 'loading': [0, /^$/],
+    'end': [0, /^$/], 'exit asleep': [3, /^$/], 'throw asleep': [1, /Error: thrown on purpose/], 'failing': [1, /threads\/meet, thread 2 of 3: divide by zero/], 'loading': [0, /^$/],
   }
   await Promise.all(Object.entries(ends).map(async ([mode, [expected, said]]) => {
     const { code, out, err } = await child(build, mode)
