@@ -16,5 +16,5 @@ export const schedule = (kernel: Kernel, counters: readonly Var[], dialect: Dial
   const whole = stencil(kernel, counters, dialect, names.space(1)) ?? windowed(kernel, counters, dialect, names.space(8), names.variable)
   if (whole !== null) return [whole]
   const parts = phases(kernel, names.variable, id => counters.find(c => c.id === id)?.size ?? 1)
-  return parts.map(part => packed(part, counters, dialect, names.space(8)) ?? elementwise(part, counters, dialect, names.space(1)))
+  return parts.map(part => packed(part, counters, dialect, names.space(8), names.variable) ?? elementwise(part, counters, dialect, names.space(1)))
 }

@@ -4,7 +4,8 @@
  * columns, and tiles read it where it lies. The other operand is packed first, for all blocks. Columns in residue classes
  * (strides going backwards) share one grid; each class has its own steps, and the stores put the classes together.
  */
-import { byStride, open } from './elementwise.ts'
+import { type Composite, decode, sizeOf } from './composite.ts'
+import { byStride, open } from './loops.ts'
 import { columnStride, countOf, fill, placed, stepOffset } from './fill.ts'
 import { epilogue } from './epilogue.ts'
 import { type Axis, columnsOf, inClass, slope, stepsOf } from './grid.ts'
@@ -12,7 +13,7 @@ import { type Gridded, firstRead } from './gridded.ts'
 import { type Dialect, multiplied } from './expression.ts'
 import type { Expr, Var } from './kernel.ts'
 import { type Scheduled, type Value, constOf, i32 } from './nest.ts'
-import { type Composite, decode, pack, sizeOf } from './pack.ts'
+import { pack } from './pack.ts'
 import { tile, tileColumns, tileRows } from './tile.ts'
 
 /** Elements of a block: of its grid, and of its sums. */

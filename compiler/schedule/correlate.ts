@@ -4,8 +4,9 @@
  * taps; the rows of the block are packed beside it. The steps are cut into a fixed number of parts, each with sums of its
  * own, which a last nest adds up in order.
  */
-import { byStride, open } from './elementwise.ts'
-import { blocked } from './blocks.ts'
+import { type Composite, decode, sizeOf } from './composite.ts'
+import { byStride, open } from './loops.ts'
+import { blocked, shorter } from './blocks.ts'
 import { columnStride, countOf, fill, placed, stepOffset } from './fill.ts'
 import { type Line, epilogue } from './epilogue.ts'
 import { type Axis, columnsOf } from './grid.ts'
@@ -13,7 +14,7 @@ import type { Gridded } from './gridded.ts'
 import { type Dialect, multiplied } from './expression.ts'
 import type { Var } from './kernel.ts'
 import { type Scheduled, type Type, type Value, apply, constOf, i32 } from './nest.ts'
-import { type Composite, decode, pack, sizeOf } from './pack.ts'
+import { pack } from './pack.ts'
 import { tile, tileColumns, tileRows } from './tile.ts'
 
 const mostElements = 256 * 1024
@@ -23,8 +24,6 @@ const rowElements = 128 * 1024
 const leastParts = 16
 /** Products that are worth a part of their own. */
 const partWork = 128 * 1024
-/** Steps of a block, at least, unless there are no more. */
-const leastSteps = 128
 
 const roundUp = (n: number, by: number): number => Math.ceil(n / by) * by
 
@@ -33,12 +32,9 @@ export const correlated = (g: Gridded, counters: readonly Var[], dialect: Dialec
   const { unit } = dialect
   const stepped = grid.axes.filter(a => a.step !== null)
   const order = [...g.steps.filter(s => !stepped.some(a => a.step === s)), ...stepped.map(a => a.step!)]
-  const { outer, inner, chunk: longest } = blocked(order)
+  const { outer, inner, chunk } = shorter(blocked(order), Math.ceil(leastParts / sizeOf(batch)))
   const first = inner[0]!
   const below = sizeOf(inner.slice(1))
-  // short enough that there are parts for all threads
-  const cuts = Math.ceil(leastParts / sizeOf(batch) / sizeOf(outer))
-  const chunk = Math.min(longest, Math.max(Math.ceil(first.size / cuts), Math.ceil(leastSteps / below)))
   const chunks: Var = { id: fresh(), size: Math.ceil(first.size / chunk), name: 'block' }
   const cut = (a: Axis): boolean => a.step !== null && (outer.includes(a.step) || (a.step === first && chunks.size > 1))
   if (grid.axes.some(a => a.by > 1 || (cut(a) && (a.e < 0 || (a === lane && a.m > 1))))) return null

@@ -3,7 +3,7 @@
  * block of columns and steps reads. The last axis is the one along which vectors are loaded; where its columns lie `m`
  * positions apart, it is kept in `m` runs (the even positions, then the odd ones), so that columns are neighbours.
  */
-import type { Scope } from './elementwise.ts'
+import type { Scope } from './loops.ts'
 import { inClass, type Axis, slope } from './grid.ts'
 import { type Env, divided, lower, multiplied } from './expression.ts'
 import { bare, interval, splittable } from './interior.ts'

@@ -6,27 +6,12 @@
 import type { Builder } from './builder.ts'
 import { kernelIndices } from './collapse.ts'
 import { bare, holdThroughout, interval, operations, splittable, unrolledOperations } from './interior.ts'
-import { type Scope, badStrides, unitStrides } from './elementwise.ts'
+import { type Composite, decode, sizeOf } from './composite.ts'
+import { type Scope, badStrides, unitStrides } from './loops.ts'
 import { type Along, varsOf } from './dependence.ts'
 import { type Env, divided, lower, multiplied } from './expression.ts'
 import type { Expr, Var } from './kernel.ts'
 import { type Local, type Value, i32, lanesOf } from './nest.ts'
-
-/** Several variables counted as one number, the last fastest. */
-export type Composite = readonly Var[]
-export const sizeOf = (vars: Composite): number => vars.reduce((n, v) => n * v.size, 1)
-
-/** The value of each variable at a composite index. */
-export const decode = (b: Builder, vars: Composite, index: Value): ReadonlyMap<number, Value> => {
-  const values: [number, Value][] = []
-  let rest = index
-  for (let i = vars.length - 1; i >= 0; i -= 1) {
-    const v = vars[i]!
-    values.push([v.id, i === 0 ? rest : divided(b, rest, 'mod', v.size)])
-    if (i > 0) rest = divided(b, rest, 'div', v.size)
-  }
-  return new Map(values.reverse())
-}
 
 /** A block of the reduction: the first of `vars` from `from` to `to`, the others whole; `outer` variables are fixed around it. */
 export type Depth = { readonly vars: Composite; readonly from: Value; readonly to: Value }

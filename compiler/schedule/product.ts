@@ -3,18 +3,30 @@
  * columns, in both batches; windows, guards and activations disappear in the packing. The inner loop keeps a tile of 4 x 8
  * sums in vectors; finished blocks pass through the stores as an element-wise kernel of its own.
  */
-import { collapse, kernelIndices } from './collapse.ts'
-import { blocked } from './blocks.ts'
-import { byStride, loops, open } from './elementwise.ts'
+import { collapse } from './collapse.ts'
+import { type Composite, decode, sizeOf } from './composite.ts'
+import { blocked, shorter } from './blocks.ts'
+import type { Builder } from './builder.ts'
+import { type Scope, byStride, open } from './loops.ts'
+import { firstRead } from './gridded.ts'
 import { varsOf } from './dependence.ts'
 import { type Dialect, divided, multiplied, perform } from './expression.ts'
-import type { Expr, Index, Kernel, Var } from './kernel.ts'
-import { type Local, type Scheduled, type Value, apply, constOf, i32 } from './nest.ts'
-import { type Composite, type Depth, decode, pack, sizeOf } from './pack.ts'
+import type { Expr, Kernel, Var } from './kernel.ts'
+import { type Local, type Nest, type Scheduled, type Type, type Value, apply, constOf, i32 } from './nest.ts'
+import { type Depth, pack } from './pack.ts'
+import { tile, tileColumns, tileRows } from './tile.ts'
 
-/** What a packed block may hold, in elements. */
+/** What a packed block, and the sums of a block, may hold, in elements. */
 const blockElements = 96 * 1024
+const sumElements = 512 * 1024
+/** Rows that stay in the cache while columns pass by. */
 const rowChunk = 128
+/** Into how many parts a heavy product is cut, at least; what is worth a part, in products; the least width of a block. */
+const leastParts = 16
+const partWork = 256 * 1024
+const leastBlock = 16
+/** Steps of each part of a split sum, at least. */
+const leastSteps = 256
 
 export type Roles = { readonly batch: Composite; readonly rows: Composite; readonly columns: Composite; readonly a: Expr; readonly b: Expr }
 const roundUp = (n: number, by: number): number => Math.ceil(n / by) * by
@@ -48,8 +60,31 @@ const joined = (kernel: Kernel, vars: Composite): { readonly kernel: Kernel; rea
   return { kernel: done, vars: byStride(done.vars, done.stores[0]?.at) }
 }
 
+type Plan =
+  /** Blocks of the longer side; the other one is packed by a nest of its own where it serves several. */
+  | { readonly kind: 'blocks'; readonly block: number; readonly count: number }
+  /** Parts of the sum, each with results of its own, added up by a nest of their own. */
+  | { readonly kind: 'splits'; readonly each: number; readonly count: number }
+
+/** How a product is cut: by its size alone. `depth` steps make a turn, of which there are `turns`. */
+const planOf = (mp: number, np: number, batch: number, steps: number, depth: number, turns: number): Plan => {
+  const long = Math.max(mp <= np ? np : roundUp(mp, 8), 8)
+  const short = mp <= np ? mp : np
+  const wanted = Math.max(1, Math.min(Math.ceil((2 * leastParts) / batch), Math.floor((mp * np * steps) / partWork)))
+  const fitting = Math.max(8, Math.floor(Math.min(blockElements / depth, sumElements / short) / 8) * 8)
+  if (wanted > 1 && 2 * Math.floor(long / leastBlock) < wanted && turns >= 4 && short * long <= sumElements) {
+    const each = Math.ceil(turns / Math.min(turns, leastParts / Math.min(batch, leastParts)))
+    const count = Math.ceil(turns / each)
+    if (count > 1) return { kind: 'splits', each, count }
+  }
+  const width = Math.max(leastBlock, roundUp(Math.ceil(long / wanted), 8))
+  const block = Math.min(roundUp(long, 8), fitting, width)
+  const count = Math.ceil(long / block)
+  return { kind: 'blocks', block: Math.min(block, roundUp(Math.ceil(long / count), 8)), count: Math.ceil(long / roundUp(Math.ceil(long / count), 8)) }
+}
+
 /** Schedules a product, or null where the direct schedule is better. Scratch spaces are numbered from `space` on. */
-export const packed = (given: Kernel, counters: readonly Var[], dialect: Dialect, space: number): Scheduled | null => {
+export const packed = (given: Kernel, counters: readonly Var[], dialect: Dialect, space: number, fresh: () => number): Scheduled | null => {
   const kernel = collapse(given)
   const { reduction } = kernel
   if (reduction === null || reduction.kind !== 'product') return null
@@ -58,128 +93,171 @@ export const packed = (given: Kernel, counters: readonly Var[], dialect: Dialect
   if (!worthwhile(roles, steps)) return null
 
   const { unit } = dialect
+  const { batch } = roles
   const [m, n] = [sizeOf(roles.rows), sizeOf(roles.columns)]
-  const [mp, np] = [roundUp(m, 4), roundUp(n, 8)]
-  const operandIndices = kernelIndices({ reduction: { kind: 'reduce', op: 'sum', vars: [], value: roles.b, dtype: 'f32' }, stores: [] })
-  const reads = (i: Index): boolean => i.terms.some(t => reduction.vars.some(v => t.atom.kind === 'var' && t.atom.id === v.id))
-  const split = blocked(byStride(reduction.vars, operandIndices.find(reads)))
-  const depthMax = split.chunk * sizeOf(split.inner.slice(1))
-  const once = split.outer.length === 0 && split.chunk >= (split.inner[0]?.size ?? 1)
+  const [mp, np] = [roundUp(m, tileRows), roundUp(n, tileColumns)]
   const aWhole = mp <= np
-  const limit = Math.max(8, Math.floor(blockElements / depthMax / 8) * 8)
-  const block = Math.min(limit, aWhole ? np : roundUp(mp, 8))
+  const order = byStride(reduction.vars, firstRead(roles.b, reduction.vars))
+  const wholeSum = blocked(order)
+  const small = Math.ceil(leastParts / sizeOf(batch))
+  // a sum that will be split needs turns to hand out
+  const { outer, inner, chunk } = mp * np * small <= sumElements && Math.max(mp, np) < leastBlock * small ? shorter(wholeSum, small) : wholeSum
+  const first: Var = inner[0] ?? { id: fresh(), size: 1, name: 'k' }
+  const below = sizeOf(inner.slice(1))
+  const depth = chunk * below
+  const chunks: Var = { id: fresh(), size: Math.ceil(first.size / chunk), name: 'chunk' }
+  const turns = sizeOf(outer) * chunks.size
+  const plan = planOf(mp, np, sizeOf(batch), steps, depth, turns)
+  const each = plan.kind === 'splits' ? plan.each : turns
+  const shared = plan.kind === 'blocks' && plan.count > 1
+  const [blockM, blockN] = plan.kind === 'splits' ? [mp, np] : aWhole ? [mp, plan.block] : [plan.block, np]
+  const rowStride = blockN
+  const sumSize = roundUp(blockM, tileRows) * rowStride
+
   const [spaceA, spaceB, spaceC] = [space, space + 1, space + 2]
-  const bytes = (elements: number): number => elements * 4
-  const [blockM, blockN] = aWhole ? [mp, block] : [block, np]
-  const ldc = once ? blockN : np
+  const ofThread = (at: number, elements: number) => ({ space: at, bytes: 4 * elements, each: 'thread' as const })
+  const ofKernel = (at: number, elements: number) => ({ space: at, bytes: 4 * elements, each: 'kernel' as const })
+  const wholeSize = (aWhole ? mp : np) * steps
   const scratch = [
-    { space: spaceA, bytes: bytes(blockM * depthMax), each: 'thread' as const },
-    { space: spaceB, bytes: bytes(roundUp(blockN, 8) * depthMax), each: 'thread' as const },
-    { space: spaceC, bytes: bytes((once ? roundUp(blockM, 4) : mp) * ldc), each: 'thread' as const },
+    shared && aWhole ? ofKernel(spaceA, wholeSize * sizeOf(batch)) : ofThread(spaceA, blockM * depth),
+    shared && !aWhole ? ofKernel(spaceB, wholeSize * sizeOf(batch)) : ofThread(spaceB, roundUp(blockN, tileColumns) * depth),
+    plan.kind === 'splits' ? ofKernel(spaceC, sumSize * plan.count * sizeOf(batch)) : ofThread(spaceC, sumSize),
   ]
+  const panelsA = { expr: roles.a, vars: roles.rows, space: spaceA, width: 4 as const }
+  const panelsB = { expr: roles.b, vars: roles.columns, space: spaceB, width: 8 as const }
+  const sides = aWhole ? { whole: panelsA, long: panelsB } : { whole: panelsB, long: panelsA }
+  const parts: Var = { id: fresh(), size: plan.count, name: plan.kind }
 
-  const scope = open(kernel.name, counters, dialect)
-  const { b } = scope
-  for (const s of scratch) b.changes(s.space)
+  /** A block of steps: where it begins among all of them, and how many it has. */
+  type Turn = { readonly vars: ReadonlyMap<number, Value>; readonly depth: Depth; readonly here: Value; readonly start: Value }
+  const turnOf = (b: Builder, vars: ReadonlyMap<number, Value>, turn: Value): Turn => {
+    if (turns === 1) return { vars, depth: { vars: inner, from: i32(0), to: i32(first.size) }, here: i32(depth), start: i32(0) }
+    const at = decode(b, [...outer, chunks], turn)
+    const from = chunks.size === 1 ? i32(0) : multiplied(b, at.get(chunks.id)!, chunk)
+    const next = b.call('add', 'i32', from, i32(chunk))
+    const to = first.size % chunk === 0 ? next : b.call('min', 'i32', next, i32(first.size))
+    const before = outer.length === 0 ? i32(0) : multiplied(b, divided(b, turn, 'div', chunks.size), first.size * below)
+    const start = b.call('add', 'i32', before, multiplied(b, from, below))
+    return { vars: new Map([...vars, ...at]), depth: { vars: inner, from, to }, here: multiplied(b, b.call('sub', 'i32', to, from), below), start }
+  }
+  const overTurns = (b: Builder, from: Value, to: Value, body: (turn: Value) => void): void => (turns === 1 ? body(i32(0)) : b.loop('turn', from, to, 1, body))
 
-  /** C[i .. i+3, j .. j+7] (+)= a panel of a times a panel of b, at positions in units. */
-  const tile = (pa: Value, pb: Value, length: Value, pc: Value): void => {
-    const sums = [0, 1, 2, 3].map(r => [0, 1].map(c => b.variable('f32x4', `c${r}${c}`)))
-    sums.forEach((row, r) =>
-      row.forEach((sum, c) => b.set(sum, once ? constOf('f32x4', 0) : { kind: 'load', type: 'f32x4', space: spaceC, at: pc, offset: r * ldc + 4 * c })),
-    )
-    const next = b.variable('i32', 'pb')
-    b.set(next, pb)
-    b.loop('pa', pa, b.call('add', 'i32', pa, length), 4 * unit, at => {
-      const right = [0, 1].map(c => b.variable('f32x4', `b${c}`))
-      right.forEach((local, c) => b.set(local, { kind: 'load', type: 'f32x4', space: spaceB, at: next, offset: 4 * c }))
-      sums.forEach((row, r) => {
-        const left = b.variable('f32x4', `a${r}`)
-        b.set(left, apply('splat', 'f32x4', { kind: 'load', type: 'f32', space: spaceA, at, offset: r }))
-        row.forEach((sum, c) => b.set(sum, apply('fma', 'f32x4', left, right[c]!, sum)))
+  /** The side that serves all blocks: sixteen rows or columns a part. */
+  const packing = (): Nest => {
+    const scope = open(`${kernel.name}_pack`, counters, dialect)
+    const { b } = scope
+    const size = aWhole ? mp : np
+    const lines: Var = { id: fresh(), size: Math.ceil(size / 16), name: 'line' }
+    b.loop('part', scope.lo, scope.hi, 1, part => {
+      const decoded = decode(b, [...batch, lines], part)
+      const vars = new Map([...scope.vars, ...decoded])
+      const line = multiplied(b, decoded.get(lines.id)!, 16)
+      const to = b.call('min', 'i32', b.call('add', 'i32', line, i32(16)), i32(size))
+      overTurns(b, i32(0), i32(turns), turn => {
+        const now = turnOf(b, vars, turn)
+        const base = b.call('add', 'i32', multiplied(b, b.call('div', 'i32', part, i32(lines.size)), wholeSize), multiplied(b, now.start, size))
+        const at = multiplied(b, b.call('add', 'i32', base, b.call('mul', 'i32', line, now.here)), unit)
+        pack({ b, dialect, own: at }, now.vars, sides.whole, now.depth, now.here, divided(b, line, 'div', 4), divided(b, to, 'div', 4))
       })
-      b.set(next, apply('add', 'i32', next, i32(8 * unit)))
     })
-    sums.forEach((row, r) => row.forEach((sum, c) => b.store(spaceC, pc, r * ldc + 4 * c, sum)))
+    return b.finish(sizeOf(batch) * lines.size)
   }
 
-  /** All tiles of a block: rows and columns count from the block's start; `row0`, `column0` are where it lies within C. */
-  const multiply = (rowsHere: Value, columnsHere: Value, depth: Value, row0: Value, column0: Value): void => {
-    const length = multiplied(b, depth, 4 * unit)
-    b.loop('chunk', i32(0), rowsHere, rowChunk, chunk => {
-      const end = b.call('min', 'i32', b.call('add', 'i32', chunk, i32(rowChunk)), rowsHere)
-      b.loop('column', i32(0), columnsHere, 8, j => {
-        const pb = b.call('add', 'i32', scope.own, multiplied(b, b.call('mul', 'i32', j, depth), unit))
-        b.loop('row', chunk, end, 4, i => {
-          const pa = b.call('add', 'i32', scope.own, multiplied(b, b.call('mul', 'i32', i, depth), unit))
-          const line = b.call('add', 'i32', scope.own, multiplied(b, b.call('add', 'i32', row0, i), ldc * unit))
-          const pc = b.call('add', 'i32', line, multiplied(b, b.call('add', 'i32', column0, j), unit))
-          tile(pa, pb, length, pc)
+  /** All tiles of a block whose panels and sums lie at these positions. */
+  const multiply = (b: Builder, at: { readonly a: Value; readonly b: Value; readonly sums: Value }, rows: Value, columns: Value, here: Value): void => {
+    const plus = (x: Value, y: Value): Value => b.call('add', 'i32', x, y)
+    const length = multiplied(b, here, tileRows * unit)
+    b.loop('chunk', i32(0), rows, rowChunk, start => {
+      const end = b.call('min', 'i32', plus(start, i32(rowChunk)), rows)
+      b.loop('column', i32(0), columns, tileColumns, j => {
+        const right = plus(at.b, multiplied(b, b.call('mul', 'i32', j, here), unit))
+        const sums = plus(at.sums, multiplied(b, j, unit))
+        b.loop('row', start, end, tileRows, i =>
+          tile(b, unit, {
+            left: { space: spaceA, at: plus(at.a, multiplied(b, b.call('mul', 'i32', i, here), unit)) },
+            right: { kind: 'panel', space: spaceB, at: right }, length, fresh: each === 1,
+            sums: { space: spaceC, at: plus(sums, multiplied(b, i, rowStride * unit)), stride: rowStride, rows: Math.min(m, tileRows) },
+          }),
+        )
+      })
+    })
+  }
+
+  const main = (): Nest => {
+    const scope = open(kernel.name, counters, dialect)
+    const { b, own } = scope
+    for (const s of scratch) if (s.each === 'thread' || s.space === spaceC) b.changes(s.space)
+    const plus = (x: Value, y: Value): Value => b.call('add', 'i32', x, y)
+    b.loop('part', scope.lo, scope.hi, 1, part => {
+      const decoded = decode(b, [...batch, parts], part)
+      const vars = new Map([...scope.vars, ...decoded])
+      const index = decoded.get(parts.id)!
+      const sums = plan.kind === 'splits' ? multiplied(b, part, sumSize * unit) : own
+      if (each > 1) b.loop('z', i32(0), i32(sumSize * unit), 4 * unit, z => b.store(spaceC, plus(sums, z), 0, constOf('f32x4', 0)))
+      if (plan.kind === 'splits') {
+        const from = multiplied(b, index, each)
+        return overTurns(b, from, b.call('min', 'i32', plus(from, i32(each)), i32(turns)), turn => {
+          const now = turnOf(b, vars, turn)
+          pack(scope, now.vars, panelsA, now.depth, now.here, i32(0), i32(mp / 4))
+          pack(scope, now.vars, panelsB, now.depth, now.here, i32(0), i32(np / 4))
+          multiply(b, { a: own, b: own, sums }, i32(mp), i32(np), now.here)
         })
+      }
+      const from = plan.count === 1 ? i32(0) : multiplied(b, index, plan.block)
+      const to = plan.count === 1 ? i32(aWhole ? np : mp) : b.call('min', 'i32', plus(from, i32(plan.block)), i32(aWhole ? np : mp))
+      const size = b.call('sub', 'i32', to, from)
+      overTurns(b, i32(0), i32(turns), turn => {
+        const now = turnOf(b, vars, turn)
+        if (!shared) pack(scope, now.vars, sides.whole, now.depth, now.here, i32(0), i32((aWhole ? mp : np) / 4))
+        pack(scope, now.vars, sides.long, now.depth, now.here, divided(b, from, 'div', 4), divided(b, to, 'div', 4))
+        const which = multiplied(b, b.call('div', 'i32', part, i32(plan.count)), wholeSize)
+        const whole = shared ? multiplied(b, plus(which, multiplied(b, now.start, aWhole ? mp : np)), unit) : own
+        multiply(b, aWhole ? { a: whole, b: own, sums } : { a: own, b: whole, sums }, aWhole ? i32(mp) : size, aWhole ? size : i32(np), now.here)
       })
+      const end = b.call('min', 'i32', to, i32(aWhole ? n : m))
+      finish(scope, vars, aWhole ? [i32(0), i32(m)] : [from, end], aWhole ? [from, end] : [i32(0), i32(n)], (type, at) => b.load(type, spaceC, plus(own, at)))
     })
+    return b.finish(sizeOf(batch) * plan.count)
   }
 
-  /** The stores for rows and columns of a finished block, which begins at (fromRow, fromColumn) of the whole. */
-  const finish = (vars: ReadonlyMap<number, Value>, fromRow: Value, toRow: Value, fromColumn: Value, toColumn: Value, row0: Value, column0: Value): void => {
+  /** The stores for rows and columns of finished sums, which begin at the first of each. */
+  const finish = (scope: Scope, vars: ReadonlyMap<number, Value>, rows: readonly [Value, Value], columns: readonly [Value, Value], sums: (type: Type, at: Value) => Value): void => {
+    const { b } = scope
     const byColumns = joined(kernel, roles.columns)
     const byRows = joined(byColumns.kernel, roles.rows)
     const { stores } = byRows.kernel
     const lane = byColumns.vars[byColumns.vars.length - 1]
-    b.loop('i', fromRow, toRow, 1, i => {
+    const from = (x: Value, start: Value): Value => (start.kind === 'const' && start.value === 0 ? x : b.call('sub', 'i32', x, start))
+    b.loop('i', rows[0], rows[1], 1, i => {
       const rowVars = new Map([...vars, ...decode(b, byRows.vars, i)])
-      const line = b.call('add', 'i32', scope.own, multiplied(b, b.call('sub', 'i32', i, row0), ldc * unit))
+      const line = multiplied(b, from(i, rows[0]), rowStride * unit)
       const body = (wide: boolean) => (j: Local): void => {
-        const at = b.call('add', 'i32', line, multiplied(b, b.call('sub', 'i32', j, column0), unit))
-        const acc = b.load(wide ? 'f32x4' : 'f32', spaceC, at)
+        const acc = sums(wide ? 'f32x4' : 'f32', b.call('add', 'i32', line, multiplied(b, from(j, columns[0]), unit)))
         const here = new Map([...rowVars, ...decode(b, byColumns.vars, j)])
         perform({ b, dialect, vars: here, along: wide ? { id: lane!.id, aligned: true } : null, lane: null, acc, copy: 0, skip: 0 }, stores)
       }
-      if (lane !== undefined && lane.size % 4 === 0) return b.loop('j', fromColumn, toColumn, 4, body(true))
-      if (byColumns.vars.length !== 1) return b.loop('j', fromColumn, toColumn, 1, body(false))
-      const whole = b.call('and', 'i32', toColumn, i32(-4))
-      b.loop('j', fromColumn, whole, 4, body(true))
-      b.loop('j', whole, toColumn, 1, body(false))
+      if (lane !== undefined && lane.size % 4 === 0) return b.loop('j', columns[0], columns[1], 4, body(true))
+      if (byColumns.vars.length !== 1) return b.loop('j', columns[0], columns[1], 1, body(false))
+      const whole = b.call('and', 'i32', columns[1], i32(-4))
+      b.loop('j', columns[0], whole, 4, body(true))
+      b.loop('j', whole, columns[1], 1, body(false))
     })
   }
 
-  const zero = (): void => b.loop('z', i32(0), i32(mp * np * unit), 4 * unit, z => b.store(spaceC, b.call('add', 'i32', scope.own, z), 0, constOf('f32x4', 0)))
-  const half = (x: Value): Value => divided(b, x, 'div', 4)
-  const panelsA = { expr: roles.a, vars: roles.rows, space: spaceA, width: 4 as const }
-  const panelsB = { expr: roles.b, vars: roles.columns, space: spaceB, width: 8 as const }
-
-  const blockOf = (vars: ReadonlyMap<number, Value>, depth: Depth): void => {
-    const extent = b.call('mul', 'i32', b.call('sub', 'i32', depth.to, depth.from), i32(sizeOf(depth.vars.slice(1))))
-    const here = depth.vars.length === 0 ? i32(1) : extent
-    if (aWhole) pack(scope, vars, panelsA, depth, here, i32(0), i32(mp / 4))
-    else pack(scope, vars, panelsB, depth, here, i32(0), i32(np / 4))
-    b.loop('block', i32(0), i32(aWhole ? np : mp), block, from => {
-      const to = b.call('min', 'i32', b.call('add', 'i32', from, i32(block)), i32(aWhole ? np : mp))
-      const size = b.call('sub', 'i32', to, from)
-      pack(scope, vars, aWhole ? panelsB : panelsA, depth, here, half(from), half(to))
-      const [row0, column0] = aWhole ? [i32(0), from] : [from, i32(0)]
-      if (aWhole) multiply(i32(mp), size, here, i32(0), once ? i32(0) : from)
-      else multiply(size, i32(np), here, once ? i32(0) : from, i32(0))
-      if (!once) return
-      const end = b.call('min', 'i32', to, i32(aWhole ? n : m))
-      if (aWhole) finish(vars, i32(0), i32(m), from, end, row0, column0)
-      else finish(vars, from, end, i32(0), i32(n), row0, column0)
+  const total = (count: number): Nest => {
+    const scope = open(`${kernel.name}_sum`, counters, dialect)
+    const { b } = scope
+    const row: Var = { id: fresh(), size: m, name: 'row' }
+    b.loop('part', scope.lo, scope.hi, 1, part => {
+      const decoded = decode(b, [...batch, row], part)
+      const i = decoded.get(row.id)!
+      const start = b.call('add', 'i32', multiplied(b, b.call('div', 'i32', part, i32(m)), count * sumSize * unit), multiplied(b, i, rowStride * unit))
+      const sums = (type: Type, at: Value): Value =>
+        Array.from({ length: count }, (_, s) => b.load(type, spaceC, b.call('add', 'i32', start, at), s * sumSize)).reduce((x, y) => b.let(apply('add', type, x, y)))
+      finish(scope, new Map([...scope.vars, ...decoded]), [i, b.call('add', 'i32', i, i32(1))], [i32(0), i32(n)], sums)
     })
+    return b.finish(sizeOf(batch) * m)
   }
-  const body = (vars: ReadonlyMap<number, Value>): void => {
-    const [first, ...rest] = split.inner
-    if (once) return blockOf(vars, { vars: split.inner, from: i32(0), to: i32(first?.size ?? 1) })
-    zero()
-    loops(b, split.outer, vars, outer =>
-      b.loop('depth', i32(0), i32(first!.size), split.chunk, from => {
-        const next = b.call('add', 'i32', from, i32(split.chunk))
-        const to = first!.size % split.chunk === 0 ? next : b.call('min', 'i32', next, i32(first!.size))
-        blockOf(outer, { vars: [first!, ...rest], from, to })
-      }),
-    )
-    finish(vars, i32(0), i32(m), i32(0), i32(n), i32(0), i32(0))
-  }
-  const [first, ...others] = roles.batch
-  b.loop(first?.name ?? 'part', scope.lo, scope.hi, 1, i => loops(b, others, first === undefined ? scope.vars : new Map([...scope.vars, [first.id, i]]), body))
-  return { nests: [b.finish(first?.size ?? 1)], scratch }
+  const nests = plan.kind === 'splits' ? [main(), total(plan.count)] : shared ? [packing(), main()] : [main()]
+  return { nests, scratch }
 }
