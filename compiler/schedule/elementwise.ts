@@ -19,8 +19,8 @@ export { type Scope, badStrides, byStride, loops, open, unitStrides } from './lo
 /** Elements of the inner loop of a transposition: one line of each row that it reads stays in a cache of eight ways. */
 const strip = 8
 
-/** How many groups of four results a reduction carries side by side: one cache line. */
-const groups = 4
+/** How many groups of four results a reduction carries side by side: two cache lines, or one. */
+const groupsFor = (size: number): number => (size >= 32 ? 8 : 4)
 
 /** How the loops of a kernel run: all in order of their strides, `along` as the innermost and in vectors, `across` next to it in narrow strips. */
 type Order = { readonly vars: readonly Var[]; readonly along: Var | null; readonly across: Var | null; readonly wide: number }
@@ -39,7 +39,7 @@ const orderOf = (kernel: Kernel, reduction: Reduce | null): Order => {
   const outer = byStride(kernel.vars.filter(v => v !== along && v !== across), stores[0])
   // a short row of windows lies inside its bounds only in parts
   const narrow = reduction !== null && bare(reduction.value).guards.length > 0 && (along?.size ?? 0) < 64
-  const wide = reduction === null || narrow ? 1 : groups
+  const wide = reduction === null || narrow || along === null ? 1 : groupsFor(along.size)
   return { vars: [...outer, ...(across === null ? [] : [across]), ...(along === null ? [] : [along])], along, across, wide }
 }
 

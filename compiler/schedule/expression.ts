@@ -5,6 +5,7 @@
  */
 import type { Builder } from './builder.ts'
 import { type Along, strideAlong, varsOf, varsOfIndex } from './dependence.ts'
+import { flushed } from './flush.ts'
 import type { Expr, Guard, Index } from './kernel.ts'
 import { type Type, type Value, apply, constOf, i32, lanesOf, vectorOf, widened } from './nest.ts'
 import { type Maths, operation } from './operations.ts'
@@ -181,9 +182,16 @@ const when = (env: Env, expr: Extract<Expr, { kind: 'when' }>): Value => {
     const lanes = (): Value => gathered(env, expr.dtype, e => scalar(e, { ...expr, guards: varying }))
     const interval = along !== null && varying.every(g => g.by === 1 && strideAlong(g.of, along) !== null)
     if (!interval) return lanes()
-    // an index grows steadily from lane to lane: where the first and the last hold, all do
-    const all = b.call('and', 'bool', allHold({ ...env, lane: 0 }, varying), allHold({ ...env, lane: 3 }, varying))
-    return either(env, all, type, () => lower(env, expr.then), lanes)
+    // an index grows steadily from lane to lane: where the first and the last hold, all do; where both fail, on one side, none does
+    const ends = varying.map(g => [0, 3].map(lane => holds({ ...env, lane }, g)))
+    const both = ends.map(([first, last]) => b.call('and', 'bool', first!, last!))
+    const neither = ends.flatMap(([first, last], i) => {
+      const { of, below } = varying[i]!
+      return below >= 3 * Math.abs(strideAlong(of, along) ?? Infinity) ? [b.call('not', 'bool', b.call('or', 'bool', first!, last!))] : []
+    })
+    const any = (values: readonly Value[], fn: 'and' | 'or'): Value => values.reduce((x, y) => b.call(fn, 'bool', x, y))
+    const mixed = (): Value => (neither.length === 0 ? lanes() : either(env, any(neither, 'or'), type, () => lower(env, expr.otherwise), lanes))
+    return either(env, any(both, 'and'), type, () => lower(env, expr.then), mixed)
   }
   return fixed.length === 0 ? inner() : either(env, allHold(env, fixed), type, inner, () => lower(env, expr.otherwise))
 }
@@ -198,6 +206,17 @@ export const lower = (env: Env, expr: Expr): Value => {
   return value
 }
 
+/** x + y, by one fused operation where one of them is a product. */
+const summed = (env: Env, args: readonly Expr[]): Value => {
+  const [x, y] = args
+  const product = [y!, x!].find(e => e.kind === 'op' && e.prim === 'mul')
+  if (product?.kind !== 'op') return env.b.call('add', ...typed(alike(env.b, args.map(e => lower(env, e)))))
+  const other = product === y ? x! : y!
+  return env.b.call('fma', ...typed(alike(env.b, [...product.args, other].map(e => lower(env, e)))))
+}
+/** Operands with their type before them. */
+const typed = (values: readonly Value[]): readonly [Type, ...Value[]] => [values[0]!.type, ...values]
+
 const lowered = (env: Env, expr: Expr): Value => {
   switch (expr.kind) {
     case 'const':
@@ -207,6 +226,7 @@ const lowered = (env: Env, expr: Expr): Value => {
     case 'index':
       return positions(env, expr.of, expr.dtype)
     case 'op':
+      if (expr.prim === 'add' && expr.dtype === 'f32') return summed(env, expr.args)
       return operation(env.b, env.dialect.maths, expr.prim, alike(env.b, expr.args.map(e => lower(env, e))), expr.dtype, expr.exponent)
     case 'when':
       return when(env, expr)
@@ -226,7 +246,7 @@ const scalar = (env: Env, expr: Expr): Value => {
 
 /** Performs stores: all values first, then all writes. */
 export const perform = (env: Env, stores: readonly { readonly buffer: number; readonly at: Index; readonly value: Expr }[]): void => {
-  const values = stores.map(s => lower(env, s.value))
+  const values = stores.map(s => flushed(env.b, s.value, lower(env, s.value)))
   stores.forEach((s, i) => {
     const { b, along } = env
     const value = values[i]!

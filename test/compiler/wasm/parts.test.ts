@@ -117,4 +117,20 @@ test('strided and split indices', () => {
     }
 })
 
+test('what decays becomes 0, not subnormal; sums and copies keep what they get', () => {
+  for (const n of [3, 64, 67]) {
+    const i = v(n)
+    const at = variable(i)
+    const average = op('add', [op('mul', [load(0, at), num(0.9)]), op('mul', [load(1, at), num(0.1)])])
+    const parts = partsOf(kernel([i], null, { buffer: 0, at, value: average }, { buffer: 2, at, value: op('mul', [average, load(1, at)]) }, { buffer: 3, at, value: op('maximum', [load(1, at), num(0)]) }), [n, n, n, n], (k, d, s) => elementwise(k, [], d, s))
+    parts.floats(0).fill(1e-38)
+    parts.floats(1).fill(1e-40)
+    parts.run()
+    assert.ok(parts.floats(0).every(x => x === 0) && parts.floats(2).every(x => x === 0) && parts.floats(3).every(x => x === Math.fround(1e-40)))
+    parts.floats(0).fill(2e-38)
+    parts.run()
+    assert.ok(parts.floats(0).every(x => x > 1.8e-38 && x < 1.82e-38))
+  }
+})
+
 test.run()
