@@ -30,7 +30,8 @@ const checkOptions = ({ device, threads }: LoadOptions): E.Either<Failure, void>
     return E.left({ kind: 'usage', message: `threads: expected a whole number from 1 to ${mostThreads}, got ${threads}` })
   }
   return device === 'eager' && threads > 1
-    ? E.left({ kind: 'usage', message: `threads: the eager device runs on one thread, not on ${threads}`, remedy: 'Use the device wasm, or leave the number of threads out.' })
+    ? E.left({ kind: 'usage', message: `threads: the eager device runs on one thread, not on ${threads}`,
+      remedy: 'Use the device wasm, or leave the number of threads out.' })
     : E.right(undefined)
 }
 

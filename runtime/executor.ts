@@ -142,6 +142,9 @@ export type Instance = {
   readonly steps: readonly (() => void)[]
 }
 
+const variantOf = ({ arithmetic, threads, note }: Instance): string =>
+  `${arithmetic}, ${threads === 1 ? '1 thread' : `${threads} threads`}${note === undefined ? '' : ` (${note})`}`
+
 /** An executable over one linear memory. */
 export const executableOver = (program: ProgramInfo, instance: Instance): Executable => {
   const find = finder(program)
@@ -164,7 +167,7 @@ export const executableOver = (program: ProgramInfo, instance: Instance): Execut
   return {
     program,
     device: 'wasm',
-    variant: `${instance.arithmetic}, ${instance.threads === 1 ? '1 thread' : `${instance.threads} threads`}${instance.note === undefined ? '' : ` (${instance.note})`}`,
+    variant: variantOf(instance),
     arithmetic: instance.arithmetic,
     threads: instance.threads,
     memoryBytes: instance.buffer.byteLength,

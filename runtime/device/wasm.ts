@@ -112,7 +112,10 @@ const onThreads = ({ host, program, variant, bytes }: Chosen, threads: number): 
   if (shared === null) return TE.left(unfit)
   return pipe(
     TE.Do,
-    TE.bind('memory', () => TE.tryCatch(async () => new WebAssembly.Memory<SharedArrayBuffer>({ initial: pages, maximum: pages, shared: true }), () => 'no shared memory here')),
+    TE.bind('memory', () => TE.tryCatch(
+      async () => new WebAssembly.Memory<SharedArrayBuffer>({ initial: pages, maximum: pages, shared: true }),
+      () => 'no shared memory here',
+    )),
     TE.bind('module', () => TE.tryCatch(() => host.compile(shared), () => unfit)),
     TE.bind('entries', ({ module, memory }) => pipe(
       TE.tryCatch(() => host.instantiate(module, { env: { memory } }), () => unfit),

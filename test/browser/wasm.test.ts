@@ -27,12 +27,15 @@ const quiet = ['--no-sandbox', '--no-first-run', '--disable-background-networkin
 /** The page's script and its chunks, as a user's bundler makes them, and the source files that went into them. */
 const pack = async () => {
   // Other bundlers find the script of the workers by themselves.
-  const worker = await bundle({ entryPoints: ['runtime/device/worker-web.mjs'], absWorkingDir: join(here, '../..'), write: false, bundle: true, format: 'esm', minify: true })
+  const worker = await bundle({
+    absWorkingDir: join(here, '../..'), entryPoints: ['runtime/device/worker-web.mjs'], write: false, bundle: true, format: 'esm', minify: true,
+  })
   const { outputFiles, metafile } = await bundle({
     absWorkingDir: join(here, '../..'), entryPoints: [join(here, 'page.ts')], outdir: join(out, 'page'), write: false, metafile: true,
     bundle: true, splitting: true, format: 'esm', platform: 'browser', target: 'es2022', minify: true, logLevel: 'silent',
   })
-  const scripts = new Map([...outputFiles.map(file => [`/${basename(file.path)}`, file.contents] as const), ['/worker-web.mjs', worker.outputFiles[0]?.contents ?? '']])
+  const named = outputFiles.map(file => [`/${basename(file.path)}`, file.contents] as const)
+  const scripts = new Map<string, Uint8Array | string>([...named, ['/worker-web.mjs', worker.outputFiles[0]?.contents ?? '']])
   return { scripts, inputs: Object.keys(metafile.inputs), outputs: Object.values(metafile.outputs) }
 }
 const packed = pack()
@@ -150,7 +153,10 @@ for (const [options, variant] of cases) {
 
 const without: readonly (readonly [string, string, (page: Page) => Promise<void>, RegExp])[] = [
   ['in a page that is not isolated', 'plain', async () => undefined, /^wasm, relaxed FMA, 1 thread \(the page is not cross-origin isolated\)$/],
-  ["where the workers' script is missing", '', async page => { await page.route('**/worker-web.mjs', route => route.fulfill({ status: 404 })) }, /^wasm, relaxed FMA, 1 thread \(no worker threads here: .+\)$/],
+  [
+    "where the workers' script is missing", '', async page => { await page.route('**/worker-web.mjs', route => route.fulfill({ status: 404 })) },
+    /^wasm, relaxed FMA, 1 thread \(no worker threads here: .+\)$/,
+  ],
 ]
 for (const [name, path, prepare, variant] of without) {
   inBrowser(`one thread does all ${name}`, async () => {

@@ -46,14 +46,16 @@ const fill = (program: Executable, seed: number): void => {
   let state = seed
   const next = (): number => (state = (Math.imul(state, 1664525) + 1013904223) >>> 0) / 2 ** 32
   for (const { path, shape, dtype } of program.program.inputs) {
-    program.set(path, Float64Array.from({ length: shape.reduce((a, b) => a * b, 1) }, () => (dtype === 'f32' ? next() / 2 - 0.25 : Math.floor(next() * 1000))))
+    const one = (): number => (dtype === 'f32' ? next() / 2 - 0.25 : Math.floor(next() * 1000))
+    program.set(path, Float64Array.from({ length: shape.reduce((a, b) => a * b, 1) }, one))
   }
 }
 
 const names = ['step', 'fresh', 'recurrence', 'chain']
 
 test.before(async () => {
-  const compiled = await compile({ files: [resolve('test/runtime/support/threads-model.ts')], root: resolve('test/runtime/support'), out: folder, force: true, onBuilt: () => undefined })
+  const root = resolve('test/runtime/support')
+  const compiled = await compile({ files: [join(root, 'threads-model.ts')], root, out: folder, force: true, onBuilt: () => undefined })
   if (E.isLeft(compiled)) throw new Error(print(compiled.left))
   // So small that no second thread would be of use to them.
   const path = join(folder, 'manifest.json')
@@ -234,7 +236,8 @@ const child = (build: string, mode: string): Promise<Ended> => {
 test('a process ends as it would without workers, whatever they are doing', async () => {
   const build = meetBuild()
   const ends: Readonly<Record<string, readonly [code: number, err: RegExp]>> = {
-    'end': [0, /^$/], 'exit asleep': [3, /^$/], 'throw asleep': [1, /Error: thrown on purpose/], 'failing': [1, /threads\/meet, thread 2 of 3: divide by zero/], 'loading': [0, /^$/],
+    'end': [0, /^$/], 'exit asleep': [3, /^$/], 'throw asleep': [1, /Error: thrown on purpose/],
+    'failing': [1, /threads\/meet, thread 2 of 3: divide by zero/], 'loading': [0, /^$/],
   }
   await Promise.all(Object.entries(ends).map(async ([mode, [expected, said]]) => {
     const { code, out, err } = await child(build, mode)

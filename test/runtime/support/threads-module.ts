@@ -19,7 +19,8 @@ const [add, equal, multiply, divide, drop, stop] = [0x6a, 0x46, 0x6c, 0x6d, 0x1a
 const when = (condition: readonly number[], then: readonly number[], otherwise: readonly number[] = []): readonly number[] =>
   [...condition, 0x04, 0x40, ...then, ...(otherwise.length === 0 ? [] : [0x05, ...otherwise]), 0x0b]
 const at = (operation: readonly number[], offset: number): readonly number[] => [...operation, 2, ...unsigned(offset)]
-const [load, store, atomicLoad, atomicStore, atomicAdd, wait, notify] = [[0x28], [0x36], [0xfe, 0x10], [0xfe, 0x17], [0xfe, 0x1e], [0xfe, 0x01], [0xfe, 0x00]] as const
+const [load, store, notify, wait] = [[0x28], [0x36], [0xfe, 0x00], [0xfe, 0x01]] as const
+const [atomicLoad, atomicStore, atomicAdd] = [[0xfe, 0x10], [0xfe, 0x17], [0xfe, 0x1e]] as const
 const place = [...thread, 0x41, 4, multiply]
 
 const meet = [
