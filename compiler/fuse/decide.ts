@@ -34,8 +34,8 @@ export const roles: { readonly [P in Prim]: Role } = {
   sum: 'reduction', max: 'reduction', min: 'reduction', contract: 'reduction',
 }
 
-/** How a value is read in the end: once an element, repeatedly within a contraction or in every step of a scan. */
-type Use = { readonly by: 'element' | 'contract' | 'scan' | 'result'; readonly growth: number }
+/** How a value is read in the end: once an element (by a reduction or not), repeatedly within a contraction or in every step of a scan. */
+type Use = { readonly by: 'element' | 'reduce' | 'contract' | 'scan' | 'result'; readonly growth: number }
 
 const numel = (shape: readonly number[]): number => shape.reduce((a, b) => a * b, 1)
 
@@ -59,7 +59,7 @@ const usesOf = (func: Func, sizes: ReadonlyMap<Id, number>): ReadonlyMap<Id, rea
       else if (role === 'view') {
         const growth = Math.max(1, numel(inst.aval.shape) / Math.max(1, sizes.get(id) ?? 1))
         for (const use of uses.get(inst.id) ?? []) note(id, { by: use.by, growth: use.growth * growth })
-      } else note(id, { by: 'element', growth: 1 })
+      } else note(id, { by: role === 'reduction' ? 'reduce' : 'element', growth: 1 })
     }
   }
   return uses
@@ -99,6 +99,8 @@ export const decide = (func: Func): ReadonlySet<Id> => {
   const stored = new Set<Id>()
   const results = new Set(func.results)
   const costs = new Map<Id, Cost>()
+  /** Of a stored value: the stored value from which it, and others in the same kernel, follow element by element. */
+  const anchors = new Map<Id, Id>()
   const leaf = (id: Id): Cost => ({ ...free, loads: new Set([id]) })
 
   const inlined = (op: Op): Cost => {
@@ -117,6 +119,12 @@ export const decide = (func: Func): ReadonlySet<Id> => {
   const leadsOnlyTo = (id: Id, op: Op, left = 6): boolean =>
     left > 0 && (readers.get(id) ?? []).every(by => by === op || (by !== null && ['cheap', 'dear'].includes(roles[by.prim]) && !stored.has(by.id) && leadsOnlyTo(by.id, op, left - 1)))
 
+  /** The stored values of the same size that a value is computed from follow from one of them: that one, or undefined. */
+  const anchorOf = (op: Op, cost: Cost): Id | undefined => {
+    const from = new Set([...cost.loads].flatMap(id => (stored.has(id) && sizes.get(id) === sizes.get(op.id) ? [anchors.get(id)] : [])))
+    return from.size === 1 ? [...from][0] : undefined
+  }
+
   const store = (op: Op, cost: Cost): boolean => {
     const role = roles[op.prim]
     if (role === 'reduction') return true
@@ -134,6 +142,9 @@ export const decide = (func: Func): ReadonlySet<Id> => {
     if (at.length > 1 && op.inputs.some(replaces)) return true
     const elementwise = role === 'cheap' || role === 'dear'
     if (elementwise && (at.length > 1 || by('contract')) && [...cost.loads].some(id => stored.has(id) && sizes.get(id) === sizes.get(op.id) && leadsOnlyTo(id, op))) return true
+    // What is summed, written beside what it is made of: one array to read again instead of several.
+    const arrays = [...cost.loads].filter(id => sizes.get(id) === sizes.get(op.id)).length
+    if (elementwise && by('reduce') && arrays > 2 && anchorOf(op, cost) !== undefined) return true
     if (at.length > 1 && (cost.loads.size > 2 || cost.ops > 6 || cost.choices > 1)) return true
     if (growth > 1 && cost.ops > 4) return true
     return cost.ops > 200 || cost.loads.size > 12 || cost.choices > 8
@@ -146,7 +157,10 @@ export const decide = (func: Func): ReadonlySet<Id> => {
     }
     const cost = inlined(inst)
     const kept = store(inst, cost)
-    if (kept) stored.add(inst.id)
+    if (kept) {
+      anchors.set(inst.id, anchorOf(inst, cost) ?? inst.id)
+      stored.add(inst.id)
+    }
     costs.set(inst.id, kept || roles[inst.prim] === 'leaf' ? leaf(inst.id) : cost)
   }
   return stored

@@ -11,6 +11,7 @@ import type { Buffer, Expr, Index, Kernel, Plan, Reduction, Step, Store, Var } f
 import { carries } from './carries.ts'
 import { decide } from './decide.ts'
 import { Misaligned, express, type Held, type Scope } from './express.ts'
+import { inPlace } from './inplace.ts'
 import { group, readsOf, type Root } from './group.ts'
 import { masks } from './masks.ts'
 import { narrow } from './narrow.ts'
@@ -255,5 +256,5 @@ export const plan = (given: Func): Plan => {
     },
     outputs,
   )
-  return carries({ buffers, steps })
+  return inPlace(carries({ buffers, steps }))
 }

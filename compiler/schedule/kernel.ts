@@ -77,7 +77,8 @@ export type Buffer = {
   /** An input or output of the program (index into its parameters or results), a constant with its data, or scratch. */
   readonly role:
     | { readonly kind: 'input'; readonly index: number }
-    | { readonly kind: 'output'; readonly index: number }
+    /** `over`: it takes the place of that buffer, an input, which the steps write in its stead. */
+    | { readonly kind: 'output'; readonly index: number; readonly over?: number }
     | { readonly kind: 'constant'; readonly data: readonly number[] }
     | { readonly kind: 'scratch' }
 }
