@@ -6,11 +6,12 @@
  * residues (a stride going backwards) are made side by side and interleaved. Nothing is checked where sums are made.
  */
 import type { Builder } from './builder.ts'
-import { cuts, within } from './edges.ts'
-import { type Scope, open } from './elementwise.ts'
+import { type Cut, cuts, within } from './edges.ts'
 import { type Dialect, type Env, divided, lower, multiplied, perform } from './expression.ts'
-import { scale, shift, variable } from './indexing.ts'
+import { variable } from './indexing.ts'
+import { operations, unrolledOperations } from './interior.ts'
 import type { Expr, Kernel, Var } from './kernel.ts'
+import { type Scope, envOf, open } from './loops.ts'
 import { type Scheduled, type Value, constOf, i32 } from './nest.ts'
 import { walk } from './walk.ts'
 import { type Axis, type Window, windowOf } from './window.ts'
@@ -110,47 +111,51 @@ const fresh = (): number => (copies += 1)
 const zero = (e: Expr): boolean => e.kind === 'const' && e.value === 0
 
 /** Lays out the positions that the rows first .. last-1 of outputs read. What is zero at an edge was so before. */
-const stage = ({ b, dialect, own, vars }: Scope, window: Window, { pitch, run }: Layout, space: number, again: boolean, first: Value, last: Value): void => {
+const stage = (scope: Scope, window: Window, { pitch, run }: Layout, space: number, again: boolean, first: Value, last: Value): void => {
+  const { b, own, vars, dialect: { unit } } = scope
   const { rows, columns } = window
-  const { unit } = dialect
   const row: Var = { id: -11, size: rows.size, name: 'row' }
-  const column = (residue: number): Var => ({ id: -12 - residue, size: Math.ceil((columns.size - residue) / columns.step), name: 'column' })
-  const images = Array.from({ length: columns.step }, (_, r) => {
-    const k = column(r)
-    return { k, r, expr: window.image(variable(row), shift(scale(variable(k), columns.step), r), [row, k]) }
-  })
+  const column: Var = { id: -12, size: columns.size, name: 'column' }
+  const image = window.image(variable(row), variable(column), [row, column])
   const low = multiplied(b, first, rows.step)
   const high = b.call('add', 'i32', multiplied(b, b.call('sub', 'i32', last, i32(1)), rows.step), i32(rows.reach + 1))
-  const bands = images.flatMap(({ expr }) => cuts(expr, row)).flatMap(c => [c.from, c.to])
-  const ends = [...new Set(bands)].sort((x, y) => x - y)
-  ends.slice(1).forEach((to, i) => {
-    const from = ends[i]!
-    const pieces = images.flatMap(({ k, r, expr }) => {
-      const here = within(expr, row, { from, to })
-      return cuts(here, k).map(cut => ({ k, r, cut, expr: within(here, k, cut) }))
-    })
-    const filled = pieces.filter(p => !zero(p.expr))
-    if (filled.length === 0 && !again) return
-    b.loop('row', greatest(b, i32(from), low), least(b, i32(to), high), 1, q => {
+  for (const band of cuts(image, row)) {
+    const here = within(image, row, band)
+    const pieces = cuts(here, column).map(cut => ({ cut, expr: within(here, column, cut) })).filter(p => !zero(p.expr))
+    if (pieces.length === 0 && !again) continue
+    b.loop('row', greatest(b, i32(band.from), low), least(b, i32(band.to), high), 1, q => {
       const line = b.call('add', 'i32', own, b.call('mul', 'i32', b.call('sub', 'i32', q, low), i32(pitch * unit)))
-      if (filled.length === 0) b.loop('z', i32(0), i32(pitch * unit), 4 * unit, z => b.store(space, b.call('add', 'i32', line, z), 0, constOf('f32x4', 0)))
-      for (const { k, r, cut, expr } of filled) piece(b, cut.from, cut.to, (start, lanes) => {
-        const env: Env = { b, dialect, vars: new Map([...vars, [row.id, q], [k.id, start]]), along: lanes === 1 ? null : { id: k.id, aligned: cut.from % 4 === 0 && start.kind !== 'const' }, lane: null, acc: null, copy: fresh(), skip: 0 }
-        const value = lower(env, expr)
-        b.store(space, b.call('add', 'i32', line, multiplied(b, start, unit)), r * run, lanes === 4 ? b.splat(value) : value)
-      })
+      if (pieces.length === 0) b.loop('z', i32(0), i32(pitch * unit), 4 * unit, z => b.store(space, b.call('add', 'i32', line, z), 0, constOf('f32x4', 0)))
+      const put = (k: Value, residue: number, value: Value): void =>
+        k.kind === 'const' ? b.store(space, line, residue * run + k.value, value) : b.store(space, b.call('add', 'i32', line, multiplied(b, k, unit)), residue * run, value)
+      for (const { cut, expr } of pieces) {
+        const at = (position: Value): Env => ({ ...envOf(scope, new Map([...vars, [row.id, q], [column.id, position]]), null), copy: fresh() })
+        const alone = (position: number): void => put(i32(Math.floor(position / columns.step)), position % columns.step, lower(at(i32(position)), expr))
+        const together = (k: Value): void => {
+          const four = { ...at(multiplied(b, k, columns.step)), along: { id: column.id, aligned: false } }
+          const side = Array.from({ length: columns.step }, (_, t) => b.splat(lower({ ...four, skip: 4 * t }, expr)))
+          side.forEach((_, r) => put(k, r, picked(b, side, [0, 1, 2, 3].map(l => columns.step * l + r))))
+        }
+        fill(b, cut, columns.step, Math.floor(unrolledOperations / (columns.step * (operations(expr) + 2))), alone, together)
+      }
     })
-  })
+  }
 }
 
-/** Goes over from .. to-1 by fours; the last four may overlap those before, and less than four go one by one. */
-const piece = (b: Builder, from: number, to: number, body: (start: Value, lanes: 1 | 4) => void): void => {
-  const whole = to - ((to - from) % 4)
-  if (whole - from > 8) b.loop('k', i32(from), i32(whole), 4, k => body(k, 4))
-  else for (let k = from; k < whole; k += 4) body(i32(k), 4)
-  if (to === whole) return
-  if (to - from >= 4) return body(i32(to - 4), 4)
-  for (let k = from; k < to; k += 1) body(i32(k), 1)
+/** Visits the positions of a cut: four of every residue together, the last of them again where they do not come out even, and what is left at its ends alone. */
+const fill = (b: Builder, { from, to }: Cut, step: number, unrolled: number, alone: (position: number) => void, together: (k: Value) => void): void => {
+  const [start, end] = [Math.ceil(from / step), Math.floor(to / step)]
+  const few = end - start < 4
+  const single = (lo: number, hi: number): void => {
+    for (let p = lo; p < hi; p += 1) alone(p)
+  }
+  if (few) return single(from, to)
+  const whole = end - ((end - start) % 4)
+  if (whole - start > 4 * unrolled) b.loop('k', i32(start), i32(whole), 4, together)
+  else for (let k = start; k < whole; k += 4) together(i32(k))
+  if (whole < end) together(i32(end - 4))
+  single(from, step * start)
+  single(step * end, to)
 }
 
 /** Where sums for four neighbours begin: among the rows, and along a row. */
@@ -159,9 +164,8 @@ type Place = { readonly u: Value; readonly k: Value; readonly line: Value }
 type Sums = { readonly row: number; readonly residue: number; readonly values: readonly Value[] }
 
 const outputs = (scope: Scope, kernel: Kernel, window: Window, layout: Layout, space: number, first: Value, last: Value): void => {
-  const { b, dialect, own, vars } = scope
+  const { b, own, vars, dialect: { unit } } = scope
   const { rows, columns, weight, combine } = window
-  const { unit } = dialect
   const weights = new Map<string, Value>()
   const weightOf = (ty: number, tx: number): Value | null => {
     if (weight === null) return null
@@ -171,7 +175,7 @@ const outputs = (scope: Scope, kernel: Kernel, window: Window, layout: Layout, s
     const taps = new Map(vars)
     if (rows.tap !== null) taps.set(rows.tap.id, i32(ty))
     if (columns.tap !== null) taps.set(columns.tap.id, i32(tx))
-    const value = b.splat(lower({ b, dialect, vars: taps, along: null, lane: null, acc: null, copy: fresh(), skip: 0 }, weight))
+    const value = b.splat(lower({ ...envOf(scope, taps, null), copy: fresh() }, weight))
     weights.set(key, value)
     return value
   }
@@ -216,7 +220,7 @@ const outputs = (scope: Scope, kernel: Kernel, window: Window, layout: Layout, s
       const y = b.call('add', 'i32', multiplied(b, b.call('add', 'i32', place.u, i32(row)), rows.residues), i32(residue))
       const here = new Map([...vars, [rows.out.id, y], [columns.out.id, x]])
       const acc = (start: number): Value => picked(b, values, [0, 1, 2, 3].map(l => 4 * ((start + l) % per) + Math.floor((start + l) / per)))
-      const env = (skip: number, aligned: boolean): Env => ({ b, dialect, vars: here, along: { id: columns.out.id, aligned }, lane: null, acc: null, copy: fresh(), skip })
+      const env = (skip: number, aligned: boolean): Env => ({ ...envOf(scope, here, { id: columns.out.id, aligned }, skip), copy: fresh() })
       for (const start of starts) {
         const aligned = (x.kind === 'const' ? x.value + start : start) % 4 === 0
         perform({ ...env(start, aligned), acc: acc(start) }, kernel.stores)

@@ -1,11 +1,24 @@
 /**
- * Windowed sums: time, and the gap to the floor set by the machine's memory. With the schedule of windows, and without.
+ * Windowed sums as the general schedules do them and as windows, with the caches cleared before each, and the gap to the
+ * floor: a plain pass over as many bytes, or the arithmetic at 64 GFLOP/s. Best of interleaved rounds, processor time.
  * Run with `node --import tsx test/bench/stencil.ts [filter]`.
  */
-import { acc, buffers, guard, ix, kernel, load, num, op, planOf, product, start, v, when } from '../compiler/wasm/plans.ts'
-import type { Index, Plan } from '../../compiler/schedule/kernel.ts'
+import { acc, buffers, guard, ix, kernel, load, num, op, planOf, product, v, when } from '../compiler/wasm/plans.ts'
+import { partsOf } from '../compiler/wasm/nests.ts'
+import type { Index, Kernel, Plan } from '../../compiler/schedule/kernel.ts'
+import { elementwise } from '../../compiler/schedule/elementwise.ts'
+import type { Dialect } from '../../compiler/schedule/expression.ts'
+import type { Scheduled } from '../../compiler/schedule/nest.ts'
+import { phases } from '../../compiler/schedule/phases.ts'
+import { stencil } from '../../compiler/schedule/stencil.ts'
 import { add, indexing, scale, shift, variable } from '../../compiler/schedule/indexing.ts'
-import { processorTimes } from './times.ts'
+
+const timeOf = (run: () => void): number => {
+  const from = process.cpuUsage()
+  run()
+  const spent = process.cpuUsage(from)
+  return (spent.user + spent.system) / 1000
+}
 
 const algebra = indexing(() => 1 << 20)
 const binomial = [1, 3, 3, 1].flatMap(a => [1, 3, 3, 1].map(b => (a * b) / 64))
@@ -51,11 +64,36 @@ const cases = [
   blur(1024, 63), blur(2048, 31), blur(4096, 15), blur(8192, 7), back(1024, 63), back(2048, 31), back(4096, 15), back(8192, 7),
   depthwise(256, 56, 3, 1), depthwise(256, 56, 3, 2), depthwise(1024, 14, 5, 1), depthwise(4, 512, 3, 1), depthwise(1, 2000, 3, 1), depthwise(1, 2000, 5, 2),
 ]
+/** A plain pass over as many bytes. */
+const pass = (bytes: number): Kernel => {
+  const i = v(bytes >> 3)
+  return kernel([i], null, { buffer: 1, at: variable(i), value: op('neg', [load(0, variable(i))]) })
+}
+const general = (k: Kernel, dialect: Dialect, space: number): Scheduled => {
+  let ids = 1e6
+  const parts = phases(k, () => (ids += 1), () => 1).map((part, i) => elementwise(part, [], dialect, space + i))
+  return { nests: parts.flatMap(p => p.nests), scratch: parts.flatMap(p => p.scratch) }
+}
+const flush = new Float32Array(1 << 24)
 const filter = process.argv[2] ?? ''
 for (const { name, plan, bytes, flops } of cases.filter(c => c.name.includes(filter))) {
-  const given = new Map(plan.buffers.map(b => [b.id, b.id === 1 && b.aval.shape[0] === 16 ? binomial : Float32Array.from({ length: b.aval.shape[0]! }, (_, i) => ((i * 7919) % 1000) / 1000 - 0.3)]))
-  const running = start(plan, given, true)
-  const times = processorTimes(running.exports['run']!, 400)
-  const floor = Math.max(bytes / 9e6, flops / 64e6)
-  console.log(`${name.padEnd(34)} best ${times[0]!.toFixed(3).padStart(7)} median ${times[times.length >> 1]!.toFixed(3).padStart(7)} ms  floor ${floor.toFixed(3)}  best / floor ${(times[0]! / floor).toFixed(2)}   ${running.bytes.length} bytes`)
+  const [step] = plan.steps
+  if (step?.kind !== 'kernel') continue
+  const sizes = plan.buffers.map(b => b.aval.shape[0]!)
+  const variants = [
+    partsOf(step, sizes, general),
+    partsOf(step, sizes, (k, dialect, space) => stencil(k, [], dialect, space) ?? general(k, dialect, space)),
+    partsOf(pass(bytes), [bytes >> 3, bytes >> 3], general),
+  ]
+  for (const { floats } of variants.slice(0, 2)) sizes.forEach((n, id) => floats(id).set(n === 16 ? binomial : Float32Array.from({ length: n }, (_, i) => ((i * 7919) % 1000) / 1000 - 0.3)))
+  const best = variants.map(() => Infinity)
+  for (let round = 0; round < 8; round += 1)
+    variants.forEach(({ run }, i) => {
+      flush.fill(round)
+      best[i] = Math.min(best[i]!, timeOf(run))
+    })
+  const [before, after, copy] = [best[0]!, best[1]!, best[2]!]
+  const floor = Math.max(copy, flops / 64e6)
+  const ms = (x: number): string => x.toFixed(3).padStart(8)
+  console.log(`${name.padEnd(36)} general ${ms(before)} ms  window ${ms(after)} ms  floor ${ms(floor)} ms  gap ${(before / floor).toFixed(2).padStart(5)} -> ${(after / floor).toFixed(2)}`)
 }

@@ -170,7 +170,7 @@ test('where a range of parts is cut changes no bit', () => {
     const whole = run(parts.run)
     const order = Array.from({ length: extent }, (_, i) => (i * 7919 + 3) % extent)
     assert.is(new Set(order).size, extent)
-    const scattered = run(() => order.forEach(i => nest!(i, i + 1, 0)))
+    const scattered = run(() => order.forEach(i => nest!(i, i + 1, 64)))
     assert.equal(scattered, whole)
     assert.equal(run(() => [0, 1, 5, extent].forEach((lo, i, all) => nest!(lo, all[i + 1] ?? lo, 0))), whole)
   }
