@@ -22,7 +22,8 @@ export type Parts = {
   readonly words: (space: number) => Int32Array
   /** All nests over all of their extents. */
   readonly run: () => void
-  readonly bytes: Uint8Array
+  readonly bytes: Uint8Array<ArrayBuffer>
+  readonly memory: WebAssembly.Memory
 }
 
 /** Schedules and instantiates a kernel over buffers of the given numbers of elements; `schedule` numbers its scratch from `space`. */
@@ -50,7 +51,7 @@ export const partsOf = (kernel: Kernel, elements: readonly number[], schedule: (
   const { exports } = new WebAssembly.Instance(new WebAssembly.Module(bytes), { env: { memory } })
   const nests = scheduled.nests.map((_, i) => exports[`n${i}`] as (lo: number, hi: number, own: number) => void) // the module exports these functions
   return {
-    scheduled, nests, bytes,
+    scheduled, nests, bytes, memory,
     floats: space => new Float32Array(memory.buffer, offsets[space]!, bytesOf[space]! / 4),
     words: space => new Int32Array(memory.buffer, offsets[space]!, bytesOf[space]! / 4),
     run: () => nests.forEach((nest, i) => nest(0, scheduled.nests[i]!.extent, 0)),
