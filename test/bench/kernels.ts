@@ -26,6 +26,21 @@ const reduce = (rows: boolean): Plan => {
   const value = load(0, ix(0, [1024, i], [1, j]))
   return planOf(buffers(million, 1024), kernel([rows ? i : j], { kind: 'reduce', op: 'sum', vars: [rows ? j : i], value, dtype: 'f32' }, { buffer: 1, at: variable(rows ? i : j), value: acc }))
 }
+/** Of everything; and per channel over batch and pixels, as the gradient of a bias. */
+const total = (): Plan => {
+  const i = v(million)
+  return planOf(buffers(million, 1), kernel([], { kind: 'reduce', op: 'sum', vars: [i], value: load(0, variable(i)), dtype: 'f32' }, { buffer: 1, at: ix(0), value: acc }))
+}
+const bias = (): Plan => {
+  const [b, c, p] = [v(128), v(3), v(4096)]
+  const value = load(0, ix(0, [3 * 4096, b], [4096, c], [1, p]))
+  return planOf(buffers(128 * 3 * 4096, 3), kernel([c], { kind: 'reduce', op: 'sum', vars: [b, p], value, dtype: 'f32' }, { buffer: 1, at: variable(c), value: acc }))
+}
+const concat = (m: number, n: number): Plan => {
+  const [i, j] = [v(1000), v(m + n)]
+  const value = when([guard(ix(0, [1, j]), m)], load(0, ix(0, [m, i], [1, j])), load(1, ix(-m, [n, i], [1, j])))
+  return planOf(buffers(1000 * m, 1000 * n, 1000 * (m + n)), kernel([i, j], null, { buffer: 2, at: ix(0, [m + n, i], [1, j]), value }))
+}
 const matvec = (transposed: boolean): Plan => {
   const [i, l] = [v(1024), v(1024)]
   const a = load(0, transposed ? ix(0, [1024, l], [1, i]) : ix(0, [1024, i], [1, l]))
@@ -53,10 +68,13 @@ const pad = (): Plan => {
 
 /** name, plan, work, unit of the work in millions a second */
 const cases: readonly (readonly [string, Plan, number, string])[] = [
-  ...(['neg', 'exp', 'log', 'log1p', 'tanh', 'sigmoid', 'softplus', 'sin'] as const).map(prim => [prim, each(prim), million, 'elements'] as const),
+  ...(['neg', 'exp', 'expm1', 'log', 'log1p', 'tanh', 'sigmoid', 'softplus', 'sin'] as const).map(prim => [prim, each(prim), million, 'elements'] as const),
   ['adam', adam(), million, 'elements'],
   ['sum of rows', reduce(true), million, 'elements'],
   ['sum of columns', reduce(false), million, 'elements'],
+  ['sum of all', total(), million, 'elements'],
+  ['bias gradient', bias(), 128 * 3 * 4096, 'elements'],
+  ['concat 63 and 65', concat(63, 65), 128000, 'elements'],
   ['matvec', matvec(false), 2 * million, 'flops'],
   ['matvec transposed', matvec(true), 2 * million, 'flops'],
   ['depthwise stride 1', depthwise(1), 2 * 128 * 63 * 63 * 16, 'flops'],
