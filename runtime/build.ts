@@ -4,10 +4,9 @@ import * as E from 'fp-ts/lib/Either.js'
 import * as TE from 'fp-ts/lib/TaskEither.js'
 import { Refusal, type Failure } from '../dsl/errors.ts'
 import type { Host } from './device/host.ts'
-import { mostThreads } from './device/pool.ts'
 import { loadWasm, type Variant } from './device/wasm.ts'
 import type { Executable } from './executor.ts'
-import { findProgram, manifestFile, parseManifest, type Manifest } from './manifest.ts'
+import { findProgram, manifestFile, mostThreads, parseManifest, type Manifest } from './manifest.ts'
 
 export type Device = 'wasm' | 'eager'
 

@@ -11,6 +11,9 @@ export const manifestVersion = 2
 
 export const manifestFile = 'manifest.json'
 
+/** The most threads that a program's memory has sync words for. */
+export const mostThreads = 64
+
 const count = new t.Type<number, number, unknown>(
   'whole number >= 0',
   (u): u is number => typeof u === 'number' && Number.isSafeInteger(u) && u >= 0,

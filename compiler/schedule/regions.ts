@@ -95,8 +95,6 @@ export const serial = (nodes: readonly Node[]): boolean => nodes.every(n => n.ki
 const waitCost = 1_500
 /** Nanoseconds until a sleeping thread has woken up. */
 const wakeCost = 50_000
-/** Threads that a program's memory has counters for. */
-export const mostThreads = 64
 
 /** Nanoseconds of a program on so many threads, roughly. */
 const estimate = (blocks: readonly Block[], threads: number): number =>
@@ -108,9 +106,9 @@ const estimate = (blocks: readonly Block[], threads: number): number =>
   }, 0)
 
 /** How many threads a program can make use of: doubled as long as that saves a fifth of its time. */
-export const usefulThreads = (blocks: readonly Block[]): number => {
+export const usefulThreads = (blocks: readonly Block[], most: number): number => {
   const time = (threads: number): number => estimate(blocks, threads) + (threads === 1 ? 0 : wakeCost)
   let threads = 1
-  while (threads < mostThreads && time(2 * threads) < 0.8 * time(threads)) threads *= 2
+  while (2 * threads <= most && time(2 * threads) < 0.8 * time(threads)) threads *= 2
   return threads
 }

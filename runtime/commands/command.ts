@@ -3,7 +3,7 @@ import { InvalidArgumentError, type Command } from 'commander'
 import * as T from 'fp-ts/lib/Task.js'
 import type { TaskEither } from 'fp-ts/lib/TaskEither.js'
 import type { Failure } from '../../dsl/errors.ts'
-import { mostThreads } from '../device/pool.ts'
+import { mostThreads } from '../manifest.ts'
 
 /** Runs a command's task: a failure is printed to stderr and becomes the exit code, a number is the exit code itself. */
 export type Settle = (task: TaskEither<Failure, number | void>) => Promise<void>

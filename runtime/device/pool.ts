@@ -12,9 +12,6 @@ import * as E from 'fp-ts/lib/Either.js'
 import { refuse } from '../../dsl/errors.ts'
 import type { Threads } from './host.ts'
 
-/** The most threads that a program's memory has counters for. */
-export const mostThreads = 64
-
 /** What a worker reads and writes of its words; the same list stands in serve.mjs. */
 const [TURN, PROGRAM, ENTRY, THREADS, FINISHED, POSTED, READ, FAILED] = [0, 1, 2, 3, 4, 5, 6, 7] as const
 const wordsBytes = 64

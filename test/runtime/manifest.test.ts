@@ -17,7 +17,7 @@ test('a manifest survives the file', () => {
 const broken: readonly (readonly [string, string, RegExp])[] = [
   ['no JSON', '{', /^m\.json: not valid JSON .*\n {2}Compile again: npm run compile/],
   ['no object', '3', /the top level: expected .*, found 3/],
-  ['another version', '{"version":0}', /manifest version 0; this runtime reads version 1/],
+  ['another version', '{"version":0}', /manifest version 0; this runtime reads version 2/],
   ['a wrong dtype', printManifest(toyManifest).replace('"dtype": "f32"', '"dtype": "f64"'), /programs\[0\]\.inputs\[0\]\.dtype: expected .*, found "f64"/],
   ['a missing field', printManifest(toyManifest).replace('"signature"', '"sig"'), /programs\[0\]\.signature: expected string, found nothing/],
   ['a negative offset', printManifest(toyManifest).replace('"offset": 8', '"offset": -8'), /inputs\[1\]\.offset: expected whole number >= 0, found -8/],

@@ -6,6 +6,7 @@
 import type { Buffer, Kernel, Loop, Plan, Step, Var } from '../../schedule/kernel.ts'
 import { schedule, type Names } from '../../schedule/choose.ts'
 import type { Dialect } from '../../schedule/expression.ts'
+import { mostThreads } from '../../../runtime/manifest.ts'
 import { bytesOf } from '../../schedule/memory.ts'
 import type { Nest, Scratch } from '../../schedule/nest.ts'
 import { type Block, type Call, type Node, type Range, regions, serial, usefulThreads } from '../../schedule/regions.ts'
@@ -183,5 +184,5 @@ export const emitWasm = (plan: Plan, offsets: readonly number[], top: number, op
     // names for profilers and stack traces
     section(0, [...text('name'), ...section(1, list(bodies.map(({ name }, i) => [...unsigned(i), ...text(name)])))]),
   ]
-  return { bytes: new Uint8Array(parts.flatMap(p => [...p])), memoryBytes: ownBase(), threadBytes: ownEnd, sync, threads: usefulThreads(blocks) }
+  return { bytes: new Uint8Array(parts.flatMap(p => [...p])), memoryBytes: ownBase(), threadBytes: ownEnd, sync, threads: usefulThreads(blocks, mostThreads) }
 }

@@ -6,7 +6,8 @@
  * Sync words, from byte `sync`: the phase (changes with every barrier passed; -1: a thread has failed), then on a line of
  * their own how many threads have arrived and how many sleep, then one counter for every thread.
  */
-import { type Task, mostThreads } from '../../schedule/regions.ts'
+import { mostThreads } from '../../../runtime/manifest.ts'
+import type { Task } from '../../schedule/regions.ts'
 import { type Bytes, atomic, atomicCode, code, i64Minus1, scalarCode, signed, types, unsigned } from './encode.ts'
 
 const line = 64
