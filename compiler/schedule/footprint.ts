@@ -30,7 +30,9 @@ const merged = (runs: (readonly [number, number])[]): Runs => {
 }
 
 /** What a part of an index adds: any of some numbers (ascending), or of `count` numbers in equal steps. */
-type Moves = { readonly kind: 'list'; readonly values: readonly number[] } | { readonly kind: 'steps'; readonly least: number; readonly step: number; readonly count: number }
+type Moves =
+  | { readonly kind: 'list'; readonly values: readonly number[] }
+  | { readonly kind: 'steps'; readonly least: number; readonly step: number; readonly count: number }
 
 const steps = (coef: number, count: number): Moves => ({ kind: 'steps', least: Math.min(0, coef * (count - 1)), step: Math.abs(coef), count })
 const countOfMoves = (m: Moves): number => (m.kind === 'list' ? m.values.length : m.count)
@@ -142,9 +144,11 @@ const readBy = (index: Index, conditions: readonly Condition[], size: number, si
   const still = index.terms.filter(t => t.atom.kind !== 'value' && variablesIn(t.atom).every(id => (sizeOf(id) ?? 1) === 1))
   const start = numberOf({ offset: index.offset, terms: still }, new Map())
   // What is picked by computed numbers may be anywhere: it counts as all that there is to pick from.
-  const picked = index.terms.flatMap(t => (t.atom.kind === 'value' ? [steps(t.coef, Math.min(range({ offset: 0, terms: [{ coef: 1, atom: t.atom }] }).max + 1, size))] : []))
+  const choices = (atom: Atom): number => Math.min(range({ offset: 0, terms: [{ coef: 1, atom }] }).max + 1, size)
+  const picked = index.terms.flatMap(t => (t.atom.kind === 'value' ? [steps(t.coef, choices(t.atom))] : []))
   const moves = [...parts(index, conditions).map(movesOf), ...picked].sort((a, b) => span(a) - span(b))
-  return moves.reduce<Runs>(sums, [[start, start + 1]]).flatMap(([from, to]) => (to <= 0 || from >= size ? [] : [[Math.max(0, from), Math.min(size, to)] as const]))
+  const all = moves.reduce<Runs>(sums, [[start, start + 1]])
+  return all.flatMap(([from, to]) => (to <= 0 || from >= size ? [] : [[Math.max(0, from), Math.min(size, to)] as const]))
 }
 
 type Load = { readonly buffer: number; readonly at: Index; readonly conditions: readonly Condition[] }

@@ -9,16 +9,15 @@ import type { Expr, Guard, Index, Kernel, Plan, Step, Var } from './kernel.ts'
 import { bytesOf } from './memory.ts'
 import { expressions, walk } from './walk.ts'
 
-export type KernelStats = {
+/** Of one run. */
+type Cost = { readonly flops: number; readonly work: number; readonly bytes: number }
+
+export type KernelStats = Cost & {
   readonly kernel: Kernel
   /** Top-level step of the plan. */
   readonly step: number
   /** Runs per call (more than 1 inside a loop). */
   readonly runs: number
-  /** Per run. */
-  readonly flops: number
-  readonly work: number
-  readonly bytes: number
 }
 
 const size = (vars: readonly { readonly size: number }[]): number => vars.reduce((n, v) => n * v.size, 1)
@@ -52,7 +51,10 @@ const sourcesOf = (kernel: Kernel): ((e: Expr) => Sources) => {
   const join = (all: readonly Sources[], ids: readonly number[] = [], loads: readonly Expr[] = []): Sources =>
     ({ vars: new Set([...all.flatMap(s => [...s.vars]), ...ids]), loads: new Set([...all.flatMap(s => [...s.loads]), ...loads]) })
   const ofIndex = (index: Index): Sources =>
-    join(index.terms.flatMap(({ atom }) => (atom.kind === 'var' ? [] : [atom.kind === 'value' ? of(atom.expr) : ofIndex(atom.of)])), index.terms.flatMap(t => (t.atom.kind === 'var' ? [t.atom.id] : [])))
+    join(
+      index.terms.flatMap(({ atom }) => (atom.kind === 'var' ? [] : [atom.kind === 'value' ? of(atom.expr) : ofIndex(atom.of)])),
+      index.terms.flatMap(({ atom }) => (atom.kind === 'var' ? [atom.id] : [])),
+    )
   const once = (e: Expr): Sources => {
     switch (e.kind) {
       case 'const':
@@ -88,7 +90,7 @@ const sourcesOf = (kernel: Kernel): ((e: Expr) => Sources) => {
  * also of integers, weighed by its time, and terms beyond the border left out. `bytes`: every element read and every one
  * written, once.
  */
-export const costOf = (kernel: Kernel, plan: Plan, counters: readonly Var[] = []): { readonly flops: number; readonly work: number; readonly bytes: number } => {
+export const costOf = (kernel: Kernel, plan: Plan, counters: readonly Var[] = []): Cost => {
   const read = elementsRead(kernel, id => bytesOf(plan.buffers[id]!) / 4, counters)
   const sources = sourcesOf(kernel)
   const vars = [...kernel.vars, ...(kernel.reduction?.vars ?? [])]

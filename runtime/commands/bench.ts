@@ -75,7 +75,8 @@ const measure = async (program: ProgramInfo, executable: Executable, options: Op
 const threadsText = (n: number): string => (n === 1 ? '1 thread' : `${n} threads`)
 
 const shareText = ({ gflops, peakShare, rates }: Report): string =>
-  `${gflops.toFixed(2)} GFLOP/s, ${(100 * peakShare).toFixed(1)}% of this machine's peak of ${rates.peakGflops.toFixed(1)} GFLOP/s (measured now, ${threadsText(rates.threads)})`
+  `${gflops.toFixed(2)} GFLOP/s, ${(100 * peakShare).toFixed(1)}% of this machine's peak of ${rates.peakGflops.toFixed(1)} GFLOP/s `
+    + `(measured now, ${threadsText(rates.threads)})`
 
 const floorText = ({ floorMs, gap, rates }: Report): string =>
   `floor ${msText(floorMs)}, gap ${gap.toFixed(2)}: at ${rates.productGflops.toFixed(1)} GFLOP/s of a packed product, `

@@ -18,6 +18,9 @@ export const i32 = (value: number): Code => [0x41, ...signed(value)]
 export const f32 = (value: number): Code => [0x43, ...new Uint8Array(new Float32Array([value]).buffer)]
 export const simd = (code: number): Code => [0xfd, ...leb(code)]
 export const plus: Code = [0x6a]
+/** Of two i32 values, as signed numbers. */
+export const below: Code = [0x48]
+export const drop: Code = [0x1a]
 /** Repeats the body as long as what it leaves on the stack is not zero. */
 export const loop = (body: Code): Code => [0x03, 0x40, ...body, 0x0d, 0, 0x0b]
 /** local += by, left on the stack. */

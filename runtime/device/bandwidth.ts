@@ -3,7 +3,7 @@
  * core's own caches hold, and by one that stays in the second of them. The better of the engine's copy of whole ranges and
  * of a loop of vectors counts.
  */
-import { advance, bestRate, copyBytes, functionsOf, get, load, loop, moduleOf, store, times, type Made } from './assemble.ts'
+import { advance, below, bestRate, copyBytes, drop, functionsOf, get, load, loop, moduleOf, store, times, type Made } from './assemble.ts'
 
 /** Bytes copied: large beside caches of a few MiB, and small beside one of 512 KiB. */
 export const farBytes = 32 << 20
@@ -16,7 +16,7 @@ const lanes: Made = {
   name: 'lanes', params: 3, returns: null, locals: { i32: 0, v128: 0 },
   body: loop([
     ...times(4, i => store(get(0), 16 * i, load(get(1), 16 * i))),
-    ...advance(0, 64), 0x1a, ...advance(1, 64), ...get(2), 0x48,
+    ...advance(0, 64), ...drop, ...advance(1, 64), ...get(2), ...below,
   ]),
 }
 

@@ -4,7 +4,9 @@
  * and from minute to minute. Two figures: independent multiply-adds in registers, which no program reaches, and the inner
  * loop of a matrix product over packed panels in the first cache, which a good one does.
  */
-import { add, advance, bestRate, f32, firstLane, functionsOf, get, i32, load, loadSplat, loop, moduleOf, multiplyAdd, set, splat, times, type Made } from './assemble.ts'
+import {
+  add, advance, below, bestRate, f32, firstLane, functionsOf, get, i32, load, loadSplat, loop, moduleOf, multiplyAdd, set, splat, times, type Made,
+} from './assemble.ts'
 
 /** Independent chains, enough to hide the latency of a multiply-add, few enough for 16 registers. */
 const chains = 12
@@ -50,7 +52,10 @@ const product = (fma: boolean, { rows, vectors, unroll }: Tile, at: number): Mad
     body: [
       ...loop([
         ...i32(0), ...set(a), ...i32(panelB), ...set(b),
-        ...loop([...times(unroll, step), ...advance(a, 4 * rows * unroll), ...set(a), ...advance(b, 16 * vectors * unroll), ...i32(panelB + 16 * vectors * depth), 0x48]),
+        ...loop([
+          ...times(unroll, step), ...advance(a, 4 * rows * unroll), ...set(a),
+          ...advance(b, 16 * vectors * unroll), ...i32(panelB + 16 * vectors * depth), ...below,
+        ]),
         ...advance(0, -1),
       ]),
       ...get(sums), ...times(rows * vectors - 1, i => [...get(sums + 1 + i), ...add]), ...firstLane,

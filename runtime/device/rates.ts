@@ -39,7 +39,9 @@ const meet = ({ control, threads }: Part, phase: number): void => {
   for (;;) {
     const arrived = Atomics.load(control, 0)
     if (arrived >= threads * phase) return
-    if (Atomics.wait(control, 0, arrived, patience) === 'timed-out') refuse({ kind: 'bug', where: 'measuring this machine', message: 'a thread did not come back' })
+    if (Atomics.wait(control, 0, arrived, patience) === 'timed-out') {
+      refuse({ kind: 'bug', where: 'measuring this machine', message: 'a thread did not come back' })
+    }
   }
 }
 
@@ -63,7 +65,8 @@ export const measureRates = async (threads = 1, milliseconds = 150): Promise<Rat
   const control = new Int32Array(new SharedArrayBuffer(4))
   const found = new Float64Array(new SharedArrayBuffer(8 * measures.length * threads))
   const part = (index: number): Part => ({ index, threads, milliseconds, control, found })
-  const workers = Array.from({ length: threads - 1 }, (_, i) => new Worker(new URL('./rates-worker.mjs', import.meta.url), { workerData: part(i + 1), execArgv: [] }))
+  const file = new URL('./rates-worker.mjs', import.meta.url)
+  const workers = Array.from({ length: threads - 1 }, (_, i) => new Worker(file, { workerData: part(i + 1), execArgv: [] }))
   try {
     await Promise.all(workers.map(ready))
     takePart(part(0))

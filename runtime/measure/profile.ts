@@ -62,6 +62,7 @@ export const profileOf = (executable: Executable, rates: Rates, seconds: number)
 
 const bare = (ms: number): string => msText(ms).replace(' ms', '')
 const gapText = (gap: number): string => (Number.isFinite(gap) ? gap.toFixed(gap < 100 ? 2 : 0) : '-')
+const percent = (share: number): string => `${(100 * share).toFixed(1)}%`
 const cut = (text: string, width: number): string => (text.length <= width ? text : `${text.slice(0, width - 2)}..`)
 
 const named = ({ step, kernels }: StepTime): string =>
@@ -80,18 +81,19 @@ const row = (cells: readonly string[], name: string, place: string): string =>
   `  ${cells.map((cell, i) => cell.padStart(widths[i] ?? 0)).join(' ')}  ${cut(name, 32).padEnd(32)} ${place}`.trimEnd()
 
 const stepText = (s: StepTime): string =>
-  row([bare(s.ms), `${(100 * s.share).toFixed(1)}%`, s.gflops.toFixed(1), bare(s.floorMs), gapText(s.gap), bare(s.lostMs), `${(100 * s.lostShare).toFixed(1)}%`], named(s), placed(s.places))
+  row([bare(s.ms), percent(s.share), s.gflops.toFixed(1), bare(s.floorMs), gapText(s.gap), bare(s.lostMs), percent(s.lostShare)], named(s), placed(s.places))
 
 /** A table of at most 120 columns: all steps, slowest first, the sums, and the ten that lose most. */
 export const profileText = ({ steps, ms, floorMs, gap }: Profile): string => {
   const worst = [...steps].sort((a, b) => b.lostMs - a.lostMs).slice(0, 10)
+  const theirs = worst.reduce((n, s) => n + s.lostShare, 0)
   return [
     '  steps, slowest first (floor: the least time by arithmetic and memory; gap: time / floor; lost: time - floor)',
     row(heads, 'step', 'source'),
     ...steps.map(stepText),
     row([bare(ms), '100%', '', bare(floorMs), gapText(gap), bare(ms - floorMs), '100%'], 'all steps', ''),
     '',
-    `  ${worst.length === 1 ? 'the step that loses most' : `the ${worst.length} steps that lose most`}: ${(100 * worst.reduce((n, s) => n + s.lostShare, 0)).toFixed(0)}% of the time beyond the floor`,
+    `  ${worst.length === 1 ? 'the step that loses most' : `the ${worst.length} steps that lose most`}: ${(100 * theirs).toFixed(0)}% of the time beyond the floor`,
     row(heads, 'step', 'set by'),
     ...worst.map(s => `${stepText({ ...s, places: [] }).padEnd(95)}${s.bound}`),
   ].join('\n')

@@ -19,7 +19,10 @@ const folder = join(dirname(fileURLToPath(import.meta.url)), 'peers')
 
 const Answer = t.union([
   t.type({ error: t.string }),
-  t.intersection([t.type({ name: t.string, version: t.string, threads: t.number, ms: t.number, runs: t.number, slice: t.array(t.number) }), t.partial({ batch: t.number })]),
+  t.intersection([
+    t.type({ name: t.string, version: t.string, threads: t.number, ms: t.number, runs: t.number, slice: t.array(t.number) }),
+    t.partial({ batch: t.number }),
+  ]),
 ])
 
 export type Compared = {
@@ -61,7 +64,8 @@ const batchOf: Readonly<Record<string, number>> = { vaeStep: 32 }
 
 const asked = (peer: Peer, threads: number, seconds: number, timeout: number): Promise<E.Either<string, t.TypeOf<typeof Answer>>> =>
   new Promise(done => {
-    execFile(process.execPath, ['run.mjs', peer.library, peer.job, String(threads), String(seconds)], { cwd: folder, timeout, maxBuffer: 1 << 22 }, (error, out, err) => {
+    const args = ['run.mjs', peer.library, peer.job, String(threads), String(seconds)]
+    execFile(process.execPath, args, { cwd: folder, timeout, maxBuffer: 1 << 22 }, (error, out, err) => {
       const line = out.trim().split('\n').pop() ?? ''
       const json = E.tryCatch((): unknown => JSON.parse(line), String)
       const answer = E.isRight(json) ? Answer.decode(json.right) : undefined

@@ -15,7 +15,7 @@ import { positive } from '../../runtime/commands/command.ts'
 import { orThrow } from '../../runtime/train/task.ts'
 import { measureAllocation } from './allocation.ts'
 import { compareRow, install, type Compared } from './compare.ts'
-import { rated, timeRow, type Effort, type Timed } from './measure.ts'
+import { rated, timeRow, type Effort, type Machine, type Timed } from './measure.ts'
 import { rows } from './rows.ts'
 import { markdown, type Compile, type Results } from './table.ts'
 
@@ -27,7 +27,8 @@ const tell = (text: string): void => console.error(text)
 /** Compiles from scratch, then again with nothing changed. */
 const compiled = (what: string, paths: readonly string[]): Compile => {
   const run = (...more: readonly string[]): { readonly seconds: number; readonly programs: number } => {
-    const { status, stdout, stderr } = spawnSync(process.execPath, ['runtime/vdsm.mjs', 'compile', ...paths, '--out', out, '--quiet', ...more], { encoding: 'utf8' })
+    const args = ['runtime/vdsm.mjs', 'compile', ...paths, '--out', out, '--quiet', ...more]
+    const { status, stdout, stderr } = spawnSync(process.execPath, args, { encoding: 'utf8' })
     const [, programs = '', seconds = ''] = /^(\d+) programs? .*\(([\d.]+) s\)$/m.exec(stdout) ?? []
     if (status !== 0 || seconds === '') refuse({ kind: 'usage', message: `${what} could not be compiled`, remedy: stderr.trim() })
     return { seconds: Number(seconds), programs: Number(programs) }
@@ -38,30 +39,34 @@ const compiled = (what: string, paths: readonly string[]): Compile => {
 }
 
 const machineOf = (): Results['machine'] => {
-  const flags = ['--no-liftoff', '--no-wasm-lazy-compilation', ...(Number(process.versions.node.split('.')[0]) < 22 ? ['--experimental-wasm-relaxed-simd'] : [])]
+  const early = Number(process.versions.node.split('.')[0]) < 22
+  const flags = ['--no-liftoff', '--no-wasm-lazy-compilation', ...(early ? ['--experimental-wasm-relaxed-simd'] : [])]
   return { cpu: cpus()[0]?.model.trim() ?? 'unknown', cores: cpus().length, node: process.versions.node, v8: process.versions.v8, flags }
 }
 
 const bench = async (options: Options): Promise<void> => {
-  const effort: Effort = options.quick === true ? { rounds: 2, seconds: 0.15 } : { rounds: 7, seconds: 0.5 }
+  const quick = options.quick === true
+  const effort: Effort = quick ? { rounds: 2, seconds: 0.15 } : { rounds: 7, seconds: 0.5 }
   const chosen = rows.filter(row => options.only === undefined || row.name === options.only)
-  if (chosen.length === 0) refuse({ kind: 'usage', message: `--only: there is no row '${options.only ?? ''}'`, remedy: `There are: ${rows.map(row => row.name).join(', ')}` })
+  if (chosen.length === 0) {
+    refuse({ kind: 'usage', message: `--only: there is no row '${options.only ?? ''}'`, remedy: `There are: ${rows.map(row => row.name).join(', ')}` })
+  }
   if (options.peers === true) install()
   const needsModel = chosen.some(row => row.program.startsWith('vdsm/'))
-  const models = options.quick === true ? ['models/vdsm/small.ts'] : ['models']
-  const compile = [compiled('the yardsticks', ['test/bench/models/yardsticks.ts']), ...(needsModel ? [compiled(options.quick === true ? 'VDSM `small`' : 'VDSM, three sizes', models)] : [])]
+  const model = (): Compile => (quick ? compiled('VDSM `small`', ['models/vdsm/small.ts']) : compiled('VDSM, three sizes', ['models']))
+  const compile = [compiled('the yardsticks', ['test/bench/models/yardsticks.ts']), ...(needsModel ? [model()] : [])]
 
   const host = nodeHost(out)
   host.prepare()
   const build = await orThrow(openBuild(host))
   const { threads } = options
-  let rates: { readonly one: Rates; readonly all: Rates } | undefined
+  let rates: Machine | undefined
   const look = async (): Promise<void> => {
     const one = await measureRates(1)
     const all = threads === 1 ? one : await measureRates(threads)
     rates = rates === undefined ? { one, all } : { one: better(rates.one, one), all: better(rates.all, all) }
   }
-  const known = (): { readonly one: Rates; readonly all: Rates } => rates ?? { one: none, all: none }
+  const known = (): Machine => rates ?? { one: none, all: none }
   await look()
   const timed: Timed[] = []
   const peers: Compared[] = []
@@ -70,11 +75,14 @@ const bench = async (options: Options): Promise<void> => {
     const result = await timeRow(build, row, threads, effort)
     timed.push(result)
     await look()
-    if (options.peers === true) peers.push(...(await compareRow(build, row, threads, options.quick === true ? 0.3 : 2, c => tell(`  ${c.library}: ${'error' in c ? c.error : `${c.ms.toFixed(1)} ms`}`))))
+    if (options.peers !== true) continue
+    const heard = (c: Compared): void => tell(`  ${c.library}: ${'error' in c ? c.error : `${c.ms.toFixed(1)} ms`}`)
+    peers.push(...(await compareRow(build, row, threads, quick ? 0.3 : 2, heard)))
   }
-  const allocation = needsModel ? (tell('watching the collector ...'), await measureAllocation(build, 'vdsm/small', options.quick === true ? 20 : 200)) : null
+  const allocation = needsModel ? (tell('watching the collector ...'), await measureAllocation(build, 'vdsm/small', quick ? 20 : 200)) : null
   const measured = timed.map(t => rated(t, out, known()))
-  const results: Results = { version: 1, date: new Date().toISOString().slice(0, 10), machine: machineOf(), rates: known(), rows: measured, compile, allocation, peers }
+  const date = new Date().toISOString().slice(0, 10)
+  const results: Results = { version: 1, date, machine: machineOf(), rates: known(), rows: measured, compile, allocation, peers }
   const text = markdown(results)
   writeFileSync(join(out, 'results.json'), `${JSON.stringify(results, null, 1)}\n`)
   writeFileSync(join(out, 'results.md'), text)

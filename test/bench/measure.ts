@@ -66,7 +66,8 @@ export const timeRow = async (build: Build, row: Row, threads: number, effort: E
     times: both.map(executable => median(repeat(effort.seconds, 3, executable.run))),
     copy: row.copy === undefined ? NaN : (2 * row.copy) / measureCopy(row.copy, 50) / 1e6,
   }))
-  const over = (f: (one: number, all: number, copy: number) => number): number => median(rounds.map(({ times, copy }) => f(times[0] ?? NaN, times[1] ?? NaN, copy)))
+  const over = (f: (one: number, all: number, copy: number) => number): number =>
+    median(rounds.map(({ times: [t = NaN, u = NaN], copy }) => f(t, u, copy)))
   return {
     row, program: one.program, variant: one.arithmetic.includes('FMA') ? 'fma' : 'simd', oneMs: over(t => t),
     all: both.length === 1 ? null : { threads: several.threads, ms: over((_, t) => t), ratio: over((t, u) => t / u) },
@@ -80,8 +81,11 @@ const speedOf = ({ stats, kernels }: ProgramInfo, threads: number, ms: number, r
   return { threads, ms, gflops, peakShare: gflops / rates.peakGflops, floorMs, gap: ms / floorMs }
 }
 
+/** Rates on one thread and on all. */
+export type Machine = { readonly one: Rates; readonly all: Rates }
+
 /** The same beside what the machine can do; `folder` holds the modules. */
-export const rated = ({ row, program, variant, oneMs, all, overCopy }: Timed, folder: string, machine: { readonly one: Rates; readonly all: Rates }): Measured => ({
+export const rated = ({ row, program, variant, oneMs, all, overCopy }: Timed, folder: string, machine: Machine): Measured => ({
   name: row.name, what: row.what, program: row.program, flops: program.stats.flops,
   kernels: program.kernels.reduce((n, k) => n + k.count, 0),
   wasmBytes: statSync(join(folder, program.modules[variant])).size,

@@ -1,5 +1,6 @@
 /** Programs whose times are compared with other libraries or with the machine: products, a convolution, a VAE step, an LSTM, single passes over memory. */
-import { abs, add, conv2d, exp, flatten, grad, logSumExp, matmul, maximum, mean, minimum, mul, neg, relu, reshape, softmax, square, sub, sum, valueAndGrad, vmap } from '../../../dsl/index.ts'
+import { abs, add, exp, maximum, minimum, mul, neg, relu, square, sub } from '../../../dsl/index.ts'
+import { conv2d, flatten, grad, logSumExp, matmul, mean, reshape, softmax, sum, valueAndGrad, vmap } from '../../../dsl/index.ts'
 import { program, type Scalar, type Tensor, type Vec } from '../../../dsl/index.ts'
 import { conv, convTranspose, linear, lstm, lstmZero, type Conv, type ConvT, type Linear, type Lstm } from '../../../dsl/nn/index.ts'
 import { adam, type AdamState } from '../../../dsl/optim.ts'

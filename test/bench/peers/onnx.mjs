@@ -13,8 +13,10 @@ const field = (tag, content) => {
 const [FLOAT, INTS, VERSION] = [1, 7, 13]
 
 /** TensorProto: dims 1, data_type 2, name 8, raw_data 9. @param {string} name @param {readonly number[]} shape @param {Float32Array} data */
-const tensor = (name, shape, data) => [...shape.map(d => int(1, d)), int(2, FLOAT), field(8, name), field(9, Buffer.from(data.buffer, data.byteOffset, data.byteLength))]
-/** ValueInfoProto: name 1, type 2 { tensor_type 1 { elem_type 1, shape 2 { dim 1 { dim_value 1 } } } }. @param {string} name @param {readonly number[]} shape */
+const tensor = (name, shape, data) =>
+  [...shape.map(d => int(1, d)), int(2, FLOAT), field(8, name), field(9, Buffer.from(data.buffer, data.byteOffset, data.byteLength))]
+/** ValueInfoProto: name 1, type 2 { tensor_type 1 { elem_type 1, shape 2 { dim 1 { dim_value 1 } } } }.
+ * @param {string} name @param {readonly number[]} shape */
 const value = (name, shape) => [field(1, name), field(2, [field(1, [int(1, FLOAT), field(2, shape.map(d => field(1, int(1, d))))])])]
 /** AttributeProto: name 1, ints 8, type 20. @param {string} name @param {readonly number[]} ints */
 const attribute = (name, ints) => [field(1, name), ...ints.map(i => int(8, i)), int(20, INTS)]

@@ -6,7 +6,10 @@ import { onnx } from './onnx.mjs'
 const square = [1024, 1024]
 const models = {
   matmul1024: () => ({ x: square, model: onnx('MatMul', {}, square, square, values(1024 * 1024, 2), square) }),
-  convForward: () => ({ x: conv.x, model: onnx('Conv', { strides: [2, 2], pads: [1, 1, 1, 1], kernel_shape: [4, 4] }, conv.x, conv.w, values(sizeOf(conv.w), 2), conv.y) }),
+  convForward: () => {
+    const attributes = { strides: [2, 2], pads: [1, 1, 1, 1], kernel_shape: [4, 4] }
+    return { x: conv.x, model: onnx('Conv', attributes, conv.x, conv.w, values(sizeOf(conv.w), 2), conv.y) }
+  },
 }
 
 export const prepare = async (job, threads) => {
