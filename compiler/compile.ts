@@ -157,7 +157,7 @@ export const compile = async (request: Request): Promise<E.Either<Failure, Repor
     lowered.right.map(source => {
       const func = optimise(source.func)
       const program = { ...source, func, file: slashes(source.file) }
-      const hash = sha([compiler, source.name, exact(func), JSON.stringify([source.config, source.outputs, source.line, program.file])].join('\n'))
+      const hash = sha([compiler, source.name, exact(func), JSON.stringify([source.config, source.outputs, source.updates, source.line, program.file])].join('\n'))
       const kept = request.force ? undefined : old?.programs.find(p => p.id === source.name && p.hash === hash && complete(out, p))
       const sources = sourcesOf(out, source.sources)
       if (kept !== undefined) return { info: { ...kept, sources }, modules: [] }

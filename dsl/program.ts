@@ -30,17 +30,27 @@ type Fits<T, C> =
       : `program: the config has no dimension ${Listed<Unknown<D, C>>}`
   : never
 
+/** How a program treats its memory; the meaning of `fn` is the same. */
+export type Options = {
+  /**
+   * A path: compiled, the results below it may take the place of the arguments of the same paths, as a training step
+   * replaces its state. A run then changes those inputs - to what it returns - and saves their memory and a copy.
+   */
+  readonly updates?: string
+}
+
 /** A declared entry point. */
 export type Program<A extends readonly unknown[], R, C> = {
   /** Runs `fn` eagerly, in float64, under the config. */
   readonly call: (...args: BindAll<A, C>) => Bind<R, C>
   readonly fn: (...args: A) => R
   readonly config: C
+  readonly options: Options
 }
 
 /** Declares an entry point; exported from a file under the compile root it becomes a program of that name. */
 export const program = <A extends readonly unknown[], R, const C extends object = {}>(
-  fn: Check<{} extends C ? Fits<[A, R], C> : null, (...args: A) => R>, config?: Check<Fits<[A, R], C>, C>,
+  fn: Check<{} extends C ? Fits<[A, R], C> : null, (...args: A) => R>, config?: Check<Fits<[A, R], C>, C>, options: Options = {},
 ): Program<A, R, C> => {
   const run = fn as unknown as (...args: A) => R
   const bound = (config ?? {}) as C
@@ -49,5 +59,6 @@ export const program = <A extends readonly unknown[], R, const C extends object 
     call: ((...args: A) => withDims(bound as Readonly<Record<string, unknown>>, () => run(...args))) as unknown as Program<A, R, C>['call'],
     fn: run,
     config: bound,
+    options,
   }
 }

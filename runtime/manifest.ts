@@ -49,7 +49,8 @@ export type Stats = t.TypeOf<typeof Stats>
 /**
  * One compiled entry point. A module imports `env.memory`, of `memoryBytes` and then `threadBytes` for every thread, rounded
  * up to whole pages, and exports `run` and one function per top-level step, `s0`, `s1`, ..., functions of (thread, threads,
- * spins): called by all threads at once, or without arguments by one. A run leaves the arrays of `inputs` as they were.
+ * spins): called by all threads at once, or without arguments by one. A run leaves the arrays of `inputs` as they were,
+ * but for those at whose offset an array of `outputs` lies, which take its place.
  *
  * The import asks for plain memory. For several threads the memory has to be shared, and the flags of the import's limits
  * set from 1 to 3. At a barrier a thread looks `spins` times before it sleeps (0: it never sleeps). Barriers use the sync

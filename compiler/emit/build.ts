@@ -31,7 +31,7 @@ export const moduleName = (id: string, hash: string): string => `${id.replaceAll
 
 export const build = (id: string, program: Program, hash: string): Built => {
   const { func } = program
-  const plan = makePlan(func)
+  const plan = makePlan(func, program.updates)
   const memory = planMemory(plan)
   const slot = (index: number, role: 'input' | 'output', path: string): Slot => {
     const buffer = plan.buffers.find(b => b.role.kind === role && b.role.index === index)!

@@ -51,9 +51,10 @@ const refuse = native('refuse', (m, [failure], at) => {
 })
 
 /** A program as a value: its function runs within another program by simply being read in place, under its own config. */
-const program = native('program', (_, [fn, config]) => ({
+const program = native('program', (_, [fn, config, options]) => ({
   fn,
   config: config ?? {},
+  options: options ?? {},
   call: native('call', (m, args, at) => (isCallable(fn) ? withConfig(m, configOf(m, config, at), () => call(m, fn, args, at)) : reject(m, at, `program takes a function, not ${describe(fn)}`))),
 }))
 
@@ -96,5 +97,5 @@ const none: ReadonlyMap<string, Native> = new Map()
 export const intrinsicsOf = (file: string): ReadonlyMap<string, Native> => maps.get(file) ?? none
 
 /** Whether a value is a program, and its parts. */
-export const programOf = (v: Value): { readonly fn: Value; readonly config: Value } | undefined =>
-  isRec(v) && 'fn' in v && 'config' in v && isCallable(v['call']) ? { fn: (v as Rec)['fn'], config: (v as Rec)['config'] } : undefined
+export const programOf = (v: Value): { readonly fn: Value; readonly config: Value; readonly options: Value } | undefined =>
+  isRec(v) && 'fn' in v && 'config' in v && isCallable(v['call']) ? { fn: (v as Rec)['fn'], config: (v as Rec)['config'], options: (v as Rec)['options'] } : undefined

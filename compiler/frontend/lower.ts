@@ -6,8 +6,10 @@ import { resolve } from 'node:path'
 import { performance } from 'node:perf_hooks'
 import { either as E } from 'fp-ts'
 import { ts } from 'ts-morph'
+import type { Aval } from '../../dsl/core/prim.ts'
 import { Refusal, type Failure } from '../../dsl/errors.ts'
 import type { Func, Id, Program } from '../ir/ir.ts'
+import { sameAval, showAval } from '../ir/view.ts'
 import { call } from './calls.ts'
 import { disagreements } from './crosscheck.ts'
 import { errorsOf } from './diagnostics.ts'
@@ -20,7 +22,7 @@ import { exported, moduleOf } from './modules.ts'
 import { languageFiles, placeOf, real } from './places.ts'
 import { closureOf, loadFiles, unreadable, type Loaded } from './project.ts'
 import { region, use } from './regions.ts'
-import { describe, isCallable, isTensor, leavesOf, type Sym, type Value } from './values.ts'
+import { describe, isCallable, isRec, isTensor, leavesOf, type Sym, type Value } from './values.ts'
 
 /** A program with the files it was read from (absolute, sorted): unchanged files mean an unchanged program. */
 export type Lowered = Program & { readonly sources: readonly string[] }
@@ -47,21 +49,39 @@ const twice = (names: readonly string[]): string | undefined => {
 }
 
 /** The parts of a program: where it is, the place of its function, the function's static type, and how to evaluate both arguments. */
-type Parts = { readonly node: ts.Node; readonly at: ts.Node; readonly type: ts.Type; readonly config: () => Value; readonly fn: () => Value }
+type Parts = { readonly node: ts.Node; readonly at: ts.Node; readonly type: ts.Type; readonly config: () => Value; readonly options: () => Value; readonly fn: () => Value }
 
 const partsOf = (m: Machine, { file, call: node, declaration, export: name }: Found): Parts => {
   if (node !== undefined) {
     const env = moduleOf(m, file)
-    const [fn, config] = node.arguments
+    const [fn, config, options] = node.arguments
+    const read = (n: ts.Expression | undefined): Value => (n === undefined ? {} : evaluate(m, n, env))
     if (fn === undefined) return reject(m, node, 'program takes a function')
-    return { node, at: fn, type: m.checker.getTypeAtLocation(fn), config: () => (config === undefined ? {} : evaluate(m, config, env)), fn: () => evaluate(m, fn, env) }
+    return { node, at: fn, type: m.checker.getTypeAtLocation(fn), config: () => read(config), options: () => read(options), fn: () => evaluate(m, fn, env) }
   }
   // made elsewhere: its value has the parts, its type has the function's type
   const at = declaration.name
   const read = () => programOf(exported(m, file, name, at)) ?? reject(m, at, `${name} is no program, though its type says so`)
   const fn = m.checker.getTypeAtLocation(at).getProperty('fn')
   if (fn === undefined) return reject(m, at, `the type of ${name} is no program's`)
-  return { node: at, at, type: m.checker.getTypeOfSymbol(fn), config: () => read().config, fn: () => read().fn }
+  return { node: at, at, type: m.checker.getTypeOfSymbol(fn), config: () => read().config, options: () => read().options, fn: () => read().fn }
+}
+
+/** Which results take the place of which parameters: those below the path that the program's options name. */
+const updatesOf = (m: Machine, options: Value, func: Func, outputs: readonly { readonly path: string; readonly aval: Aval }[], at: ts.Node): Program['updates'] => {
+  const path = isRec(options) ? options['updates'] : undefined
+  if (path === undefined) return []
+  if (typeof path !== 'string') return reject(m, at, `program: updates is ${describe(path)}, not a path`)
+  const below = outputs.flatMap((output, i) => (output.path === path || output.path.startsWith(`${path}.`) || output.path.startsWith(`${path}[`) ? [i] : []))
+  if (below.length === 0) return reject(m, at, `program: updates names '${path}', and no result lies there`)
+  return below.map(i => {
+    const output = outputs[i]!
+    const input = func.params.findIndex(p => p.path === output.path)
+    const param = func.params[input]
+    if (param !== undefined && sameAval(param.aval, output.aval)) return [i, input]
+    const other = param === undefined ? 'there is no argument of that path' : `the argument is ${showAval(param.aval)}`
+    return reject(m, at, `program: updates '${path}' cannot replace ${output.path}, ${showAval(output.aval)}: ${other}`)
+  })
 }
 
 const lowerOne = (base: Machine, found: Found): Program => {
@@ -93,7 +113,8 @@ const lowerOne = (base: Machine, found: Found): Program => {
   const ids: readonly Id[] = guarded(m, fn, () => results.map(r => use(root, r.tensor).id))
   const func: Func = root.build.finish(ids)
   const { line, file: shownFile } = placeOf(found.declaration, m.cwd)
-  return { name: found.name, file: shownFile, line, config: m.config, func, outputs: results.map(r => r.path) }
+  const updates = updatesOf(m, parts.options(), func, outputs, fn)
+  return { name: found.name, file: shownFile, line, config: m.config, func, outputs: results.map(r => r.path), updates }
 }
 
 const failureOf = (error: unknown, m: Machine, found: Found): Failure => {

@@ -5,7 +5,7 @@
  */
 import type { Aval } from '../../dsl/core/prim.ts'
 import { refuse } from '../../dsl/errors.ts'
-import type { Func, Id, Op, Origin, Scan } from '../ir/ir.ts'
+import type { Func, Id, Op, Origin, Program, Scan } from '../ir/ir.ts'
 import { add, indexing, linear, scale, shift, variable, zero } from '../schedule/indexing.ts'
 import type { Buffer, Expr, Index, Kernel, Plan, Reduction, Step, Store, Var } from '../schedule/kernel.ts'
 import { carries } from './carries.ts'
@@ -34,7 +34,8 @@ const sumsNothing = (op: Op, aval: (id: Id) => Aval): boolean =>
 
 const word = (text: string): string => text.replace(/[^A-Za-z0-9]+/g, '_').replace(/^_+|_+$/g, '')
 
-export const plan = (given: Func): Plan => {
+/** `updates`: results that take the place of parameters where they can, as pairs of indices. */
+export const plan = (given: Func, updates: Program['updates'] = []): Plan => {
   const func = masks(narrow(given))
   const buffers: Buffer[] = []
   const varSizes: number[] = []
@@ -256,5 +257,5 @@ export const plan = (given: Func): Plan => {
     },
     outputs,
   )
-  return inPlace(carries({ buffers, steps }))
+  return inPlace(carries({ buffers, steps }), new Map(updates.map(([result, param]) => [outputs[result]!.buffer, inputs[param]!])))
 }

@@ -63,4 +63,6 @@ export type Program = {
   readonly func: Func
   /** One path per result of `func`, e.g. `params.encoder.conv1.weight` or `loss`; a program that returns one tensor has path ''. */
   readonly outputs: readonly string[]
+  /** Results (by index) that may take the place of parameters (by index): their memory is one. */
+  readonly updates: readonly (readonly [result: number, param: number])[]
 }

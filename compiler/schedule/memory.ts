@@ -44,6 +44,39 @@ export const touches = (step: Step): { readonly reads: ReadonlySet<number>; read
   return { reads, writes }
 }
 
+/** A buffer from its first step to its last; -1 is before all of them. */
+type Life = { readonly id: number; readonly from: number; readonly to: number; readonly bytes: number }
+type Placement = { readonly starts: ReadonlyMap<number, number>; readonly bytes: number }
+type Order = (a: Life, b: Life) => number
+
+/** Orders of placement: the largest first, what takes most room over time, what lives longest, what is first. */
+const orders: readonly Order[] = [
+  (a, b) => b.bytes - a.bytes,
+  (a, b) => b.bytes * (b.to - b.from + 1) - a.bytes * (a.to - a.from + 1),
+  (a, b) => b.to - b.from - (a.to - a.from) || b.bytes - a.bytes,
+  (a, b) => a.from - b.from || b.bytes - a.bytes,
+]
+
+/** Puts each into the first gap that holds it: what lives throughout, then the others in an order. */
+const packed = (lives: readonly Life[], order: Order): Placement => {
+  const placed: { readonly from: number; readonly to: number; readonly start: number; readonly stop: number }[] = [] // by start
+  const starts = new Map<number, number>()
+  const whole = lives.filter(l => l.from === -1)
+  const others = lives.filter(l => l.from !== -1).sort((a, b) => order(a, b) || a.id - b.id)
+  for (const life of [...whole, ...others]) {
+    let start = 0
+    for (const p of placed) {
+      if (p.from > life.to || life.from > p.to) continue
+      if (p.start - start >= life.bytes) break
+      start = Math.max(start, p.stop)
+    }
+    starts.set(life.id, start)
+    const at = placed.findIndex(p => p.start > start)
+    placed.splice(at < 0 ? placed.length : at, 0, { from: life.from, to: life.to, start, stop: start + life.bytes })
+  }
+  return { starts, bytes: placed.reduce((n, p) => Math.max(n, p.stop), 0) }
+}
+
 export const planMemory = (plan: Plan): Memory => {
   const first = new Map<number, number>()
   const last = new Map<number, number>()
@@ -61,25 +94,21 @@ export const planMemory = (plan: Plan): Memory => {
       case 'constant':
         return b.role.kind === 'constant' && !first.has(b.id) ? [] : [{ id: b.id, from: -1, to: end, bytes: align(Math.max(4, bytesOf(b))) }]
       case 'output':
-        return [{ id: b.id, from: first.get(b.id) ?? -1, to: end, bytes: align(Math.max(4, bytesOf(b))) }]
+        return b.role.over !== undefined ? [] : [{ id: b.id, from: first.get(b.id) ?? -1, to: end, bytes: align(Math.max(4, bytesOf(b))) }]
       case 'scratch':
         return first.has(b.id) ? [{ id: b.id, from: first.get(b.id)!, to: last.get(b.id)!, bytes: align(Math.max(4, bytesOf(b))) }] : []
     }
   })
   const offsets = plan.buffers.map(() => -1)
-  const placed: { from: number; to: number; start: number; stop: number }[] = []
-  // Whole-call buffers first, in order, then the largest: long-lived and large ones pack, small ones fill the gaps.
-  const whole = (l: { from: number }): number => (l.from === -1 ? 0 : 1)
-  for (const life of [...lives].sort((a, b) => whole(a) - whole(b) || (whole(a) === 0 ? a.id - b.id : b.bytes - a.bytes || a.id - b.id))) {
-    const clash = placed.filter(p => p.from <= life.to && life.from <= p.to).sort((a, b) => a.start - b.start)
-    let start = 0
-    for (const p of clash) {
-      if (p.start - start >= life.bytes) break
-      start = Math.max(start, p.stop)
-    }
-    offsets[life.id] = start
-    placed.push({ from: life.from, to: life.to, start, stop: start + life.bytes })
-  }
+  /** Where an output takes the place of an input, its bytes are that one's. */
+  const owner = ({ id, role }: Buffer): number => (role.kind === 'output' ? (role.over ?? id) : id)
   const live = plan.steps.reduce((most, _, at) => Math.max(most, lives.filter(l => l.from <= at && at <= l.to).reduce((n, l) => n + l.bytes, 0)), 0)
-  return { offsets, bytes: placed.reduce((n, p) => Math.max(n, p.stop), 0), live, sum: lives.reduce((n, l) => n + l.bytes, 0) }
+  // No order is best always: the first that needs no more than what lives at once, or else the one that needs least.
+  const best = orders.reduce<Placement | null>((found, order) => {
+    if (found !== null && found.bytes === live) return found
+    const made = packed(lives, order)
+    return found === null || made.bytes < found.bytes ? made : found
+  }, null)
+  for (const [id, start] of best?.starts ?? []) offsets[id] = start
+  return { offsets: plan.buffers.map(b => offsets[owner(b)]!), bytes: best?.bytes ?? 0, live, sum: lives.reduce((n, l) => n + l.bytes, 0) }
 }

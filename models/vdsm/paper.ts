@@ -6,7 +6,7 @@ import { programs } from './programs.ts'
 const vdsm = programs(paper.options)
 
 export const init = program(vdsm.init, paper.sizes)
-export const trainStep = program(vdsm.trainStep, paper.sizes)
+export const trainStep = program(vdsm.trainStep, paper.sizes, { updates: 'state' })
 export const loss = program(vdsm.loss, paper.sizes)
 export const gradient = program(vdsm.gradient, paper.sizes)
 export const encode = program(vdsm.encode, paper.sizes)

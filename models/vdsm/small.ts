@@ -6,7 +6,7 @@ import { programs } from './programs.ts'
 const vdsm = programs(small.options)
 
 export const init = program(vdsm.init, small.sizes)
-export const trainStep = program(vdsm.trainStep, small.sizes)
+export const trainStep = program(vdsm.trainStep, small.sizes, { updates: 'state' })
 export const loss = program(vdsm.loss, small.sizes)
 export const gradient = program(vdsm.gradient, small.sizes)
 export const encode = program(vdsm.encode, small.sizes)

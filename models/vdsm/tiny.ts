@@ -6,7 +6,7 @@ import { programs } from './programs.ts'
 const vdsm = programs(tiny.options)
 
 export const init = program(vdsm.init, tiny.sizes)
-export const trainStep = program(vdsm.trainStep, tiny.sizes)
+export const trainStep = program(vdsm.trainStep, tiny.sizes, { updates: 'state' })
 export const loss = program(vdsm.loss, tiny.sizes)
 export const gradient = program(vdsm.gradient, tiny.sizes)
 export const encode = program(vdsm.encode, tiny.sizes)

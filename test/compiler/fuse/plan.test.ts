@@ -89,6 +89,42 @@ test('carries are written in place where the step has read them', () => {
   assert.is(copies((b, _, x, y) => [b.op('sin', [x], {}), b.op('flip', [y], { axes: [0] })]), 1, 'an element from elsewhere')
 })
 
+test('a result takes the place of an operand that nothing reads later, element by element', () => {
+  const f = (...shape: readonly number[]): Aval => ({ shape, dtype: 'f32' })
+  type Make = (b: Builder, p: Id, m: Id, g: Id) => readonly Id[]
+  /** Which results take the place of p and m; run in one memory, the plan gives what the function means. */
+  const replaced = (make: Make): readonly boolean[] => {
+    const func = define([f(6), f(6), f(6)].map(aval => ({ aval, path: 'p' })), (b, [p, m, g]) => make(b, p!, m!, g!))
+    const args = randomArgs(func, 8)
+    const expected = reference(func, args)
+    const made = plan(func, [[0, 0], [1, 1]])
+    const actual = runPlan(made, new Map(made.buffers.flatMap(b => (b.role.kind === 'input' ? [[b.id, args[b.role.index]!.data] as const] : []))))
+    const { offsets } = planMemory(made)
+    return made.buffers.flatMap(b => {
+      if (b.role.kind !== 'output') return []
+      const at = b.role.over ?? b.id
+      assert.is(offsets[b.id], offsets[at])
+      expected[b.role.index]!.data.forEach((x, i) => assert.ok(close(actual[at]![i]!, x)))
+      return [b.role.over !== undefined]
+    })
+  }
+  const two = (b: Builder, prim: 'add' | 'sub' | 'mul', x: Id, y: Id): Id => b.op(prim, [x, y], {})
+  const momentum: Make = (b, p, m, g) => {
+    const next = two(b, 'add', m, g)
+    return [two(b, 'sub', p, next), next]
+  }
+  assert.equal(replaced(momentum), [true, true])
+  assert.equal(replaced((b, p, m, g) => [two(b, 'sub', p, g), b.op('flip', [m], { axes: [0] })]), [true, false], 'elements change places')
+  assert.equal(replaced((b, p, m, g) => [two(b, 'add', m, g), two(b, 'sub', p, g)]).filter(x => x).length, 1, 'each needs the other')
+  const late: Make = (b, p, m, g) => {
+    const next = two(b, 'mul', p, g)
+    const total = b.op('sum', [two(b, 'mul', next, next)], { axes: [0] })
+    const wide = b.op('broadcast', [total], { shape: [6], axes: [] })
+    return [next, two(b, 'add', m, wide), two(b, 'add', p, wide)]
+  }
+  assert.equal(replaced(late), [false, true, false], 'p is read later')
+})
+
 /** No two buffers that are alive at one step may share bytes. */
 const disjoint = (made: Plan): void => {
   const { offsets, bytes, live, sum } = planMemory(made)

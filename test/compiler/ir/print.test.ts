@@ -35,7 +35,7 @@ test('every kind of line', () => {
   const picked = b.op('gather', [whole, table], { axis: 0, batch: 0 })
   const func = b.finish([picked, gate])
   assert.is(
-    printProgram({ name: 'toy/run', file: 'models/toy.ts', line: 9, config: { Z: 4 }, func, outputs: ['picked', ''] }),
+    printProgram({ name: 'toy/run', file: 'models/toy.ts', line: 9, config: { Z: 4 }, func, outputs: ['picked', ''], updates: [] }),
     `// models/toy.ts:9
 program toy/run Z=4
 (%0 x : f32[2, 6], %1 params.w : f32[4, 3]) => {
