@@ -47,7 +47,9 @@ const orderOf = (kernel: Kernel, reduction: Reduce | null): Order => {
 const grainOf = ({ along, wide }: Order) => (v: Var): number => (v !== along ? 1 : v.size >= 4 * wide ? 4 * wide : 4)
 
 /** Visits every place of a part: `body` gets one environment per group of results beside each other. */
-const overPlaces = (scope: Scope, { vars, along, across, wide }: Order, { heads, tail }: Cut, here: Vars, span: Span | null, body: (envs: readonly Env[]) => void): void => {
+const overPlaces = (
+  scope: Scope, { vars, along, across, wide }: Order, { heads, tail }: Cut, here: Vars, span: Span | null, body: (envs: readonly Env[]) => void,
+): void => {
   const { b } = scope
   const spanOf = (v: Var): Span => (span !== null && tail?.v === v ? span : wholeOf(v))
   const row = (vs: Vars, { from, to }: Span): void => {
@@ -105,7 +107,8 @@ export const elementwise = (given: Kernel, counters: readonly Var[], dialect: Di
   const steps = byStride(reduction.vars, loads.find(i => reduction.vars.some(v => along(i, v))) ?? loads[0])
   const all = [...counters, ...kernel.vars, ...reduction.vars]
   const lastId = Math.max(...all.map(v => v.id))
-  const stages = staged({ ...kernel, reduction, vars: order.vars }, steps, Math.ceil(wanted / available), space, lastId, id => all.find(v => v.id === id)?.size ?? 1)
+  const sizes = (id: number): number => all.find(v => v.id === id)?.size ?? 1
+  const stages = staged({ ...kernel, reduction, vars: order.vars }, steps, Math.ceil(wanted / available), space, lastId, sizes)
   return {
     nests: [...stages.partial, stages.whole].map(k => nestOf(collapse(k), counters, dialect)),
     scratch: [{ space, bytes: 4 * stages.elements, each: 'kernel' }],

@@ -11,7 +11,8 @@ import { walk } from './walk.ts'
 
 const shrinking: ReadonlySet<Elementwise> = new Set(['exp', 'pow', 'sigmoid', 'softplus'])
 const constant = (e: Expr): boolean => e.kind === 'const'
-const decays = (e: Expr): boolean => e.kind === 'op' && e.prim === 'mul' && e.args.some(c => c.kind === 'const' && Math.abs(c.value) >= 0.5 && Math.abs(c.value) < 1)
+const decays = (e: Expr): boolean =>
+  e.kind === 'op' && e.prim === 'mul' && e.args.some(c => c.kind === 'const' && Math.abs(c.value) >= 0.5 && Math.abs(c.value) < 1)
 
 /** Makes numbers near zero out of ordinary ones: exponentials, products and quotients of two computed values, sums over terms, averages that decay. */
 const shrinks = (e: Expr): boolean => {

@@ -22,8 +22,13 @@ const chunkOf = (size: number, parts: number): number => {
 /** Outer variables with no more values than this are taken whole, one chunk for each value. */
 const short = 32
 
-/** Splits the reduction of a kernel into about `parts` chunks, along the first of the variables in `order`; `lastId` is the greatest id of a variable so far. */
-export const staged = (kernel: Kernel & { readonly reduction: Reduce }, order: readonly Var[], parts: number, space: number, lastId: number, counter: (id: number) => number): Staged => {
+/**
+ * Splits the reduction of a kernel into about `parts` chunks, along the first of the variables in `order`; `lastId` is the
+ * greatest id of a variable so far, `counter` gives the size of an enclosing loop.
+ */
+export const staged = (
+  kernel: Kernel & { readonly reduction: Reduce }, order: readonly Var[], parts: number, space: number, lastId: number, counter: (id: number) => number,
+): Staged => {
   const { vars, reduction } = kernel
   let whole: readonly Var[] = []
   while (whole.length + 1 < order.length && sizeOf(order.slice(0, whole.length + 1)) <= Math.max(parts, short)) whole = order.slice(0, whole.length + 1)
@@ -34,7 +39,9 @@ export const staged = (kernel: Kernel & { readonly reduction: Reduce }, order: r
   const rest = split.size - count * chunk
   const inner = reduction.vars.filter(v => v !== split && !whole.includes(v))
   const [block, step, last]: readonly Var[] = [
-    { id: lastId + 1, size: count, name: `${split.name}s` }, { id: lastId + 2, size: chunk, name: split.name }, { id: lastId + 3, size: rest, name: split.name },
+    { id: lastId + 1, size: count, name: `${split.name}s` },
+    { id: lastId + 2, size: chunk, name: split.name },
+    { id: lastId + 3, size: rest, name: split.name },
   ]
   const chunks = sizeOf(whole) * (rest === 0 ? count : count + 1)
   const results = sizeOf(vars)
@@ -47,7 +54,8 @@ export const staged = (kernel: Kernel & { readonly reduction: Reduce }, order: r
     const places = [...whole, ...blocks]
     const place = shift(linear(places.map(variable), places.map(v => v.size)), from)
     return {
-      ...done, name: `${kernel.name}, partial`, vars: [...places, ...vars], reduction: { ...(done.reduction as Reduce), vars: [...inner, over] }, // a mapped reduction stays of its kind
+      ...done, name: `${kernel.name}, partial`, vars: [...places, ...vars],
+      reduction: { ...(done.reduction as Reduce), vars: [...inner, over] }, // a mapped reduction stays of its kind
       stores: [{ buffer: space, at: add(scale(place, results), at), value: { kind: 'acc', dtype: reduction.dtype } }],
     }
   }

@@ -23,7 +23,10 @@ const ulp = (x: number): number => {
   return next === Infinity ? 2 ** 104 : next - word[0]!
 }
 
-const edges = [0, 1, 2 ** -149, 2 ** -126, 2 ** -125, 2 ** -24, 2 ** -12, 0.5, Math.SQRT1_2, Math.SQRT2, Math.LN2, Math.LN2 / 2, 2, 9.0109, 10, 16.6, 20, 87.336544, 87.5, 88, 88.37, 88.72283, 88.7229, 89, 103.9, 104.1, 2 ** 126, 2 ** 127, 3.4028234663852886e38, Infinity]
+const edges = [
+  0, 1, 2 ** -149, 2 ** -126, 2 ** -125, 2 ** -24, 2 ** -12, 0.5, Math.SQRT1_2, Math.SQRT2, Math.LN2, Math.LN2 / 2, 2, 9.0109, 10, 16.6, 20, 87.336544,
+  87.5, 88, 88.37, 88.72283, 88.7229, 89, 103.9, 104.1, 2 ** 126, 2 ** 127, 3.4028234663852886e38, Infinity,
+]
 const special = Float32Array.from([NaN, ...edges.flatMap(x => [x, -x])])
 /** Every `step`-th bit pattern of both signs, NaN apart. */
 const patterns = (step: number): Float32Array => {
@@ -50,7 +53,8 @@ const run = (prim: Elementwise, xs: Float32Array, fma: boolean, exponent?: numbe
   const n = i.size * j.size
   const at = ix(0, [width, i], [1, j])
   const given = width === xs.length ? at : ix(0, [1, i], [i.size, j])
-  const parts = partsOf(kernel([i, j], null, { buffer: 1, at: given, value: op(prim, [load(0, given)], 'f32', exponent) }), [n, n], (k, d, s) => elementwise(k, [], d, s), fma)
+  const one = kernel([i, j], null, { buffer: 1, at: given, value: op(prim, [load(0, given)], 'f32', exponent) })
+  const parts = partsOf(one, [n, n], (k, d, s) => elementwise(k, [], d, s), fma)
   parts.floats(0).set(xs)
   parts.run()
   return parts.floats(1).slice(0, xs.length)
@@ -75,7 +79,8 @@ const check = (prim: Elementwise, f: (x: number) => number, bound: number, { lea
     for (const scalars of [false, true]) {
       const some = scalars ? xs.filter((_, i) => i < 200 || i % 17 === 0) : xs
       const { error, at } = worst(some, run(prim, some, fma, exponent, scalars ? 3 : undefined), f, least)
-      if (process.env['SHOW'] !== undefined) console.log(`${prim} ${exponent ?? ''} ${fma ? 'fma' : 'mul + add'}${scalars ? ', scalar' : ''}: ${error.toFixed(2)} ulp at ${at}`)
+      const which = `${prim} ${exponent ?? ''} ${fma ? 'fma' : 'mul + add'}${scalars ? ', scalar' : ''}`
+      if (process.env['SHOW'] !== undefined) console.log(`${which}: ${error.toFixed(2)} ulp at ${at}`)
       assert.ok(error <= bound, `${prim} ${fma ? 'fma' : 'mul + add'}: ${error} ulp at ${at}: ${run(prim, Float32Array.of(at, at, at, at), fma, exponent)[0]} for ${f(at)}`)
     }
 }
@@ -95,6 +100,10 @@ for (const [exponent, bound, f] of [
   [0.5, 0.6, Math.sqrt], [-0.5, 1.5, x => 1 / Math.sqrt(x)], [1.5, 1.5, x => x * Math.sqrt(x)],
 ] as const satisfies readonly (readonly [number, number, (x: number) => number])[])
   test(`pow ${exponent}`, () => check('pow', f, bound, { exponent, least: smallest }))
+
+for (const exponent of [0.7, 1 / 3, -0.2, 2.2, -1.3, 5, -3.7, 7, 10, -9.5, 0.01])
+  test(`pow ${exponent}`, () => check('pow', x => x ** exponent, 1.5, { exponent, least: smallest }))
+test('pow 64 and pow -33.3', () => [64, -33.3].forEach(exponent => check('pow', x => x ** exponent, 6, { exponent, least: smallest })))
 
 test('sin and cos: 2 ulp of the larger of the result and |x| 2^-24, up to 2^17', () => {
   const xs = joined(sweep(-10, 10, 60013), sweep(-1000, 1000, 60013), sweep(-131072, 131072, 60013), Float32Array.of(0, -0, NaN, Infinity))
