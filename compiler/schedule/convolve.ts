@@ -24,6 +24,11 @@ const mostElements = 256 * 1024
 /** Elements of packed rows that stay in the cache while columns pass by. */
 const rowElements = 128 * 1024
 const leastParts = 16
+/** Products that are worth a part of their own. */
+const partWork = 256 * 1024
+/** Columns of a block that are few for the rows that pass by, and enough. */
+const fewColumns = 128
+const enoughColumns = 256
 
 const roundUp = (n: number, by: number): number => Math.ceil(n / by) * by
 
@@ -47,24 +52,33 @@ export const convolved = (g: Gridded, counters: readonly Var[], dialect: Dialect
     return { rests, steps, a: inClass(g.a, renamed, g.sizes), count: sizeOf(steps) }
   })
 
-  // blocks: whole in all columns but those of single positions (each a block of its own) and the first of the windows
-  const units = g.grid.axes.filter(a => a.column !== null && a.step === null && a !== lane).map(a => a.column!)
-  const inner = windows.slice(1)
-  const cut: Axis | undefined = windows[0]
+  // blocks: whole in all columns but those of single positions (each a block of its own) and the first of the windows, or,
+  // where that leaves few columns, several of the single positions
+  const laneGroups = Math.ceil(columnsOf(lane) / 4)
+  const single = g.grid.axes.filter(a => a.column !== null && a.step === null)
+  const last = windows.reduce((n, a) => n * columnsOf(a), 4 * laneGroups) < fewColumns ? single[single.length - 1] : undefined
+  const units = single.filter(a => a !== last).map(a => a.column!)
+  const whole = last === undefined ? windows : [last, ...windows]
+  const cut: Axis | undefined = whole[0]
+  const inner = whole.slice(1)
   const cutColumns = cut === undefined ? 1 : columnsOf(cut)
   const alone = g.grid.axes.filter(a => a.column === null)
-  const laneGroups = Math.ceil(columnsOf(lane) / 4)
   const innerColumns = inner.reduce((n, a) => n * columnsOf(a), 1) * laneGroups
   const m = sizeOf(rows)
   const mp = roundUp(m, tileRows)
   const blocks = sizeOf(batch) * sizeOf(units)
   const layout = (count: number, from: Value, here: Value) => {
-    const whole = (axis: Axis) => ({ axis, count: axis.position.size, base: i32(0), here: i32(axis.position.size) })
-    const first = cut === undefined ? [] : [{ axis: cut, count: countOf(cut, count, cut.step!.size), base: from, here }]
-    return placed([...alone.map(whole), ...first, ...inner.map(whole), whole(lane)])
+    const all = (axis: Axis) => ({ axis, count: axis.position.size, base: i32(0), here: i32(axis.position.size) })
+    const first = cut === undefined ? [] : [{ axis: cut, count: countOf(cut, count, cut.step?.size ?? 1), base: from, here }]
+    return placed([...alone.map(all), ...first, ...inner.map(all), all(lane)])
   }
-  const fits = (count: number): boolean =>
-    layout(count, i32(0), i32(0)).elements <= gridElements && classes.length * mp * count * innerColumns * 4 <= sumElements && blocks * Math.ceil(cutColumns / count) >= Math.min(leastParts, blocks * cutColumns)
+  const work = classes.reduce((n, c) => n + c.count, 0) * mp * cutColumns * innerColumns * 4 * blocks
+  const wanted = Math.min(leastParts, blocks * cutColumns, Math.ceil(work / partWork))
+  const fits = (count: number): boolean => {
+    const columns = count * innerColumns * 4
+    return layout(count, i32(0), i32(0)).elements <= gridElements && classes.length * mp * columns <= sumElements &&
+      blocks * Math.ceil(cutColumns / count) >= wanted && (last === undefined || columns <= enoughColumns)
+  }
   let size = cutColumns
   while (size > 1 && !fits(size)) size -= 1
   const cuts = Math.ceil(cutColumns / size)
@@ -143,7 +157,7 @@ export const convolved = (g: Gridded, counters: readonly Var[], dialect: Dialect
       const positions = g.grid.axes.flatMap((a): [number, Value][] => (a.column !== null && units.includes(a.column) ? [[a.position.id, decoded.get(a.column.id)!]] : []))
       const vars = new Map([...scope.vars, ...decoded, ...positions])
       const base = cut === undefined ? i32(0) : multiplied(b, from, slope(cut))
-      const reach = cut === undefined ? 0 : countOf(cut, 1, cut.step!.size)
+      const reach = cut === undefined ? 0 : countOf(cut, 1, cut.step?.size ?? 1)
       const here = cut === undefined ? i32(1) : plus(multiplied(b, b.call('sub', 'i32', columns, i32(1)), slope(cut)), i32(reach))
       const axes = layout(size, base, here).axes
       fill(scope, vars, g.grid.expr, axes, spaceG, own, fresh, g.sizes)
