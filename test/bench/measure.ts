@@ -39,7 +39,7 @@ export type Measured = {
   readonly all: Speed | null
   /** Time on one thread over time on all. */
   readonly ratio: number | null
-  /** Time as a multiple of one copy of the same size, on one thread; null where that says nothing. */
+  /** The best time as a multiple of the best copy of the same size, on one thread; null where that says nothing. */
   readonly overCopy: number | null
 }
 
@@ -62,16 +62,17 @@ export const timeRow = async (build: Build, row: Row, threads: number, effort: E
     fillInputs(executable, 0)
     repeat(effort.seconds / 4, 2, executable.run)
   }
-  const rounds = Array.from({ length: effort.rounds }, () => ({
-    times: both.map(executable => median(repeat(effort.seconds, 3, executable.run))),
-    copy: row.copy === undefined ? NaN : (2 * row.copy) / measureCopy(row.copy, 50) / 1e6,
-  }))
-  const over = (f: (one: number, all: number, copy: number) => number): number =>
-    median(rounds.map(({ times: [t = NaN, u = NaN], copy }) => f(t, u, copy)))
+  const rounds = Array.from({ length: effort.rounds }, () => {
+    const times = both.map(executable => repeat(effort.seconds, 3, executable.run))
+    const copies = row.copy === undefined ? NaN : (2 * row.copy) / measureCopy(row.copy, 100) / 1e6
+    // Both at their best: a copy's rate is the best of its round.
+    return { medians: times.map(median), overCopy: Math.min(...(times[0] ?? [])) / copies }
+  })
+  const over = (f: (one: number, all: number) => number): number => median(rounds.map(({ medians: [t = NaN, u = NaN] }) => f(t, u)))
   return {
     row, program: one.program, variant: one.arithmetic.includes('FMA') ? 'fma' : 'simd', oneMs: over(t => t),
     all: both.length === 1 ? null : { threads: several.threads, ms: over((_, t) => t), ratio: over((t, u) => t / u) },
-    overCopy: row.copy === undefined ? null : over((t, _, copy) => t / copy),
+    overCopy: row.copy === undefined ? null : median(rounds.map(r => r.overCopy)),
   }
 }
 
