@@ -10,8 +10,8 @@ const interval = (guard: Guard, v: Var): Cut | null => {
   const [term, ...more] = guard.of.terms
   if (guard.by !== 1 || more.length > 0 || term === undefined || term.atom.kind !== 'var' || term.atom.id !== v.id) return null
   const { coef } = term
-  const ends = [-guard.of.offset, guard.below - guard.of.offset]
-  return coef > 0 ? { from: Math.ceil(ends[0]! / coef), to: Math.ceil(ends[1]! / coef) } : { from: Math.floor(ends[1]! / coef) + 1, to: Math.floor(ends[0]! / coef) + 1 }
+  const [low, high] = [-guard.of.offset / coef, (guard.below - guard.of.offset) / coef]
+  return coef > 0 ? { from: Math.ceil(low), to: Math.ceil(high) } : { from: Math.floor(high) + 1, to: Math.floor(low) + 1 }
 }
 
 /** A run of an axis: from <= v < to. */

@@ -27,8 +27,8 @@ export type Axis = {
   readonly taps: readonly (readonly Tap[])[]
   /** The greatest `at`. */
   readonly reach: number
-  /** What stands for `out` and for `tap` in the image, where position counts `index`. */
-  readonly position: (index: Index) => readonly [Index, Index]
+  /** What stands for `out` and for `tap` in the image at a position, by their ids. */
+  readonly position: (at: Index) => readonly (readonly [number, Index])[]
 }
 
 export type Window = {
@@ -40,8 +40,10 @@ export type Window = {
   readonly combine: 'sum' | 'max' | 'min'
   /** Of (outer, taps); null where every tap counts one. */
   readonly weight: Expr | null
-  /** The image at the given positions; `sizes` tells the sizes of variables in them. */
-  readonly image: (row: Index, column: Index, sizes: readonly Var[]) => Expr
+  /** The image at position (row, column). */
+  readonly image: Expr
+  readonly row: Var
+  readonly column: Var
 }
 
 /** The most taps along one axis and in all, and the longest steps, that are unrolled. */
@@ -88,12 +90,13 @@ const classOf = ({ out, tap, s }: Pair, guard: Guard): Class | null => {
   return first === undefined || by > farthest ? null : { by, first }
 }
 
-const axisOf = ({ out, tap, s, d }: Pair, { by, first }: Class): Axis => {
+const axisOf = ({ out, tap, s, d }: Pair, { by, first }: Class): Axis | null => {
   const [residues, step] = [by / gcd(s, by), s / gcd(s, by)]
   const every = Array.from({ length: Math.min(residues, out.size) }, (_, r) =>
     Array.from({ length: tap?.size ?? 1 }, (_, t): Tap => ({ tap: t, at: (s * r + d * t - first) / by })).filter(t => Number.isInteger(t.at)),
   )
   const ats = every.flat().map(t => t.at)
+  if (ats.length === 0) return null
   const least = Math.min(...ats)
   const reach = Math.max(...ats) - least
   const [p, q] = bezout(s, d)
@@ -101,23 +104,69 @@ const axisOf = ({ out, tap, s, d }: Pair, { by, first }: Class): Axis => {
     out, tap, residues, step, reach,
     size: step * (Math.ceil(out.size / residues) - 1) + reach + 1,
     taps: every.map(taps => taps.map(t => ({ ...t, at: t.at - least })).sort((x, y) => x.at - y.at)),
-    position: index => {
-      const whole = shift(scale(index, by), first + by * least)
-      return [scale(whole, p), scale(whole, q)]
+    position: at => {
+      const whole = shift(scale(at, by), first + by * least)
+      return [[out.id, scale(whole, p)], ...(tap === null ? [] : [[tap.id, scale(whole, q)] as const])]
     },
   }
 }
 
 /** The two operands of a sum: what depends on the position, and what does not. */
-const operands = (reduction: Reduction, out: readonly Var[]): { readonly image: Expr; readonly weight: Expr | null } | null => {
+const operands = (reduction: Reduction, out: Var): { readonly image: Expr; readonly weight: Expr | null } | null => {
   if (reduction.kind === 'reduce') return { image: reduction.value, weight: null }
-  const fixed = (e: Expr): boolean => out.every(v => !varsOf(e).has(v.id))
+  const fixed = (e: Expr): boolean => !varsOf(e).has(out.id)
   if (fixed(reduction.a)) return { image: reduction.b, weight: reduction.a }
   return fixed(reduction.b) ? { image: reduction.a, weight: reduction.b } : null
 }
 
 const sizeOf = (vars: readonly Var[]): number => vars.reduce((n, v) => n * v.size, 1)
 const strideIn = (kernel: Kernel, v: Var): number => Math.abs(coefOf(kernel.stores[0]!.at, v))
+
+/** The pairs of rows and of columns, and the variables that are neither. */
+type Pairs = { readonly down: Pair; readonly across: Pair; readonly outer: readonly Var[] }
+
+/** Pairs every tap with the rows or the columns; rows without a window of their own are taken one by one. */
+const pairsOf = (kernel: Kernel, taps: readonly Var[], image: Expr, weight: Expr | null, x: Var): Pairs | null => {
+  const indices: Index[] = []
+  indicesOf(i => indices.push(i))(image)
+  const pairs = taps.map(tap => pairOf(indices, kernel.vars, tap)).filter(p => p !== null)
+  const across = pairs.find(p => p.out === x)
+  const down = pairs.find(p => p.out !== x)
+  if (pairs.length < taps.length || pairs.length > Number(across !== undefined) + Number(down !== undefined)) return null
+  const inWeight = (v: Var): boolean => weight !== null && varsOf(weight).has(v.id)
+  const inImage = (v: Var): boolean => varsOf(image).has(v.id)
+  const idle = kernel.vars.filter(v => v !== x && inImage(v) && !inWeight(v)).sort((v, w) => strideIn(kernel, v) - strideIn(kernel, w))[0]
+  const y = down?.out ?? idle ?? { id: -1, size: 1, name: 'y' }
+  const outer = kernel.vars.filter(v => v !== x && v !== y)
+  // an operand that many outputs share calls for a matrix product
+  if (!inImage(x) || inWeight(y) || sizeOf(outer.filter(v => !inImage(v))) > 3) return null
+  const alone = (out: Var): Pair => ({ out, tap: null, s: 1, d: 0 })
+  return { down: down ?? alone(y), across: across ?? alone(x), outer }
+}
+
+const guardsBy = (image: Expr): readonly Guard[] => {
+  const found: Guard[] = []
+  walk([image], e => {
+    if (e.kind === 'when') found.push(...e.guards.filter(g => g.by > 1))
+  })
+  return found
+}
+
+/** The axes of two pairs; null where the windows share no position: those are rows of a matrix, if not tiles of an image. */
+const axesOf = ({ down, across }: Pairs, strided: readonly Guard[]): readonly [Axis, Axis] | null => {
+  const made = [down, across].map(pair => {
+    const guard = strided.find(g => [pair.out, pair.tap].some(v => v !== null && coefOf(g.of, v) % g.by !== 0))
+    const positions = guard === undefined ? { by: 1, first: 0 } : classOf(pair, guard)
+    const axis = positions === null ? null : axisOf(pair, positions)
+    if (positions === null || axis === null) return null
+    const shared = positions.by > 1 || axis.size < pair.out.size * (pair.tap?.size ?? 1)
+    return shared || Math.abs(pair.d) <= 1 ? { axis, shared } : null
+  })
+  const [rows, columns] = made
+  if (rows == null || columns == null) return null
+  const tiles = down.tap !== null && across.tap !== null
+  return tiles || rows.shared || columns.shared ? [rows.axis, columns.axis] : null
+}
 
 /** A kernel as a window, with its variables collapsed; null where it is none, or where another schedule does it better. */
 export const windowOf = (given: Kernel, counters: readonly Var[]): Window | null => {
@@ -127,63 +176,22 @@ export const windowOf = (given: Kernel, counters: readonly Var[]): Window | null
   const { reduction } = kernel
   if (reduction === null || reduction.vars.length === 0 || reduction.vars.length > 2) return null
   const x = kernel.vars.find(v => v.size >= 4 && kernel.stores.every(s => strideAlong(s.at, { id: v.id, aligned: false }) === 1))
-  if (x === undefined) return null
-  const parted = operands(reduction, [x])
-  if (parted === null || parted.image.dtype !== 'f32') return null
+  const parted = x === undefined ? null : operands(reduction, x)
+  if (x === undefined || parted === null || parted.image.dtype !== 'f32') return null
   const { image, weight } = parted
-  const indices: Index[] = []
-  indicesOf(i => indices.push(i))(image)
-  const pairs = reduction.vars.map(tap => pairOf(indices, kernel.vars, tap)).filter(p => p !== null)
-  const across = pairs.find(p => p.out === x)
-  const down = pairs.find(p => p.out !== x)
-  if (pairs.length < reduction.vars.length || pairs.length !== Number(across !== undefined) + Number(down !== undefined)) return null
-  // rows without a window of their own are taken one by one
-  const inWeight = (v: Var): boolean => weight !== null && varsOf(weight).has(v.id)
-  const inImage = (v: Var): boolean => varsOf(image).has(v.id)
-  const idle = kernel.vars.filter(v => v !== x && inImage(v) && !inWeight(v)).sort((v, w) => strideIn(kernel, v) - strideIn(kernel, w))[0]
-  const y = down?.out ?? idle ?? { id: -1, size: 1, name: 'y' }
-  const outer = kernel.vars.filter(v => v !== x && v !== y)
-  // an operand that many outputs share calls for a matrix product
-  if (!inImage(x) || inWeight(y) || sizeOf(outer.filter(v => !inImage(v))) > 3) return null
-
-  const strided: Guard[] = []
-  walk([image], e => {
-    if (e.kind === 'when') strided.push(...e.guards.filter(g => g.by > 1))
-  })
-  const zero = reduction.kind === 'product' || reduction.op === 'sum' ? zeroOutside(image) : []
-  if (!strided.every(g => zero.includes(g))) return null
-  const alone = (out: Var): Pair => ({ out, tap: null, s: 1, d: 0 })
-  const axes = [down ?? alone(y), across ?? alone(x)].map(pair => {
-    const guard = strided.find(g => [pair.out, pair.tap].some(v => v !== null && coefOf(g.of, v) % g.by !== 0))
-    const positions = guard === undefined ? { by: 1, first: 0 } : classOf(pair, guard)
-    if (positions === null) return null
-    const axis = axisOf(pair, positions)
-    const shared = positions.by > 1 || axis.size < pair.out.size * (pair.tap?.size ?? 1)
-    return { axis, shared, fits: shared || Math.abs(pair.d) <= 1 }
-  })
-  const [first, second] = axes
-  if (first == null || second == null || !first.fits || !second.fits) return null
-  // windows that share no position are rows of a matrix, if not tiles of an image
-  if (pairs.length === 1 && !first.shared && !second.shared) return null
-  const [rows, columns] = [first.axis, second.axis]
-  const all = [...kernel.vars, ...reduction.vars, ...counters]
-  const at = (row: Index, column: Index, sizes: readonly Var[]): Expr => {
-    const algebra = indexing(id => [...sizes, ...all].find(v => v.id === id)?.size ?? 1)
-    const placed = new Map<number, Index>()
-    for (const [axis, index] of [[rows, row], [columns, column]] as const) {
-      const [out, tap] = axis.position(index)
-      placed.set(axis.out.id, out)
-      if (axis.tap !== null) placed.set(axis.tap.id, tap)
-    }
-    return mapIndices(i => substitute(algebra, i, id => placed.get(id)), simplified)(image)
-  }
-  // every check for divisibility must be gone, and with it every quotient
-  const trial: readonly Var[] = [{ id: -2, size: rows.size, name: 'row' }, { id: -3, size: columns.size, name: 'column' }]
-  const plain = at(variable(trial[0]!), variable(trial[1]!), trial)
-  let whole = true
-  walk([plain], e => {
-    if (e.kind === 'when' && e.guards.some(g => g.by > 1)) whole = false
-  })
+  const pairs = pairsOf(kernel, reduction.vars, image, weight, x)
+  if (pairs === null) return null
   const combine = reduction.kind === 'product' ? 'sum' : reduction.op
-  return whole ? { kernel, rows, columns, outer, combine, weight, image: at } : null
+  const strided = guardsBy(image)
+  const zero = combine === 'sum' ? zeroOutside(image) : []
+  const axes = strided.every(g => zero.includes(g)) ? axesOf(pairs, strided) : null
+  if (axes === null) return null
+  const [rows, columns] = axes
+  const row: Var = { id: -2, size: rows.size, name: 'row' }
+  const column: Var = { id: -3, size: columns.size, name: 'column' }
+  const algebra = indexing(id => [row, column, ...kernel.vars, ...reduction.vars, ...counters].find(v => v.id === id)?.size ?? 1)
+  const placed = new Map([[rows, row] as const, [columns, column] as const].flatMap(([axis, at]) => axis.position(variable(at))))
+  const plain = mapIndices(i => substitute(algebra, i, id => placed.get(id)), simplified)(image)
+  // every check for divisibility must be gone, and with it every quotient
+  return guardsBy(plain).length === 0 ? { kernel, rows, columns, outer: pairs.outer, combine, weight, image: plain, row, column } : null
 }
