@@ -4,10 +4,10 @@
  *
  * An operation that changes nothing at all (a reshape to the same shape, a cast to the same type, ...) returns its operand.
  */
-import { infer } from '../../dsl/core/infer.ts'
 import { Refusal } from '../../dsl/errors.ts'
 import type { Attrs, Aval, Build, Prim } from '../../dsl/core/prim.ts'
 import type { Func, Id, Inst, Op, Origin, Param, Scan } from './ir.ts'
+import { inferred } from './inferred.ts'
 import { at, avalsOf, nowhere, partsOf, sameAval } from './view.ts'
 
 /** A scan before its results have ids. */
@@ -103,7 +103,7 @@ export const builder = (): Builder => {
   const whence = (origin: Origin | undefined): Origin => (origin === undefined || origin.file === '' ? current : origin)
 
   const op = <P extends Prim>(prim: P, inputs: readonly Id[], attrs: Attrs[P], origin?: Origin): Id => {
-    const output = infer(prim, inputs.map(aval), attrs)
+    const output = inferred(prim, inputs.map(aval), attrs)
     const first = inputs[0]
     if (first !== undefined && inputs.length === 1 && sameAval(aval(first), output) && idle[prim]?.(attrs, output) === true) return first
     const id = fresh(output)

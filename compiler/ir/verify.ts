@@ -1,10 +1,10 @@
 /**
  * Checks every invariant of a function: run after each pass, so that a broken pass is named where it broke.
  */
-import { infer } from '../../dsl/core/infer.ts'
 import { Refusal } from '../../dsl/errors.ts'
 import type { Attrs, Aval, Prim } from '../../dsl/core/prim.ts'
 import { scanAvals } from './build.ts'
+import { inferred } from './inferred.ts'
 import type { Func, Id, Inst } from './ir.ts'
 import { at, defined, sameAval, showAval } from './view.ts'
 
@@ -51,7 +51,7 @@ const typesOf = (inst: Inst, aval: (id: Id) => Aval, fail: (message: string) => 
   const operands = inst.kind === 'op' ? inst.inputs : [...inst.consts, ...inst.init, ...inst.xs]
   operands.forEach(aval)
   try {
-    return inst.kind === 'op' ? [infer<Prim>(inst.prim, inst.inputs.map(aval), inst.attrs as Attrs[Prim])] : scanAvals(inst, aval)
+    return inst.kind === 'op' ? [inferred<Prim>(inst.prim, inst.inputs.map(aval), inst.attrs as Attrs[Prim])] : scanAvals(inst, aval)
   } catch (error) {
     if (error instanceof Refusal && error.failure.kind === 'shape') return fail(`%${defined(inst).join(', %')}: ${error.message}`)
     throw error

@@ -91,6 +91,17 @@ const sourcesOf = (kernel: Kernel): ((e: Expr) => Sources) => {
  * written, once.
  */
 export const costOf = (kernel: Kernel, plan: Plan, counters: readonly Var[] = []): Cost => {
+  const before = costs.get(kernel)?.get(counters.length)
+  if (before !== undefined) return before
+  const cost = costed(kernel, plan, counters)
+  costs.set(kernel, new Map([...(costs.get(kernel) ?? []), [counters.length, cost]]))
+  return cost
+}
+
+/** Costs that are known: a kernel is one of one plan, within the same loops whenever they are named. */
+const costs = new WeakMap<Kernel, ReadonlyMap<number, Cost>>()
+
+const costed = (kernel: Kernel, plan: Plan, counters: readonly Var[]): Cost => {
   const read = elementsRead(kernel, id => bytesOf(plan.buffers[id]!) / 4, counters)
   const sources = sourcesOf(kernel)
   const vars = [...kernel.vars, ...(kernel.reduction?.vars ?? [])]
