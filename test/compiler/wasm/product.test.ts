@@ -4,7 +4,9 @@ import * as assert from 'uvu/assert'
 import type { Expr, Index, Var } from '../../../compiler/schedule/kernel.ts'
 import { add, scale, shift, variable } from '../../../compiler/schedule/indexing.ts'
 import { phases } from '../../../compiler/schedule/phases.ts'
-import { acc, buffers, disagreement, guard, ix, kernel, load, num, op, planOf, product, v, when } from './plans.ts'
+import { packed } from '../../../compiler/schedule/product.ts'
+import { partsOf } from './nests.ts'
+import { acc, buffers, disagreement, guard, ix, kernel, load, num, op, planOf, product, samples, v, when } from './plans.ts'
 
 // sums of up to a few hundred products of values in [-2, 2)
 const agree = (plan: Parameters<typeof disagreement>[0], tolerance = 2e-5): void => assert.is(disagreement(plan, tolerance), '')
@@ -151,6 +153,30 @@ test('strided input gradients leave no divisibility check, and no step that is a
   for (const { reduction } of parts) {
     const e = reduction?.kind === 'product' ? reduction.a : undefined
     assert.ok(e?.kind === 'when' && e.guards.every(g => g.by === 1) && e.then.kind === 'load' && e.then.at.terms.every(t => t.atom.kind === 'var'))
+  }
+})
+
+test('the same bits wherever the parts of a product are cut, and in any order', () => {
+  // blocks of columns and of rows, batches, parts of the sum
+  for (const [s, m, n, k] of [[1, 65, 260, 300], [1, 300, 40, 1100], [3, 40, 200, 33], [1, 17, 18, 5000], [2, 12, 16, 9001], [20, 9, 20, 65]] as const) {
+    const [b, i, j, l] = [v(s, 'b'), v(m, 'i'), v(n, 'j'), v(k, 'l')]
+    const sum = product([l], load(0, ix(0, [m * k, b], [k, i], [1, l])), load(1, ix(0, [k * n, b], [n, l], [1, j])))
+    const body = kernel([b, i, j], sum, { buffer: 2, at: ix(0, [m * n, b], [n, i], [1, j]), value: op('add', [acc, load(3, variable(j))]) })
+    agree(planOf(buffers(s * m * k, s * k * n, s * m * n, n), body), 2e-4)
+    let last = 1e6
+    const make = () => {
+      const parts = partsOf(body, [s * m * k, s * k * n, s * m * n, n], (kernel, dialect, space) => packed(kernel, [], dialect, space, () => (last += 1))!)
+      for (const id of [0, 1, 3]) parts.floats(id).set(samples(parts.floats(id).length, 'f32', id + 1))
+      return parts
+    }
+    const [whole, cut] = [make(), make()]
+    whole.run()
+    cut.scheduled.nests.forEach(({ extent }, at) => {
+      for (let p = extent - 1; p >= 0; p -= 1) if (p % 3 === 1) cut.nests[at]!(p, p + 1, 0)
+      for (let p = 0; p < extent; p += 1) if (p % 3 !== 1) cut.nests[at]!(p, p + 1, 0)
+    })
+    assert.ok(cut.scheduled.nests.some(nest => nest.extent >= 3))
+    assert.equal(cut.words(2), whole.words(2), `${s} x ${m} x ${n} x ${k}`)
   }
 })
 
