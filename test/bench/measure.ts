@@ -18,7 +18,9 @@ export type Effort = { readonly rounds: number; readonly seconds: number }
 
 export type Speed = {
   readonly threads: number
+  /** The median over all rounds, and the best call of all. */
   readonly ms: number
+  readonly bestMs: number
   readonly gflops: number
   /** Of the peak of so many threads: multiply-adds in registers. */
   readonly peakShare: number
@@ -43,21 +45,23 @@ export type Measured = {
   readonly overCopy: number | null
 }
 
+type Clock = { readonly ms: number; readonly bestMs: number }
+
 /** What the clock says of a row. */
 export type Timed = {
   readonly row: Row
   readonly program: ProgramInfo
   readonly variant: 'fma' | 'simd'
-  readonly oneMs: number
+  readonly one: Clock
   /** Null where the program has no use for more than one thread. */
-  readonly all: { readonly threads: number; readonly ms: number; readonly ratio: number } | null
+  readonly all: (Clock & { readonly threads: number; readonly ratio: number }) | null
   readonly overCopy: number | null
 }
 
 export const timeRow = async (build: Build, row: Row, threads: number, effort: Effort): Promise<Timed> => {
-  const one = await orThrow(build.load(row.program, { threads: 1 }))
-  const several = threads === 1 ? one : await orThrow(build.load(row.program, { threads }))
-  const both = several.threads > 1 ? [one, several] : [one]
+  const single = await orThrow(build.load(row.program, { threads: 1 }))
+  const several = threads === 1 ? single : await orThrow(build.load(row.program, { threads }))
+  const both = several.threads > 1 ? [single, several] : [single]
   for (const executable of both) {
     fillInputs(executable, 0)
     repeat(effort.seconds / 4, 2, executable.run)
@@ -66,31 +70,33 @@ export const timeRow = async (build: Build, row: Row, threads: number, effort: E
     const times = both.map(executable => repeat(effort.seconds, 3, executable.run))
     const copies = row.copy === undefined ? NaN : (2 * row.copy) / measureCopy(row.copy, 100) / 1e6
     // Both at their best: a copy's rate is the best of its round.
-    return { medians: times.map(median), overCopy: Math.min(...(times[0] ?? [])) / copies }
+    const best = times.map(list => list.reduce((a, b) => Math.min(a, b)))
+    return { medians: times.map(median), best, overCopy: (best[0] ?? NaN) / copies }
   })
-  const over = (f: (one: number, all: number) => number): number => median(rounds.map(({ medians: [t = NaN, u = NaN] }) => f(t, u)))
+  const clock = (i: number): Clock => ({ ms: median(rounds.map(r => r.medians[i] ?? NaN)), bestMs: Math.min(...rounds.map(r => r.best[i] ?? NaN)) })
+  const ratio = median(rounds.map(({ medians: [t = NaN, u = NaN] }) => t / u))
   return {
-    row, program: one.program, variant: one.arithmetic.includes('FMA') ? 'fma' : 'simd', oneMs: over(t => t),
-    all: both.length === 1 ? null : { threads: several.threads, ms: over((_, t) => t), ratio: over((t, u) => t / u) },
+    row, program: single.program, variant: single.arithmetic.includes('FMA') ? 'fma' : 'simd', one: clock(0),
+    all: both.length === 1 ? null : { ...clock(1), threads: several.threads, ratio },
     overCopy: row.copy === undefined ? null : median(rounds.map(r => r.overCopy)),
   }
 }
 
-const speedOf = ({ stats, kernels }: ProgramInfo, threads: number, ms: number, rates: Rates): Speed => {
+const speedOf = ({ stats, kernels }: ProgramInfo, threads: number, { ms, bestMs }: Clock, rates: Rates): Speed => {
   const gflops = stats.flops / ms / 1e6
   const floorMs = floorOfAll(kernels, rates)
-  return { threads, ms, gflops, peakShare: gflops / rates.peakGflops, floorMs, gap: ms / floorMs }
+  return { threads, ms, bestMs, gflops, peakShare: gflops / rates.peakGflops, floorMs, gap: ms / floorMs }
 }
 
 /** Rates on one thread and on all. */
 export type Machine = { readonly one: Rates; readonly all: Rates }
 
 /** The same beside what the machine can do; `folder` holds the modules. */
-export const rated = ({ row, program, variant, oneMs, all, overCopy }: Timed, folder: string, machine: Machine): Measured => ({
+export const rated = ({ row, program, variant, one, all, overCopy }: Timed, folder: string, machine: Machine): Measured => ({
   name: row.name, what: row.what, program: row.program, flops: program.stats.flops,
   kernels: program.kernels.reduce((n, k) => n + k.count, 0),
   wasmBytes: statSync(join(folder, program.modules[variant])).size,
-  one: speedOf(program, 1, oneMs, machine.one),
-  all: all === null ? null : speedOf(program, all.threads, all.ms, machine.all),
+  one: speedOf(program, 1, one, machine.one),
+  all: all === null ? null : speedOf(program, all.threads, all, machine.all),
   ratio: all?.ratio ?? null, overCopy,
 })

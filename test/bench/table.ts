@@ -25,7 +25,7 @@ const table = (heads: readonly string[], rows: readonly (readonly string[])[]): 
 const threads = (n: number): string => (n === 1 ? '1 thread' : `${n} threads`)
 
 const speed = (s: Speed | null): readonly string[] =>
-  (s === null ? ['-', '-', '-', '-'] : [`${ms(s.ms)} ms`, s.gflops.toFixed(1), `${(100 * s.peakShare).toFixed(0)}%`, `${ms(s.floorMs)} ms`])
+  (s === null ? ['-', '-', '-', '-'] : [`${ms(s.ms)} (${ms(s.bestMs)}) ms`, s.gflops.toFixed(1), `${(100 * s.peakShare).toFixed(0)}%`, `${ms(s.floorMs)} ms`])
 
 const rowOf = (r: Measured): readonly string[] => [
   `${r.what}${r.flops >= 1e8 ? ` (${(r.flops / 1e9).toFixed(2)} GFLOP)` : ''}${r.overCopy === null ? '' : ` (${r.overCopy.toFixed(2)} x a copy, 1 thread)`}`,
@@ -55,7 +55,7 @@ export const markdown = (results: Results): string => {
   const n = rates.all.threads
   const several = n > 1 ? `${n} threads` : 'all threads'
   return [
-    `${machine.cpu}, ${machine.cores} cores, Node ${machine.node} (V8 ${[machine.v8, machine.flags.join(' ')].join('; ')}), ${results.date}; medians.`,
+    `${machine.cpu}, ${machine.cores} cores, Node ${machine.node} (V8 ${[machine.v8, machine.flags.join(' ')].join('; ')}), ${results.date}; medians (best calls).`,
     ...(n > 1 ? [rates.one, rates.all] : [rates.one]).map(r => `- ${rateLine(r)}`),
     '',
     ...table(['what', '1 thread', 'GFLOP/s', 'of peak', 'floor', several, 'GFLOP/s', 'of peak', 'floor', `1 over ${n}`, 'wasm'], rows.map(rowOf)),

@@ -37,7 +37,7 @@ for (const threads of [1, 2]) {
 }
 
 test('the table of the benchmarks: a line for each row, with what is not there left out', () => {
-  const speed: Speed = { threads: 1, ms: 4, gflops: 2.5, peakShare: 0.5, floorMs: 3, gap: 4 / 3 }
+  const speed: Speed = { threads: 1, ms: 4, bestMs: 3.5, gflops: 2.5, peakShare: 0.5, floorMs: 3, gap: 4 / 3 }
   const row: Measured = { name: 'a', what: 'some product', program: 'y/a', flops: 1e9, kernels: 1, wasmBytes: 2345, one: speed, all: { ...speed, threads: 2, ms: 2 }, ratio: 2, overCopy: null }
   const results: Results = {
     version: 1, date: '2026-01-02', machine: { cpu: 'A CPU', cores: 2, node: '20.0.0', v8: '11', flags: ['--some-flag'] },
@@ -48,10 +48,10 @@ test('the table of the benchmarks: a line for each row, with what is not there l
     peers: [{ row: 'a', library: 'one', version: '1.2.3', threads: 1, ms: 40, ratio: 10, note: 'batch 4' }, { row: 'a', library: 'other', error: 'it broke' }],
   }
   const lines = markdown(results).split('\n')
-  assert.is(lines[0], 'A CPU, 2 cores, Node 20.0.0 (V8 11; --some-flag), 2026-01-02; medians.')
+  assert.is(lines[0], 'A CPU, 2 cores, Node 20.0.0 (V8 11; --some-flag), 2026-01-02; medians (best calls).')
   for (const line of [
-    '| some product (1.00 GFLOP) | 4.00 ms | 2.5 | 50% | 3.00 ms | 2.00 ms | 2.5 | 50% | 3.00 ms | 2.00x | 2.3 kB |',
-    '| a pass (1.25 x a copy, 1 thread) | 4.00 ms | 2.5 | 50% | 3.00 ms | - | - | - | - | - | 2.3 kB |',
+    '| some product (1.00 GFLOP) | 4.00 (3.50) ms | 2.5 | 50% | 3.00 ms | 2.00 (3.50) ms | 2.5 | 50% | 3.00 ms | 2.00x | 2.3 kB |',
+    '| a pass (1.25 x a copy, 1 thread) | 4.00 (3.50) ms | 2.5 | 50% | 3.00 ms | - | - | - | - | - | 2.3 kB |',
     '| the yardsticks | 2 | 1.3 s | 0.0 s |',
     'Allocation: m/trainStep on 2 threads, 200 steps: the heap grows by 12 bytes a step; 3 collections, the longest pause 0.50 ms.',
     '| some product | one 1.2.3 (batch 4) | 1 | 40.0 ms | 10x |',
