@@ -5,14 +5,15 @@
  */
 import { collapse, kernelIndices } from './collapse.ts'
 import { strideAlong } from './dependence.ts'
-import { type Dialect, type Env, perform } from './expression.ts'
-import { type Cut, cut, overParts, partsFor, workOf } from './extent.ts'
+import { type Dialect, type Env, lower, perform } from './expression.ts'
+import { type Cut, cut, overParts, partsFor, slow, workOf } from './extent.ts'
 import { bare } from './interior.ts'
-import type { Index, Kernel, Var } from './kernel.ts'
+import type { Expr, Index, Kernel, Var } from './kernel.ts'
 import { type Scope, type Span, type Vars, badStrides, byStride, envOf, grouped, innermost, open, unitStrides, wholeOf } from './loops.ts'
 import { type Nest, type Scheduled, i32 } from './nest.ts'
 import { staged } from './partial.ts'
 import { type Reduce, asReduce, reduced } from './reduce.ts'
+import { walk } from './walk.ts'
 
 export { type Scope, badStrides, byStride, loops, open, unitStrides } from './loops.ts'
 
@@ -21,6 +22,15 @@ const strip = 8
 
 /** How many groups of four results a reduction carries side by side: two cache lines, or one. */
 const groupsFor = (size: number): number => (size >= 32 ? 8 : 4)
+
+/** How many transcendental functions a kernel computes at each place. */
+const slowSteps = ({ stores }: Kernel): number => {
+  let n = 0
+  walk(stores.map(s => s.value), e => {
+    if (e.kind === 'op' && slow.has(e.prim)) n += 1
+  })
+  return n
+}
 
 /** How the loops of a kernel run: all in order of their strides, `along` as the innermost and in vectors, `across` next to it in narrow strips. */
 type Order = { readonly vars: readonly Var[]; readonly along: Var | null; readonly across: Var | null; readonly wide: number }
@@ -39,7 +49,7 @@ const orderOf = (kernel: Kernel, reduction: Reduce | null): Order => {
   const outer = byStride(kernel.vars.filter(v => v !== along && v !== across), stores[0])
   // a short row of windows lies inside its bounds only in parts
   const narrow = reduction !== null && bare(reduction.value).guards.length > 0 && (along?.size ?? 0) < 64
-  const wide = reduction === null || narrow || along === null ? 1 : groupsFor(along.size)
+  const wide = narrow || along === null ? 1 : reduction !== null ? groupsFor(along.size) : slowSteps(kernel) > 1 ? 2 : 1
   return { vars: [...outer, ...(across === null ? [] : [across]), ...(along === null ? [] : [along])], along, across, wide }
 }
 
@@ -74,6 +84,21 @@ const overPlaces = (
   go(here, vars.filter(v => !heads.includes(v)))
 }
 
+/**
+ * Computes values for several groups step by step, each step for all of them: functions one after the other are longer
+ * chains than the machine looks ahead, chains side by side fill it. Branches are left to those who ask for their values.
+ */
+const abreast = (envs: readonly Env[], values: readonly Expr[]): void => {
+  const seen = new Set<Expr>()
+  const visit = (e: Expr): void => {
+    if (seen.has(e)) return
+    seen.add(e)
+    if (e.kind === 'op') e.args.forEach(visit)
+    envs.forEach(env => lower(env, e))
+  }
+  values.forEach(visit)
+}
+
 /** A kernel as one nest. A strip goes over its whole line, so that the line is never cut. */
 const nestOf = (kernel: Kernel, counters: readonly Var[], dialect: Dialect): Nest => {
   const reduction = kernel.reduction === null ? null : asReduce(kernel.reduction)
@@ -84,6 +109,7 @@ const nestOf = (kernel: Kernel, counters: readonly Var[], dialect: Dialect): Nes
   overParts(scope, parts, (here, span) =>
     overPlaces(scope, order, parts, here, span, envs => {
       const accs = reduction === null ? [] : reduced(envs, reduction)
+      if (reduction === null && envs.length > 1) abreast(envs, kernel.stores.map(s => s.value))
       envs.forEach((env, i) => perform({ ...env, acc: accs[i] ?? null }, kernel.stores))
     }),
   )

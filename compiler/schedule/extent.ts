@@ -15,7 +15,8 @@ import { walk } from './walk.ts'
 const enough = 64
 const least = 5_000
 
-const slow: ReadonlySet<string> = new Set([...transcendental, 'pow'])
+/** Operations that take as long as dozens of others. */
+export const slow: ReadonlySet<string> = new Set([...transcendental, 'pow'])
 
 /** Nanoseconds to compute some values once, roughly: 20 operations or two words of memory in one. */
 const timeOf = (values: readonly Expr[]): number => {
