@@ -15,7 +15,7 @@ import { checkFresh } from '../fresh.ts'
 import { findProgram, type ProgramInfo } from '../manifest.ts'
 import { floorOfAll } from '../measure/floor.ts'
 import { fillInputs } from '../measure/inputs.ts'
-import { profileOf, profileText, type Profile } from '../measure/profile.ts'
+import { profileOf, profileText, stepTimes, type Profile } from '../measure/profile.ts'
 import { median, msText, repeat } from '../measure/times.ts'
 import { bytesText, flopsText, oneOf, positiveNumber, say, seedOption, withBuild, withThreads, type Register } from './command.ts'
 
@@ -59,6 +59,7 @@ const measure = async (program: ProgramInfo, executable: Executable, options: Op
   const before = await measureRates(threads)
   repeat(options.seconds / 4, 2, executable.run)
   const times = repeat(options.seconds, 5, executable.run)
+  const steps = options.profile === true ? stepTimes(executable, options.seconds) : null
   const rates = better(before, await measureRates(threads))
   const medianMs = median(times)
   const gflops = program.stats.flops / medianMs / 1e6
@@ -68,7 +69,7 @@ const measure = async (program: ProgramInfo, executable: Executable, options: Op
     flops: program.stats.flops, gflops, peakShare: gflops / rates.peakGflops, floorMs, gap: medianMs / floorMs,
     kernels: program.kernels.reduce((n, kernel) => n + kernel.count, 0), kernelsBeforeFusion: program.stats.kernelsBefore,
     bytes: program.stats.bytes, memoryBytes: executable.memoryBytes,
-    ...(options.profile === true ? { profile: profileOf(executable, rates, options.seconds) } : {}),
+    ...(steps === null ? {} : { profile: profileOf(program, steps, rates) }),
   }
 }
 

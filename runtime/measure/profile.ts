@@ -4,13 +4,15 @@
  */
 import type { Rates } from '../device/rates.ts'
 import type { Executable } from '../executor.ts'
+import type { ProgramInfo } from '../manifest.ts'
 import { floorOf, floorOfAll } from './floor.ts'
 import { median, msText, repeat, timed } from './times.ts'
 
 export type StepTime = {
   readonly step: number
-  /** The median, and its share of the sum of all medians. */
+  /** The best of its runs (whatever else the machine does only adds to it), its share of the sum of all, and the median. */
   readonly ms: number
+  readonly medianMs: number
   readonly share: number
   readonly gflops: number
   /** The least time that is possible, what sets it (of the kernel whose floor is highest), and time / floor. */
@@ -33,22 +35,24 @@ export type Profile = {
   readonly gap: number
 }
 
-/** Medians of every step by itself, turn by turn for about so many seconds. */
-const timesOf = (executable: Executable, seconds: number): readonly number[] => {
+/** Times of every step by itself, turn by turn for about so many seconds. */
+export const stepTimes = (executable: Executable, seconds: number): readonly (readonly number[])[] => {
   const times = Array.from({ length: executable.steps }, (): number[] => [])
   repeat(seconds, 3, () => times.forEach((list, step) => list.push(timed(() => executable.runStep(step)))))
-  return times.map(median)
+  return times
 }
 
-export const profileOf = (executable: Executable, rates: Rates, seconds: number): Profile => {
-  const times = timesOf(executable, seconds)
-  const steps = times.map((ms, step) => {
-    const kernels = executable.program.kernels.filter(kernel => kernel.step === step)
+/** What `stepTimes` found, beside what the machine can do. */
+export const profileOf = ({ kernels: all }: Pick<ProgramInfo, 'kernels'>, times: readonly (readonly number[])[], rates: Rates): Profile => {
+  const steps = times.map((list, step) => {
+    const ms = Math.min(...list)
+    const kernels = all.filter(kernel => kernel.step === step)
     const flops = kernels.reduce((sum, kernel) => sum + kernel.flops * kernel.count, 0)
     const floorMs = floorOfAll(kernels, rates)
     const [highest] = kernels.map(kernel => floorOf(kernel, rates)).sort((a, b) => b.ms - a.ms)
     return {
-      step, ms, gflops: flops / ms / 1e6, floorMs, bound: highest?.bound ?? 'memory', gap: floorMs > 0 ? ms / floorMs : Infinity, lostMs: ms - floorMs,
+      step, ms, medianMs: median(list), gflops: flops / ms / 1e6,
+      floorMs, bound: highest?.bound ?? 'memory', gap: floorMs > 0 ? ms / floorMs : Infinity, lostMs: ms - floorMs,
       kernels: kernels.map(k => k.name), places: [...new Set(kernels.flatMap(k => k.places))],
     }
   })
@@ -86,14 +90,15 @@ const stepText = (s: StepTime): string =>
 /** A table of at most 120 columns: all steps, slowest first, the sums, and the ten that lose most. */
 export const profileText = ({ steps, ms, floorMs, gap }: Profile): string => {
   const worst = [...steps].sort((a, b) => b.lostMs - a.lostMs).slice(0, 10)
+  const title = worst.length === 1 ? 'the step that loses most' : `the ${worst.length} steps that lose most`
   const theirs = worst.reduce((n, s) => n + s.lostShare, 0)
   return [
-    '  steps, slowest first (floor: the least time by arithmetic and memory; gap: time / floor; lost: time - floor)',
+    '  steps, slowest first (ms: the best of its runs; floor: the least possible; gap: ms / floor; lost: ms - floor)',
     row(heads, 'step', 'source'),
     ...steps.map(stepText),
     row([bare(ms), '100%', '', bare(floorMs), gapText(gap), bare(ms - floorMs), '100%'], 'all steps', ''),
     '',
-    `  ${worst.length === 1 ? 'the step that loses most' : `the ${worst.length} steps that lose most`}: ${(100 * theirs).toFixed(0)}% of the time beyond the floor`,
+    `  ${title}: ${(100 * theirs).toFixed(0)}% of the time beyond the floor`,
     row(heads, 'step', 'set by'),
     ...worst.map(s => `${stepText({ ...s, places: [] }).padEnd(95)}${s.bound}`),
   ].join('\n')

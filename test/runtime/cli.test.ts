@@ -164,7 +164,7 @@ test('bench: a report with the measured rates, the floor, and each step', async 
   const { medianMs, minMs, flops, gflops, peakShare, kernels, kernelsBeforeFusion, floorMs, gap } = report as Readonly<Record<string, number>>
   const { rates, profile } = report as { rates: Rates; profile: Profile }
   assert.equal(Object.keys(report as object).sort(), ['bytes', 'floorMs', 'flops', 'gap', 'gflops', 'kernels', 'kernelsBeforeFusion', 'medianMs', 'memoryBytes', 'minMs', 'peakShare', 'profile', 'program', 'rates', 'runs', 'variant'])
-  for (const step of profile.steps) assert.equal(Object.keys(step).sort(), ['bound', 'floorMs', 'gap', 'gflops', 'kernels', 'lostMs', 'lostShare', 'ms', 'places', 'share', 'step'])
+  for (const step of profile.steps) assert.equal(Object.keys(step).sort(), ['bound', 'floorMs', 'gap', 'gflops', 'kernels', 'lostMs', 'lostShare', 'medianMs', 'ms', 'places', 'share', 'step'])
   assert.ok(rates.peakGflops > 0.5 && rates.productGflops > 0.2 && rates.farGBs > 0.05 && rates.nearGBs > 0.05 && minMs! > 0 && minMs! <= medianMs!)
   assert.equal([flops, kernels, kernelsBeforeFusion, rates.threads], [2, 2, 3, 1])
   assert.equal([gflops, peakShare, gap], [2 / medianMs! / 1e6, gflops! / rates.peakGflops, medianMs! / floorMs!])
