@@ -66,6 +66,7 @@ export const inPlace = (plan: Plan, replaced: Replaced = new Map()): Plan => {
     for (const id of writes) writers.set(id, (writers.get(id) ?? 0) + 1)
   })
   const names = new Map<number, number>()
+  const taken = new Set<number>()
   const name = (id: number): number => {
     const other = names.get(id)
     return other === undefined ? id : name(other)
@@ -77,6 +78,7 @@ export const inPlace = (plan: Plan, replaced: Replaced = new Map()): Plan => {
       names.delete(from)
       return false
     }
+    taken.add(to)
     first.set(to, Math.min(first.get(to) ?? Infinity, first.get(from) ?? Infinity))
     last.set(to, Math.max(last.get(to) ?? -1, last.get(from) ?? -1))
     return true
@@ -85,7 +87,7 @@ export const inPlace = (plan: Plan, replaced: Replaced = new Map()): Plan => {
   const place = (kernel: Kernel, at: number, store: Store): void => {
     const to = store.buffer
     const whole = first.get(to) === at && writers.get(to) === 1 && kernel.stores.filter(s => s.buffer === to).length === 1
-    if (!whole || name(to) !== to || [...names.values()].includes(to)) return
+    if (!whole || name(to) !== to || taken.has(to)) return
     const buffer = buffers[to]!
     const input = replaced.get(to)
     if (input !== undefined && (last.get(input) ?? -1) <= at && mayReplace(kernel, store, id => id === input) && take(kernel, to, input)) return
