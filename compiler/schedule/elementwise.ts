@@ -135,8 +135,11 @@ export const elementwise = (given: Kernel, counters: readonly Var[], dialect: Di
   const lastId = Math.max(...all.map(v => v.id))
   const sizes = (id: number): number => all.find(v => v.id === id)?.size ?? 1
   const stages = staged({ ...kernel, reduction, vars: order.vars }, steps, Math.ceil(wanted / available), space, lastId, sizes)
+  const kernels = [...stages.partial, stages.whole].map(collapse)
+  const work = kernels.map(k => workOf(k.vars, k.reduction === null ? null : asReduce(k.reduction), k.stores))
   return {
-    nests: [...stages.partial, stages.whole].map(k => nestOf(collapse(k), counters, dialect)),
+    nests: kernels.map(k => nestOf(k, counters, dialect)),
     scratch: [{ space, bytes: 4 * stages.elements, each: 'kernel' }],
+    shares: work.map(w => w / work.reduce((n, x) => n + x, 0)),
   }
 }

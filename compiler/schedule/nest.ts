@@ -95,5 +95,6 @@ export type Scratch = { readonly space: number; readonly bytes: number; readonly
 /**
  * A scheduled kernel: stages in the order in which they have to seem to run. A stage that reads what an earlier one
  * writes begins when that one is done on all threads; stages that have nothing to do with each other may run together.
+ * `shares`: the part of the kernel's time that each of the nests takes, where that is not the whole of it.
  */
-export type Scheduled = { readonly nests: readonly Nest[]; readonly scratch: readonly Scratch[] }
+export type Scheduled = { readonly nests: readonly Nest[]; readonly scratch: readonly Scratch[]; readonly shares?: readonly number[] }

@@ -103,11 +103,11 @@ export const emitWasm = (plan: Plan, offsets: readonly number[], top: number, op
     let end = from
     const cost = nanoseconds(kernel, plan)
     const scheduled = schedule(kernel, counters, dialect, names)
-    const nodes = scheduled.flatMap(({ nests, scratch }): readonly Node[] => {
+    const nodes = scheduled.flatMap(({ nests, scratch, shares }): readonly Node[] => {
       const placed = place(scratch, end)
       end = placed.end
       const private_ = new Set(scratch.filter(s => s.each === 'thread').map(s => s.space))
-      return nests.map(nest => ({ kind: 'call', call: nestCall(nest, placed.bases, private_, cost / scheduled.length) }))
+      return nests.map((nest, i) => ({ kind: 'call', call: nestCall(nest, placed.bases, private_, ((shares?.[i] ?? 1) * cost) / scheduled.length) }))
     })
     return { nodes, end }
   }
