@@ -14,7 +14,7 @@ import { type Dialect, multiplied } from './expression.ts'
 import type { Expr, Var } from './kernel.ts'
 import { type Scheduled, type Value, constOf, i32 } from './nest.ts'
 import { pack } from './pack.ts'
-import { tile, tileColumns, tileRows } from './tile.ts'
+import { groupsOf, tile, tileRows } from './tile.ts'
 
 /** Elements of a block: of its grid, and of its sums. */
 const gridElements = 48 * 1024
@@ -29,21 +29,18 @@ const partWork = 256 * 1024
 /** Columns of a block that are few for the rows that pass by, and enough. */
 const fewColumns = 128
 const enoughColumns = 256
+/** Rows of a part, at least. */
+const leastRows = 32
 
 const roundUp = (n: number, by: number): number => Math.ceil(n / by) * by
 
 /** Columns that meet the same steps: one residue of each axis that has residues. */
 type Class = { readonly rests: ReadonlyMap<Axis, number>; readonly steps: Composite; readonly a: Expr; readonly count: number }
 
-export const convolved = (g: Gridded, counters: readonly Var[], dialect: Dialect, space: number, fresh: () => number): Scheduled | null => {
-  const { kernel, batch, rows, lane } = g
-  const { unit } = dialect
-  const order = byStride(g.steps, firstRead(g.a, g.steps))
-  const classesOf = (axes: readonly Axis[]): readonly ReadonlyMap<Axis, number>[] =>
-    axes.reduce<readonly ReadonlyMap<Axis, number>[]>((all, a) => all.flatMap(m => Array.from({ length: a.by }, (_, r) => new Map([...m, [a, r]]))), [new Map()])
-  const windows = g.grid.axes.filter(a => a.column !== null && a.step !== null && a !== lane)
-  const split = [...windows, lane].filter(a => a.by > 1)
-  const classes = classesOf(split).map((rests): Class => {
+const classesOf = (g: Gridded, order: Composite, split: readonly Axis[], fresh: () => number): readonly Class[] => {
+  const rests = split.reduce<readonly ReadonlyMap<Axis, number>[]>(
+    (all, a) => all.flatMap(m => Array.from({ length: a.by }, (_, r) => new Map([...m, [a, r]]))), [new Map()])
+  return rests.map(rests => {
     const renamed = split.flatMap(a => {
       const { first, size } = stepsOf(a, rests.get(a)!)
       return a.step === null ? [] : [{ step: a.step, to: { id: fresh(), size, name: a.step.name }, by: a.by, first }]
@@ -51,9 +48,38 @@ export const convolved = (g: Gridded, counters: readonly Var[], dialect: Dialect
     const steps = order.map(s => renamed.find(x => x.step === s)?.to ?? s)
     return { rests, steps, a: inClass(g.a, renamed, g.sizes), count: sizeOf(steps) }
   })
+}
 
-  // blocks: whole in all columns but those of single positions (each a block of its own) and the first of the windows, or,
-  // where that leaves few columns, several of the single positions
+type Plan = {
+  readonly order: Composite
+  /** Axes with residues, and their classes, the last axis fastest. */
+  readonly split: readonly Axis[]
+  readonly classes: readonly Class[]
+  /** Columns of single positions: each value is a block of its own. */
+  readonly units: Composite
+  /** The axis whose columns are cut, `size` to a block; those that a block has whole. */
+  readonly cut: Axis | undefined
+  readonly size: number
+  readonly cuts: number
+  readonly inner: readonly Axis[]
+  /** Groups of four columns along the lane, and for each column of the cut. */
+  readonly laneGroups: number
+  readonly innerGroups: number
+  /** Rows of a part, and of how many parts. */
+  readonly rowsEach: number
+  readonly rowParts: number
+  /** Groups of a tile. */
+  readonly perTile: number
+  readonly layout: (count: number, from: Value, here: Value) => ReturnType<typeof placed>
+}
+
+/** Blocks are whole in all columns but those of single positions and the first of the windows, or, where that leaves few columns, hold several of the single positions. */
+const planOf = (g: Gridded, fresh: () => number): Plan | null => {
+  const { batch, rows, lane } = g
+  const order = byStride(g.steps, firstRead(g.a, g.steps))
+  const windows = g.grid.axes.filter(a => a.column !== null && a.step !== null && a !== lane)
+  const split = [...windows, lane].filter(a => a.by > 1)
+  const classes = classesOf(g, order, split, fresh)
   const laneGroups = Math.ceil(columnsOf(lane) / 4)
   const single = g.grid.axes.filter(a => a.column !== null && a.step === null)
   const last = windows.reduce((n, a) => n * columnsOf(a), 4 * laneGroups) < fewColumns ? single[single.length - 1] : undefined
@@ -63,44 +89,55 @@ export const convolved = (g: Gridded, counters: readonly Var[], dialect: Dialect
   const inner = whole.slice(1)
   const cutColumns = cut === undefined ? 1 : columnsOf(cut)
   const alone = g.grid.axes.filter(a => a.column === null)
-  const innerColumns = inner.reduce((n, a) => n * columnsOf(a), 1) * laneGroups
-  const m = sizeOf(rows)
-  const mp = roundUp(m, tileRows)
+  const innerGroups = inner.reduce((n, a) => n * columnsOf(a), 1) * laneGroups
+  const mp = roundUp(sizeOf(rows), tileRows)
   const blocks = sizeOf(batch) * sizeOf(units)
   const layout = (count: number, from: Value, here: Value) => {
     const all = (axis: Axis) => ({ axis, count: axis.position.size, base: i32(0), here: i32(axis.position.size) })
     const first = cut === undefined ? [] : [{ axis: cut, count: countOf(cut, count, cut.step?.size ?? 1), base: from, here }]
     return placed([...alone.map(all), ...first, ...inner.map(all), all(lane)])
   }
-  const work = classes.reduce((n, c) => n + c.count, 0) * mp * cutColumns * innerColumns * 4 * blocks
-  const wanted = Math.min(leastParts, blocks * cutColumns, Math.ceil(work / partWork))
-  const fits = (count: number): boolean => {
-    const columns = count * innerColumns * 4
-    return layout(count, i32(0), i32(0)).elements <= gridElements && classes.length * mp * columns <= sumElements &&
-      blocks * Math.ceil(cutColumns / count) >= wanted && (last === undefined || columns <= enoughColumns)
-  }
-  let size = cutColumns
-  while (size > 1 && !fits(size)) size -= 1
-  const cuts = Math.ceil(cutColumns / size)
-  size = Math.ceil(cutColumns / cuts)
-  const { elements } = layout(size, i32(0), i32(0))
-  if (elements > mostElements || classes.length * mp * size * innerColumns * 4 > 4 * sumElements) return null
+  const work = classes.reduce((n, c) => n + c.count, 0) * mp * cutColumns * innerGroups * 4 * blocks
+  const wanted = Math.min(leastParts, Math.ceil(work / partWork))
+  const elementsOf = (count: number): number => layout(count, i32(0), i32(0)).elements
+  const sumsOf = (count: number): number => classes.length * mp * count * innerGroups * 4
+  const fits = (count: number): boolean =>
+    elementsOf(count) <= gridElements && sumsOf(count) <= sumElements && blocks * Math.ceil(cutColumns / count) >= Math.min(wanted, blocks * cutColumns) &&
+    (last === undefined || count * innerGroups * 4 <= enoughColumns)
+  let most = cutColumns
+  while (most > 1 && !fits(most)) most -= 1
+  const cuts = Math.ceil(cutColumns / most)
+  const size = Math.ceil(cutColumns / cuts)
+  // rows, too, where columns do not give parts enough
+  const rowsEach = roundUp(Math.max(leastRows, Math.ceil(mp / Math.ceil(wanted / (blocks * cuts)))), tileRows)
+  const rowParts = Math.ceil(mp / rowsEach)
+  if (elementsOf(size) > mostElements || sumsOf(size) / rowParts > 4 * sumElements) return null
+  return { order, split, classes, units, cut, size, cuts, inner, laneGroups, innerGroups, rowsEach: Math.min(mp, rowsEach), rowParts, perTile: groupsOf(sizeOf(rows)), layout }
+}
 
-  const groupsMost = size * innerColumns
-  const rowStride = roundUp(groupsMost * 4, tileColumns)
-  const classElements = mp * rowStride
+/** Schedules a product over a grid whose columns are many, or null where a block would be too large. */
+export const convolved = (g: Gridded, counters: readonly Var[], dialect: Dialect, space: number, fresh: () => number): Scheduled | null => {
+  const plan = planOf(g, fresh)
+  if (plan === null) return null
+  const { kernel, batch, rows, lane } = g
+  const { order, split, classes, units, cut, size, cuts, inner, laneGroups, innerGroups, rowsEach, rowParts, perTile, layout } = plan
+  const { unit } = dialect
+  const m = sizeOf(rows)
+  const mp = roundUp(m, tileRows)
+  const rowStride = roundUp(size * innerGroups, perTile) * 4
+  const classElements = rowsEach * rowStride
   const [spaceA, spaceT, spaceG, spaceC] = [space, space + 1, space + 2, space + 3]
   const starts = (counts: readonly number[]): readonly number[] => counts.map((_, i) => counts.slice(0, i).reduce((x, y) => x + y, 0))
   const tableAt = starts(classes.map(c => c.count))
   const packedAt = starts(classes.map(c => c.count * mp))
   const packedElements = classes.reduce((n, c) => n + c.count * mp, 0)
+  const { elements, axes: grid } = layout(size, i32(0), i32(0))
   const scratch = [
     { space: spaceA, bytes: 4 * packedElements * sizeOf(batch), each: 'kernel' as const },
     { space: spaceT, bytes: 4 * classes.reduce((n, c) => n + c.count, 0), each: 'kernel' as const },
     { space: spaceG, bytes: 4 * elements, each: 'thread' as const },
     { space: spaceC, bytes: 4 * classes.length * classElements, each: 'thread' as const },
   ]
-  const grid = layout(size, i32(0), i32(0)).axes
 
   const packing = (): Scheduled['nests'][number] => {
     const scope = open(`${kernel.name}_pack`, counters, dialect)
@@ -147,13 +184,17 @@ export const convolved = (g: Gridded, counters: readonly Var[], dialect: Dialect
     const { b, own } = scope
     for (const s of [spaceG, spaceC]) b.changes(s)
     const plus = (x: Value, y: Value): Value => b.call('add', 'i32', x, y)
+    const cutColumns = cut === undefined ? 1 : columnsOf(cut)
     const cutVar: Var = { id: fresh(), size: cuts, name: 'cut' }
-    const parts = [...batch, ...units, cutVar]
+    const rowVar: Var = { id: fresh(), size: rowParts, name: 'rows' }
+    const parts = [...batch, ...units, cutVar, rowVar]
     b.loop('part', scope.lo, scope.hi, 1, part => {
       const decoded = decode(b, parts, part)
-      const which = b.call('div', 'i32', part, i32(sizeOf(units) * cuts))
+      const which = b.call('div', 'i32', part, i32(sizeOf(units) * cuts * rowParts))
       const from = multiplied(b, decoded.get(cutVar.id)!, size)
-      const columns = b.call('min', 'i32', i32(size), b.call('sub', 'i32', i32(cutColumns), from))
+      const columns = cuts * size === cutColumns ? i32(size) : b.call('min', 'i32', i32(size), b.call('sub', 'i32', i32(cutColumns), from))
+      const row0 = rowParts === 1 ? i32(0) : multiplied(b, decoded.get(rowVar.id)!, rowsEach)
+      const rowEnd = (of: number): Value => (rowParts === 1 ? i32(of) : b.call('min', 'i32', plus(row0, i32(rowsEach)), i32(of)))
       const positions = g.grid.axes.flatMap((a): [number, Value][] => (a.column !== null && units.includes(a.column) ? [[a.position.id, decoded.get(a.column.id)!]] : []))
       const vars = new Map([...scope.vars, ...decoded, ...positions])
       const base = cut === undefined ? i32(0) : multiplied(b, from, slope(cut))
@@ -162,7 +203,7 @@ export const convolved = (g: Gridded, counters: readonly Var[], dialect: Dialect
       const axes = layout(size, base, here).axes
       fill(scope, vars, g.grid.expr, axes, spaceG, own, fresh, g.sizes)
 
-      const groups = multiplied(b, columns, innerColumns)
+      const groups = multiplied(b, columns, innerGroups)
       const lastGroup = b.call('sub', 'i32', groups, i32(1))
       const place = (a: Axis): number => columnStride(axes.find(p => p.axis === a)!)
       const groupVars = [...(cut === undefined ? [] : [cut]), ...inner].map(a => ({ v: { id: fresh(), size: columnsOf(a), name: 'g' }, distance: place(a) }))
@@ -176,16 +217,17 @@ export const convolved = (g: Gridded, counters: readonly Var[], dialect: Dialect
         const chunk = Math.max(tileRows, Math.floor(rowElements / Math.max(1, c.count) / tileRows) * tileRows)
         const start = plus(multiplied(b, which, packedElements * unit), i32(packedAt[i]! * unit))
         const left = (row: Value): Value => plus(start, multiplied(b, row, c.count * unit))
-        b.loop('chunk', i32(0), i32(mp), Math.min(chunk, mp), first => {
-          const end = chunk >= mp ? i32(mp) : b.call('min', 'i32', plus(first, i32(chunk)), i32(mp))
-          b.loop('group', i32(0), groups, 2, group => {
-            const pair = [groupAt(group), groupAt(b.call('min', 'i32', plus(group, i32(1)), lastGroup))] as const
+        const rowsEnd = rowEnd(mp)
+        b.loop('chunk', row0, rowsEnd, Math.min(chunk, mp), first => {
+          const end = chunk >= rowsEach ? rowsEnd : b.call('min', 'i32', plus(first, i32(chunk)), rowsEnd)
+          b.loop('group', i32(0), groups, perTile, group => {
+            const several = Array.from({ length: perTile }, (_, at) => groupAt(at === 0 ? group : b.call('min', 'i32', plus(group, i32(at)), lastGroup)))
             const sum = plus(plus(own, multiplied(b, group, 4 * unit)), i32(i * classElements * unit))
             b.loop('row', first, end, tileRows, row => {
-              const at = plus(sum, multiplied(b, row, rowStride * unit))
+              const at = plus(sum, multiplied(b, rowParts === 1 ? row : b.call('sub', 'i32', row, row0), rowStride * unit))
               tile(b, unit, {
                 left: { space: spaceA, at: left(row) },
-                right: { kind: 'grid', space: spaceG, groups: pair, table: { space: spaceT, at: i32(tableAt[i]! * unit) } },
+                right: { kind: 'grid', space: spaceG, groups: several, table: { space: spaceT, at: i32(tableAt[i]! * unit) } },
                 length: i32(c.count * tileRows * unit), fresh: true,
                 sums: { space: spaceC, at, stride: rowStride, rows: Math.min(m, tileRows) },
               })
@@ -199,9 +241,9 @@ export const convolved = (g: Gridded, counters: readonly Var[], dialect: Dialect
       const innerStride = (i: number): number => 4 * laneGroups * inner.slice(i + 1).reduce((n, a) => n * columnsOf(a), 1)
       const line = (a: Axis, stride: number, start: Value, to: Value) => ({ column: a.column!, from: multiplied(b, start, a.by), to, by: a.by, start, classes: classStride(a), stride })
       epilogue(scope, vars, kernel.stores, {
-        rows, from: i32(0), to: i32(m), rowStride,
+        rows, from: row0, to: rowEnd(m), rowStride,
         lines: [
-          ...(cut === undefined ? [] : [line(cut, innerColumns * 4, from, b.call('min', 'i32', multiplied(b, plus(from, columns), cut.by), i32(cut.column!.size)))]),
+          ...(cut === undefined ? [] : [line(cut, innerGroups * 4, from, b.call('min', 'i32', multiplied(b, plus(from, columns), cut.by), i32(cut.column!.size)))]),
           ...inner.map((a, i) => line(a, innerStride(i), i32(0), i32(a.column!.size))),
           line(lane, 1, i32(0), i32(lane.column!.size)),
         ],

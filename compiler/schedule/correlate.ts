@@ -15,7 +15,7 @@ import { type Dialect, multiplied } from './expression.ts'
 import type { Var } from './kernel.ts'
 import { type Scheduled, type Type, type Value, apply, constOf, i32 } from './nest.ts'
 import { pack } from './pack.ts'
-import { tile, tileColumns, tileRows } from './tile.ts'
+import { groupsOf, tile, tileRows } from './tile.ts'
 
 const mostElements = 256 * 1024
 /** Sums of one part, and packed rows that stay in the cache while columns pass by. */
@@ -51,7 +51,8 @@ export const correlated = (g: Gridded, counters: readonly Var[], dialect: Dialec
   const columnAxes = byStride(axes.flatMap(a => (a.column === null || a === lane ? [] : [a.column])), kernel.stores[0]?.at).map(v => axes.find(a => a.column === v)!)
   const laneGroups = Math.ceil(columnsOf(lane) / 4)
   const groups = columnAxes.reduce((n, a) => n * columnsOf(a), 1) * laneGroups
-  const rowStride = roundUp(groups * 4, tileColumns)
+  const perTile = groupsOf(m)
+  const rowStride = roundUp(groups, perTile) * 4
   const depth = chunk * below
   if (elements > mostElements || mp * rowStride > sumElements || mp * depth > 4 * rowElements) return null
 
@@ -109,13 +110,13 @@ export const correlated = (g: Gridded, counters: readonly Var[], dialect: Dialec
       const length = multiplied(b, here, tileRows * unit)
       b.loop('chunk', i32(0), i32(mp), tall, start => {
         const end = tall === mp ? i32(mp) : b.call('min', 'i32', plus(start, i32(tall)), i32(mp))
-        b.loop('group', i32(0), i32(groups), 2, group => {
-          const pair = [groupAt(group), groupAt(b.call('min', 'i32', plus(group, i32(1)), i32(groups - 1)))] as const
+        b.loop('group', i32(0), i32(groups), perTile, group => {
+          const several = Array.from({ length: perTile }, (_, at) => groupAt(at === 0 ? group : b.call('min', 'i32', plus(group, i32(at)), i32(groups - 1))))
           const column = plus(sums, multiplied(b, group, 4 * unit))
           b.loop('row', start, end, tileRows, row =>
             tile(b, unit, {
               left: { space: spaceA, at: plus(own, multiplied(b, b.call('mul', 'i32', row, here), unit)) },
-              right: { kind: 'grid', space: spaceG, groups: pair, table: { space: spaceT, at: own } },
+              right: { kind: 'grid', space: spaceG, groups: several, table: { space: spaceT, at: own } },
               length, fresh: each === 1,
               sums: { space: spaceC, at: plus(column, multiplied(b, row, rowStride * unit)), stride: rowStride, rows: Math.min(m, tileRows) },
             }),

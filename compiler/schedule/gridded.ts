@@ -26,15 +26,18 @@ export const firstRead = (expr: Expr, vars: Composite): Index | undefined => {
   return [...indicesIn(expr)].sort((x, y) => count(y) - count(x))[0]
 }
 
-/** The axis along which to load vectors, and the share of them that is not padding. */
-const laneOf = (kernel: Kernel, grid: Grid): Axis | null => {
+/** Rows for which copying windows costs as much as the products of one row: with few rows, padded groups of columns are cheaper. */
+const packingRows = 7
+
+/** The axis along which to load vectors. */
+const laneOf = (kernel: Kernel, grid: Grid, rows: number): Axis | null => {
   const indices = indicesIn(grid.expr)
   const unit = (all: readonly Index[], v: Var): number => all.filter(i => strideAlong(i, { id: v.id, aligned: true }) === 1).length
   const scored = grid.axes.flatMap(axis => {
     const { column, step, position } = axis
-    if (column === null || step === null || columnsOf(axis) < 3) return []
+    if (column === null || step === null || columnsOf(axis) < 2) return []
     const waste = (Math.ceil(columnsOf(axis) / 4) * 4) / columnsOf(axis)
-    return waste > 1.6 ? [] : [{ axis, score: 4 * unit(kernel.stores.map(s => s.at), column) + 2 * unit(indices, position) - 4 * waste }]
+    return axis.by === 1 && waste > 1.1 + packingRows / rows ? [] : [{ axis, score: 4 * unit(kernel.stores.map(s => s.at), column) + 2 * unit(indices, position) - 4 * waste }]
   })
   return scored.sort((x, y) => y.score - x.score)[0]?.axis ?? null
 }
@@ -54,10 +57,10 @@ export const gridded = (kernel: Kernel, fresh: () => number, counter: (id: numbe
     { a: reduction.b, b: reduction.a, rows: only(inB, inA), columns: only(inA, inB) },
   ].flatMap(({ a, b, rows, columns }) => {
     const steps = sizeOf(reduction.vars)
-    if (sizeOf(rows) < 2 || sizeOf(columns) < 8 || steps < 8 || sizeOf(rows) * sizeOf(columns) * steps < 4096) return []
+    if (sizeOf(columns) < 8 || steps < 8 || sizeOf(rows) * sizeOf(columns) * steps < 4096) return []
     const grid = gridOf(b, columns, byStride(reduction.vars, firstRead(b, reduction.vars)), fresh, sizes)
     if (grid === null || overlapOf(grid) < 1.8) return []
-    const lane = laneOf(kernel, grid)
+    const lane = laneOf(kernel, grid, sizeOf(rows))
     if (lane === null) return []
     const coef = (i: Index | undefined, v: Var): number => Math.abs(i?.terms.find(t => t.atom.kind === 'var' && t.atom.id === v.id)?.coef ?? 0)
     const first = firstRead(grid.expr, grid.axes.map(x => x.position))
