@@ -14,8 +14,8 @@ import { avalsOf, count } from '../../../compiler/ir/view.ts'
 import { arbitrarySample, randomArgs, withLoss } from '../arbitrary.ts'
 import { composed } from '../composed.ts'
 import { type Running, differing, load } from '../parallel.ts'
-import { f, made, product, spread, unary } from '../shapes.ts'
-import { cutKernels, prepare, rounded } from '../together.ts'
+import { adam, f, made, product, spread, unary } from '../shapes.ts'
+import { type Prepared, cutKernels, prepare, rounded } from '../together.ts'
 import { type Change, type Work, counting, expected } from './counting.ts'
 
 const words = 1024
@@ -131,6 +131,29 @@ test('steps one by one do what the whole program does', () => {
     running.reset()
     plan.steps.forEach((_, i) => running.run(threads, `s${i}`))
     assert.is(differing(running, want), '', `${threads} threads`)
+  }
+})
+
+test('inputs that a program updates in place', () => {
+  const sizes = [7, 1000, 30_001, 65, 4097]
+  const func = optimise(adam(sizes))
+  // parameters and first moments come back where they were
+  const updates = sizes.flatMap((_, i) => [[3 * i, 4 * i], [3 * i + 1, 4 * i + 2]] as const)
+  const results = ({ running, read }: Prepared): readonly (readonly number[])[] => func.results.map((_, i) => [...read(running.buffer, 'output', i)])
+  const apart = prepare(planOf(func), args(func, 3), true)
+  apart.running.run()
+  const want = results(apart)
+  const within = prepare(planOf(func, updates), args(func, 3), true)
+  assert.ok(within.module.memoryBytes < apart.module.memoryBytes)
+  within.running.run(1)
+  assert.equal(results(within), want)
+  within.running.run(1)
+  const after = within.running.words.slice()
+  for (const threads of [2, 3, 5]) {
+    within.running.reset()
+    within.running.run(threads)
+    within.running.run(threads)
+    assert.is(differing(within.running, after), '', `${threads} threads, second step`)
   }
 })
 
