@@ -212,15 +212,16 @@ export const elementsRead = (kernel: Kernel, elements: (buffer: number) => numbe
     return new Map([...read].map(([buffer, runs]) => [buffer, countOf(merged(runs))]))
   }
   if (named.length === 0) return counts(new Map())
+  const most = Math.max(2, Math.floor(64 ** (1 / named.length)))
   const turns = named.reduce<readonly ReadonlyMap<number, number>[]>(
-    (all, c) => all.flatMap(at => samples(c.size).map(n => new Map([...at, [c.id, n]]))), [new Map()])
+    (all, c) => all.flatMap(at => samples(c.size, most).map(n => new Map([...at, [c.id, n]]))), [new Map()])
   const each = turns.map(counts)
   const buffers = [...new Set(each.flatMap(m => [...m.keys()]))]
   return new Map(buffers.map(id => [id, each.reduce((n, m) => n + (m.get(id) ?? 0), 0) / each.length]))
 }
 
-/** Counters to look at: all of a short loop, some of a long one. */
-const samples = (size: number): readonly number[] => {
-  const n = Math.min(size, 32)
+/** Turns of a loop to look at: all of a short one, `most` of a long one, first and last among them. */
+const samples = (size: number, most: number): readonly number[] => {
+  const n = Math.min(size, most)
   return Array.from({ length: n }, (_, i) => (n === size ? i : Math.floor((i * (size - 1)) / (n - 1))))
 }
