@@ -105,6 +105,9 @@ const transposed = (b: Builder, [r0, r1, r2, r3]: readonly Value[]): readonly Va
   return [mix(t0, t1, [0, 1, 4, 5]), mix(t0, t1, [2, 3, 6, 7]), mix(t2, t3, [0, 1, 4, 5]), mix(t2, t3, [2, 3, 6, 7])]
 }
 
+/** Groups of four neighbours that are read together: 128 bytes. */
+const stretch = 8
+
 /** Unrolled steps differ in constants only: each is an environment of its own. */
 const copyOf = (step: Index): number => 5 * step.plus
 
@@ -122,23 +125,29 @@ export const pack = (
   const env = (vs: ReadonlyMap<number, Value>, along: Along | null, copy: number): Env => ({ b, dialect, vars: vs, along, lane: null, acc: null, copy, skip: 0 })
   const wide = (value: Value): Value => (lanesOf(value.type) === 4 ? value : b.splat(value))
   const wholeGroups = lane0 !== undefined && lane0.size >= 4 && (score(lane0) >= 0 || score(deep) <= score(lane0))
-  // a panel of eight at once where none crosses the end of the last variable
+  // a panel of eight at once where none crosses the end of the last variable; a stretch of memory, as many panels as it
+  // has, where there is one variable only: rows far apart are read a line at a time
   const pairs = wholeGroups && width === 8 && lane0.size % 8 === 0
-  const [low, high] = pairs ? [divided(b, from, 'div', 2), divided(b, to, 'div', 2)] : [from, to]
-  b.loop('group', low, high, 1, (g: Local) => {
-    const relative = b.call('sub', 'i32', g, low)
-    const panel = width === 4 ? multiplied(b, relative, 4) : multiplied(b, pairs ? relative : divided(b, relative, 'div', 2), 8)
-    const half = width === 4 || pairs ? i32(0) : multiplied(b, divided(b, relative, 'mod', 2), 4 * unit)
-    const base = b.call('add', 'i32', own, b.call('add', 'i32', multiplied(b, b.call('mul', 'i32', panel, steps), unit), half))
-    const store = (step: Index, plus: number, value: Value, skip = 0): void =>
-      b.store(space, b.call('add', 'i32', base, multiplied(b, step.value, width * unit)), (step.plus + plus) * width + skip, value)
-    const first = multiplied(b, g, pairs ? 8 : 4)
+  const several = wholeGroups && vars.length === 1 && bare(expr).guards.length === 0
+  const groups = (low: Value, high: Value, side: number): void => b.loop('group', low, high, side, (g: Local) => {
+    const relative = b.call('sub', 'i32', g, from)
+    const ofGroup = (group: Value): Value => {
+      const panel = width === 4 ? multiplied(b, group, 4) : multiplied(b, divided(b, group, 'div', 2), 8)
+      const half = width === 4 || side > 1 ? i32(0) : multiplied(b, divided(b, group, 'mod', 2), 4 * unit)
+      return b.call('add', 'i32', own, b.call('add', 'i32', multiplied(b, b.call('mul', 'i32', panel, steps), unit), half))
+    }
+    const bases = Array.from({ length: side === 1 ? 1 : (4 * side) / width }, (_, i) => ofGroup(i === 0 ? relative : b.call('add', 'i32', relative, i32((i * width) / 4))))
+    const store = (step: Index, plus: number, value: Value, skip = 0): void => {
+      const base = bases[Math.floor(skip / width)]!
+      b.store(space, b.call('add', 'i32', base, multiplied(b, step.value, width * unit)), (step.plus + plus) * width + (skip % width), value)
+    }
+    const first = multiplied(b, g, 4)
     const across = (along: Along): void => {
-      const columns = decode(b, vars, !pairs && total % 4 === 0 ? b.call('min', 'i32', first, i32(total - 4)) : first)
-      const ends = [0, pairs ? 7 : 3].map(lane => ({ ...env(new Map([...scope, ...columns]), along, 0), lane }))
-      overDepth(depth, new Map([...scope, ...columns]), false, expr, ends, (e, vs, step) =>
-        (pairs ? [0, 4] : [0]).forEach(skip => store(step, 0, wide(lower({ ...env(vs, along, 0), copy: copyOf(step), skip }, e)), skip)),
-      )
+      const columns = decode(b, vars, side === 1 && total % 4 === 0 ? b.call('min', 'i32', first, i32(total - 4)) : first)
+      const ends = [0, 4 * side - 1].map(lane => ({ ...env(new Map([...scope, ...columns]), along, 0), lane }))
+      overDepth(depth, new Map([...scope, ...columns]), false, expr, ends, (e, vs, step) => {
+        for (let skip = 0; skip < 4 * side; skip += 4) store(step, 0, wide(lower({ ...env(vs, along, 0), copy: copyOf(step), skip }, e)), skip)
+      })
     }
     const byLane = (): void => {
       const each = [0, 1, 2, 3].map(i => decode(b, vars, b.call('min', 'i32', b.call('add', 'i32', first, i32(i)), i32(total - 1))))
@@ -156,4 +165,9 @@ export const pack = (
     const place0 = vars.length === 1 ? first : divided(b, first, 'mod', lane0.size)
     b.branch(b.call('le', 'bool', place0, i32(lane0.size - 4)), () => across({ id: lane0.id, aligned: false }), byLane)
   })
+  if (!several) return groups(from, to, pairs ? 2 : 1)
+  const full = b.call('sub', 'i32', b.call('min', 'i32', to, i32(Math.floor(total / 4))), from)
+  const far = b.call('add', 'i32', from, b.call('and', 'i32', full, i32(-stretch)))
+  groups(from, far, stretch)
+  groups(far, to, pairs ? 2 : 1)
 }
