@@ -20,8 +20,8 @@ export { type Scope, badStrides, byStride, loops, open, unitStrides } from './lo
 /** Elements of the inner loop of a transposition: one line of each row that it reads stays in a cache of eight ways. */
 const strip = 8
 
-/** How many groups of four results a reduction carries side by side: two cache lines, or one. */
-const groupsFor = (size: number): number => (size >= 32 ? 8 : 4)
+/** How many groups of four results a reduction carries side by side: two cache lines, or one (extremes take two vectors each). */
+const groupsFor = ({ op }: Reduce, size: number): number => (op === 'sum' && size >= 32 ? 8 : 4)
 
 /** How many transcendental functions a kernel computes at each place. */
 const slowSteps = ({ stores }: Kernel): number => {
@@ -49,7 +49,7 @@ const orderOf = (kernel: Kernel, reduction: Reduce | null): Order => {
   const outer = byStride(kernel.vars.filter(v => v !== along && v !== across), stores[0])
   // a short row of windows lies inside its bounds only in parts
   const narrow = reduction !== null && bare(reduction.value).guards.length > 0 && (along?.size ?? 0) < 64
-  const wide = narrow || along === null ? 1 : reduction !== null ? groupsFor(along.size) : slowSteps(kernel) > 1 ? 2 : 1
+  const wide = narrow || along === null ? 1 : reduction !== null ? groupsFor(reduction, along.size) : slowSteps(kernel) > 1 ? 2 : 1
   return { vars: [...outer, ...(across === null ? [] : [across]), ...(along === null ? [] : [along])], along, across, wide }
 }
 

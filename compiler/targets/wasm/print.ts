@@ -3,7 +3,7 @@
  * a vector of bools being a mask of all ones or zeros per lane.
  */
 import type { Fn, Local, Nest, Scalar, Stmt, Type, Value } from '../../schedule/nest.ts'
-import { lanesOf, scalarOf } from '../../schedule/nest.ts'
+import { lanesOf, scalarOf, valueKey } from '../../schedule/nest.ts'
 import { code, float, scalarCode, signed, simd, types, unsigned, vectorCode, word, type WasmType } from './encode.ts'
 
 export type Layout = {
@@ -173,6 +173,15 @@ export const printNest = (nest: Nest, layout: Layout): number[] => {
       return
     }
     if (fn === 'select') {
+      // the lesser or the greater of two by a plain comparison is one instruction: pmin(a, b) = b < a ? b : a, pmax(a, b) = a < b ? b : a
+      if (type === 'f32x4' && x!.kind === 'apply' && x!.fn === 'lt') {
+        const [p, q, b, a] = [...x!.args, y!, z!].map(v => valueKey(v))
+        if ((p === b && q === a) || (p === a && q === b)) {
+          value(z!)
+          value(y!)
+          return emit(...simd(vectorCode.f32[p === b ? 'pmin' : 'pmax']))
+        }
+      }
       value(y!)
       value(z!)
       value(x!)

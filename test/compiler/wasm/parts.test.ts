@@ -89,6 +89,21 @@ for (const reduce of ['sum', 'max'] as const)
     }
   })
 
+test('NaN anywhere goes through max and min, of rows and of columns', () => {
+  const [i, j] = [v(37), v(70)]
+  for (const reduce of ['max', 'min'] as const)
+    for (const [vars, over] of [[i, j], [j, i]] as const) {
+      const r = { kind: 'reduce' as const, op: reduce, vars: [over], value: load(0, ix(0, [70, i], [1, j])), dtype: 'f32' as const }
+      const parts = partsOf(kernel([vars], r, { buffer: 1, at: variable(vars), value: acc }), [37 * 70, vars.size], (k, d, s) => elementwise(k, [], d, s))
+      const x = parts.floats(0)
+      x.set(samples(37 * 70, 'f32'))
+      for (const place of [0, 5, 69, 17 * 70 + 33, 36 * 70, 37 * 70 - 1]) x[place] = NaN
+      parts.run()
+      const [rows, columns] = [new Set([0, 17, 36]), new Set([0, 5, 69, 33])]
+      parts.floats(1).forEach((y, k) => assert.is(Number.isNaN(y), (vars === i ? rows : columns).has(k), `${reduce} ${k}`))
+    }
+})
+
 test('bias gradients: over batch and pixels', () => {
   for (const [batch, channels, pixels] of [[17, 3, 1023], [128, 3, 400], [7, 16, 4096], [100, 1, 997]] as const) {
     const [b, c, p] = [v(batch), v(channels), v(pixels)]
