@@ -119,7 +119,7 @@ const operands = (reduction: Reduction, out: Var): { readonly image: Expr; reado
   return fixed(reduction.b) ? { image: reduction.a, weight: reduction.b } : null
 }
 
-const sizeOf = (vars: readonly Var[]): number => vars.reduce((n, v) => n * v.size, 1)
+export const sizeOf = (vars: readonly Var[]): number => vars.reduce((n, v) => n * v.size, 1)
 const strideIn = (kernel: Kernel, v: Var): number => Math.abs(coefOf(kernel.stores[0]!.at, v))
 
 /** The pairs of rows and of columns, and the variables that are neither. */
@@ -168,11 +168,15 @@ const axesOf = ({ down, across }: Pairs, strided: readonly Guard[]): readonly [A
   return tiles || rows.shared || columns.shared ? [rows.axis, columns.axis] : null
 }
 
+/** Whether these may be the taps of a window. */
+export const few = (taps: readonly Var[]): boolean => sizeOf(taps) <= most && taps.every(v => v.size <= longest)
+
 /** A kernel as a window, with its variables collapsed; null where it is none, or where another schedule does it better. */
-export const windowOf = (given: Kernel, counters: readonly Var[]): Window | null => {
-  const taps = given.reduction?.vars ?? []
-  if (given.reduction?.dtype !== 'f32' || sizeOf(taps) > most || taps.some(v => v.size > longest)) return null
-  const kernel = collapse(given)
+export const windowOf = (kernel: Kernel, counters: readonly Var[]): Window | null =>
+  kernel.reduction?.dtype === 'f32' && few(kernel.reduction.vars) ? windowIn(collapse(kernel), counters) : null
+
+/** The same of a kernel whose variables are collapsed. */
+export const windowIn = (kernel: Kernel, counters: readonly Var[]): Window | null => {
   const { reduction } = kernel
   if (reduction === null || reduction.vars.length === 0 || reduction.vars.length > 2) return null
   const x = kernel.vars.find(v => v.size >= 4 && kernel.stores.every(s => strideAlong(s.at, { id: v.id, aligned: false }) === 1))
