@@ -16,7 +16,7 @@ export type Names = { readonly variable: () => number; readonly space: (count: n
 export const schedule = (kernel: Kernel, counters: readonly Var[], dialect: Dialect, names: Names): readonly Scheduled[] => {
   const whole =
     stencil(kernel, counters, dialect, names.space(1)) ??
-    tapSums(kernel, counters, dialect, names.space(2)) ??
+    tapSums(kernel, counters, dialect, names.space(2), names.variable) ??
     windowed(kernel, counters, dialect, names.space(8), names.variable)
   if (whole !== null) return [whole]
   const parts = phases(kernel, names.variable, id => counters.find(c => c.id === id)?.size ?? 1)

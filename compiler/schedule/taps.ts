@@ -1,16 +1,18 @@
 /**
  * The gradient of a window's weights: for every tap, the sum over an image, and over many images, of what the tap reads
- * times a second operand (a cotangent) that does not depend on the tap. The image is laid out as for the window itself;
- * each tap's sum is kept in a vector. A second stage adds what the parts found and performs the stores.
+ * times a second operand (a cotangent; the image, where the window strides backwards) that does not depend on the tap. What
+ * is read in windows is laid out as for the window itself; each tap's sum is kept in a vector. A second stage adds what the
+ * parts found and performs the stores.
  */
 import { collapse, kernelIndices } from './collapse.ts'
 import { varsOf } from './dependence.ts'
 import { type Dialect, divided, lower, multiplied, perform } from './expression.ts'
 import { variable } from './indexing.ts'
-import type { Expr, Kernel, Var } from './kernel.ts'
+import type { Expr, Kernel, Reduction, Var } from './kernel.ts'
 import { type Plot, fresh, layOut, layoutOf, units } from './layout.ts'
 import { type Scope, envOf, loops, open, unitStrides } from './loops.ts'
 import { type Local, type Nest, type Scheduled, type Value, constOf, f32, i32 } from './nest.ts'
+import { unfolded } from './unfold.ts'
 import { type Tap, type Window, few, sizeOf, windowIn } from './window.ts'
 
 /** Elements of an image that is laid out whole, at most; sums that are carried side by side; parts that are enough. */
@@ -59,10 +61,17 @@ const digits = ({ b, vars }: Scope, of: readonly Var[], n: Value): Map<number, V
   return values
 }
 
-/** Schedules the sums, or null where the kernel is none of these. Scratch spaces are numbered from `space` on. */
-export const tapSums = (given: Kernel, counters: readonly Var[], dialect: Dialect, space: number): Scheduled | null => {
-  if (given.reduction?.kind !== 'product' || !given.vars.some(v => v.size > 1 && few([v]))) return null
-  const kernel = collapse(given)
+/** Whether one operand has variables like taps to itself, and the other next to nothing. */
+const likely = ({ vars }: Kernel, { a, b }: Extract<Reduction, { kind: 'product' }>): boolean => {
+  const only = (x: Expr, y: Expr): readonly Var[] => vars.filter(v => v.size > 1 && varsOf(x).has(v.id) && !varsOf(y).has(v.id))
+  const taps = (x: readonly Var[], y: readonly Var[]): boolean => x.length > 0 && x.length < 3 && few(x) && sizeOf(y) <= 3
+  return taps(only(a, b), only(b, a)) || taps(only(b, a), only(a, b))
+}
+
+/** Schedules the sums, or null where the kernel is none of these. Scratch spaces are numbered from `space` on, fresh variables by `names`. */
+export const tapSums = (given: Kernel, counters: readonly Var[], dialect: Dialect, space: number, names: () => number): Scheduled | null => {
+  if (given.reduction?.kind !== 'product' || !likely(given, given.reduction)) return null
+  const kernel = collapse(unfolded(collapse(given), names, id => counters.find(c => c.id === id)?.size ?? 1))
   const { reduction } = kernel
   if (reduction?.kind !== 'product') return null
   const { vars, a, b } = reduction

@@ -1,14 +1,17 @@
 /** Gradients of a window's weights: sums over images for every tap, compiled to WebAssembly, against the float64 interpreter of plans. */
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import type { Expr, Kernel } from '../../../compiler/schedule/kernel.ts'
-import { add, scale, variable } from '../../../compiler/schedule/indexing.ts'
+import type { Expr, Index, Kernel } from '../../../compiler/schedule/kernel.ts'
+import { add, indexing, scale, shift, variable } from '../../../compiler/schedule/indexing.ts'
 import { tapSums } from '../../../compiler/schedule/taps.ts'
 import { maths } from '../../../compiler/targets/wasm/math.ts'
 import { partsOf } from './nests.ts'
 import { acc, buffers, disagreement, guard, ix, kernel, load, num, op, planOf, product, samples, v, when } from './plans.ts'
 
-const taken = (k: Kernel): boolean => tapSums(k, [], { unit: 4, maths, fma: true }, 100) !== null
+let last = 1e6
+const variables = (): number => (last += 1)
+const taken = (k: Kernel): boolean => tapSums(k, [], { unit: 4, maths, fma: true }, 100, variables) !== null
+const algebra = indexing(() => 1 << 20)
 
 type Spec = { readonly n: number; readonly c: number; readonly h: number; readonly w: number; readonly k: number; readonly stride: number; readonly pad: number; readonly dilation: number }
 const base: Spec = { n: 2, c: 3, h: 9, w: 11, k: 3, stride: 1, pad: 1, dilation: 1 }
@@ -44,6 +47,22 @@ test('sizes, and what is done before and after', () => {
   for (const [n, c] of [[1, 1], [5, 1], [1, 40], [33, 2]] as const) for (const busy of [false, true]) agree(gradient({ ...base, n, c, k: 4 }, busy), `${n} images of ${c}`)
 })
 
+test('of a window that strides backwards', () => {
+  for (const [k, stride, pad] of [[4, 2, 1], [3, 2, 1], [3, 3, 0], [5, 2, 2]] as const) {
+    const [n, c, p, q] = [3, 2, 7, 9]
+    const [h, w] = [(p - 1) * stride - 2 * pad + k, (q - 1) * stride - 2 * pad + k]
+    const [b, f, y, x, i, j] = [v(n, 'b'), v(c, 'c'), v(h, 'y'), v(w, 'x'), v(k, 'i'), v(k, 'j')]
+    const [rows, columns] = [ix(pad, [1, y], [-1, i]), ix(pad, [1, x], [-1, j])]
+    const divided = (of: Index): Index => shift(algebra.div(shift(of, 8 * stride), stride), -8)
+    const pixel = load(0, add(ix(0, [c * p * q, b], [p * q, f]), add(scale(divided(rows), q), divided(columns))))
+    const image = when([guard(rows, (p - 1) * stride + 1, stride), guard(columns, (q - 1) * stride + 1, stride)], pixel)
+    const cotangent = load(1, ix(0, [c * h * w, b], [h * w, f], [w, y], [1, x]))
+    const sum = kernel([f, i, j], product([b, y, x], cotangent, image), { buffer: 2, at: ix(0, [k * k, f], [k, i], [1, j]), value: acc })
+    assert.ok(taken(sum))
+    agree({ sizes: [n * c * p * q, n * c * h * w, c * k * k], kernel: sum, terms: n * p * q }, `${k} taps, stride ${stride}`)
+  }
+})
+
 test('along one axis', () => {
   const [b, f, x, j] = [v(4, 'b'), v(3, 'c'), v(40, 'x'), v(5, 'j')]
   const columns = ix(-2, [1, x], [1, j])
@@ -65,7 +84,7 @@ test('kernels of this kind are taken, products are left alone', () => {
 
 test('where a range of parts is cut changes no bit', () => {
   for (const { sizes, kernel } of [gradient({ ...base, n: 9, c: 5, h: 16, w: 18 }, true), gradient({ ...base, n: 64, c: 1, stride: 2, k: 4 })]) {
-    const parts = partsOf(kernel, sizes, (k, d, space) => tapSums(k, [], d, space)!)
+    const parts = partsOf(kernel, sizes, (k, d, space) => tapSums(k, [], d, space, variables)!)
     const run = (each: () => void): readonly Float32Array[] => {
       sizes.forEach((n, id) => parts.floats(id).set(samples(n, 'f32', id + 1)))
       each()
