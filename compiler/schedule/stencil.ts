@@ -3,6 +3,7 @@
  * block of rows of one image, or several small images one after the other: it lays the image out in the thread's own
  * memory (layout.ts), and then goes over the outputs (sums.ts).
  */
+import { decode, sizeOf } from './composite.ts'
 import { type Dialect, divided } from './expression.ts'
 import type { Kernel, Var } from './kernel.ts'
 import { type Plot, layOut, layoutOf, least, units } from './layout.ts'
@@ -24,7 +25,7 @@ type Cutting = { readonly block: number; readonly blocks: number; readonly total
 
 const cuttingOf = (window: Window): Cutting | null => {
   const { rows, columns, outer } = window
-  const images = outer.reduce((n, v) => n * v.size, 1)
+  const images = sizeOf(outer)
   const height = units(rows)
   const { pitch } = layoutOf(window, 1)
   const within = (elements: number): number => Math.floor((elements / pitch - rows.reach - 1) / rows.step) + 1
@@ -55,11 +56,7 @@ export const stencil = (kernel: Kernel, counters: readonly Var[], dialect: Diale
   b.loop('z', own, b.call('add', 'i32', own, i32(cells * dialect.unit)), 4 * dialect.unit, z => b.store(space, z, 0, constOf('f32x4', 0)))
   const times = (x: Value): Value => b.call('mul', 'i32', x, i32(together))
   b.loop('block', times(lo), b.call('min', 'i32', times(hi), i32(total)), 1, n => {
-    const vars = new Map(scope.vars)
-    outer.reduceRight((rest: Value, v, i) => {
-      vars.set(v.id, i === 0 ? rest : divided(b, rest, 'mod', v.size))
-      return i === 0 ? rest : divided(b, rest, 'div', v.size)
-    }, blocks === 1 ? n : divided(b, n, 'div', blocks))
+    const vars = new Map([...scope.vars, ...decode(b, outer, blocks === 1 ? n : divided(b, n, 'div', blocks))])
     const first = blocks === 1 ? i32(0) : b.call('mul', 'i32', divided(b, n, 'mod', blocks), i32(block))
     const last = blocks === 1 ? i32(units(rows)) : least(b, b.call('add', 'i32', first, i32(block)), i32(units(rows)))
     const plot: Plot = { layout, space, at: own }

@@ -5,15 +5,16 @@
  * parts found and performs the stores.
  */
 import { collapse, kernelIndices } from './collapse.ts'
+import { decode, sizeOf } from './composite.ts'
 import { varsOf } from './dependence.ts'
 import { type Dialect, divided, lower, multiplied, perform } from './expression.ts'
 import { variable } from './indexing.ts'
 import type { Expr, Kernel, Reduction, Var } from './kernel.ts'
 import { type Plot, fresh, layOut, layoutOf, units } from './layout.ts'
-import { type Scope, envOf, loops, open, unitStrides } from './loops.ts'
+import { envOf, loops, open, unitStrides } from './loops.ts'
 import { type Local, type Nest, type Scheduled, type Value, constOf, f32, i32 } from './nest.ts'
 import { unfolded } from './unfold.ts'
-import { type Tap, type Window, few, sizeOf, windowIn } from './window.ts'
+import { type Axis, type Tap, type Window, few, windowIn } from './window.ts'
 
 /** Elements of an image that is laid out whole, at most; sums that are carried side by side; parts that are enough. */
 const wholeElements = 32768
@@ -41,7 +42,7 @@ const turned = (kernel: Kernel, summed: readonly Var[], image: Expr, other: Expr
   if (x === undefined) return null
   const reduction = { kind: 'reduce', op: 'sum', vars: taps, value: image, dtype: 'f32' } as const
   const window = windowIn({ ...kernel, vars: [...summed, ...outer], reduction, stores: [{ buffer: -1, at: variable(x), value: f32Zero }] }, counters)
-  if (window === null || window.rows.residues > 1 || window.columns.residues > 1 || outer.includes(window.rows.out)) return null
+  if (window === null || !even(window.rows) || !even(window.columns) || outer.includes(window.rows.out)) return null
   const layout = layoutOf(window, units(window.rows))
   if (layout.rows * layout.pitch > wholeElements) return null
   const images = window.outer.filter(v => summed.includes(v))
@@ -49,17 +50,9 @@ const turned = (kernel: Kernel, summed: readonly Var[], image: Expr, other: Expr
   const piece = Math.ceil(split.size / Math.min(split.size, Math.ceil(enoughParts / sizeOf(outer))))
   return { window, other, outer, images: rest, split, piece, pieces: Math.ceil(split.size / piece) }
 }
+/** Whether all positions of an axis see all taps. */
+const even = ({ residues, taps, tap }: Axis): boolean => residues === 1 && taps[0]?.length === (tap?.size ?? 1)
 const f32Zero: Expr = { kind: 'const', value: 0, dtype: 'f32' }
-
-/** The values of `vars` that make up `n`, the last fastest. */
-const digits = ({ b, vars }: Scope, of: readonly Var[], n: Value): Map<number, Value> => {
-  const values = new Map(vars)
-  of.reduceRight((rest: Value, v, i) => {
-    values.set(v.id, i === 0 ? rest : divided(b, rest, 'mod', v.size))
-    return i === 0 ? rest : divided(b, rest, 'div', v.size)
-  }, n)
-  return values
-}
 
 /** Whether one operand has variables like taps to itself, and the other next to nothing. */
 const likely = ({ vars }: Kernel, { a, b }: Extract<Reduction, { kind: 'product' }>): boolean => {
@@ -127,7 +120,7 @@ const partial = (name: string, sums: Sums, counters: readonly Var[], dialect: Di
     })
 
   b.loop('part', lo, hi, 1, part => {
-    const vars = digits(scope, outer, pieces === 1 ? part : divided(b, part, 'div', pieces))
+    const vars = new Map([...scope.vars, ...decode(b, outer, pieces === 1 ? part : divided(b, part, 'div', pieces))])
     const from = pieces === 1 ? i32(0) : b.call('mul', 'i32', divided(b, part, 'mod', pieces), i32(piece))
     const to = pieces === 1 ? i32(split.size) : b.call('min', 'i32', b.call('add', 'i32', from, i32(piece)), i32(split.size))
     const accs = new Map(tys.flatMap(ty => txs.map(tx => [numbered(window, ty, tx), b.variable('f32x4', 'acc')] as const)))
@@ -152,7 +145,7 @@ const total = (kernel: Kernel, { window, outer, pieces }: Sums, counters: readon
   const count = sizeOf(taps)
   b.loop('part', lo, hi, 1, part => {
     const first = multiplied(b, part, 4 * count * pieces * dialect.unit)
-    loops(b, taps, digits(scope, outer, part), vars => {
+    loops(b, taps, new Map([...scope.vars, ...decode(b, outer, part)]), vars => {
       const tap = taps.reduce<Value>((n, v) => b.call('add', 'i32', b.call('mul', 'i32', n, i32(v.size)), vars.get(v.id)!), i32(0))
       const at = b.call('add', 'i32', first, multiplied(b, tap, 4 * dialect.unit))
       const sum = b.variable('f32x4', 'sum')

@@ -5,6 +5,7 @@
  * gives the image as an expression of the position alone. Independent of any target.
  */
 import { collapse, mapIndices } from './collapse.ts'
+import { sizeOf } from './composite.ts'
 import { strideAlong, varsOf } from './dependence.ts'
 import { indexing, scale, shift, substitute, variable } from './indexing.ts'
 import type { Expr, Guard, Index, Kernel, Reduction, Var } from './kernel.ts'
@@ -119,7 +120,6 @@ const operands = (reduction: Reduction, out: Var): { readonly image: Expr; reado
   return fixed(reduction.b) ? { image: reduction.a, weight: reduction.b } : null
 }
 
-export const sizeOf = (vars: readonly Var[]): number => vars.reduce((n, v) => n * v.size, 1)
 const strideIn = (kernel: Kernel, v: Var): number => Math.abs(coefOf(kernel.stores[0]!.at, v))
 
 /** The pairs of rows and of columns, and the variables that are neither. */
