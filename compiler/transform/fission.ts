@@ -3,18 +3,34 @@
  * behind it, batched over all steps. What is left in the loop is the recurrence. The input projection of a recurrent
  * layer becomes one large product, and a loss over its outputs runs in parallel over time.
  */
+import { elementwise, type Aval, type Prim } from '../../dsl/core/prim.ts'
 import { type Builder, builder, replay } from '../ir/build.ts'
-import type { Aval } from '../../dsl/core/prim.ts'
 import type { Func, Id, Inst, Op, Scan } from '../ir/ir.ts'
-import { at, avalsOf, count, defined, partsOf, used } from '../ir/view.ts'
+import { at, avalsOf, count, defined, opsById, partsOf, used } from '../ir/view.ts'
 import { batch } from './batch.ts'
 import { dce } from './dce.ts'
 import { rewrite } from './rewrite.ts'
 
 export const fission = (func: Func): Func => rewrite(func, () => null, (b, scan) => (scan.length < 2 ? null : (splitAhead(b, scan) ?? splitBehind(b, scan))))
 
+const isElementwise = (prim: Prim): boolean => (elementwise as readonly Prim[]).includes(prim)
+
 /** Instructions that take a kernel of their own in each step. */
 const makesKernel = (inst: Inst): boolean => inst.kind === 'scan' || ['contract', 'sum', 'max', 'min'].includes(inst.prim)
+
+/** The sums that a carry adds up over the steps: their terms are better summed each on its own (accumulate.ts). */
+const summandsOf = (scan: Scan): ReadonlySet<Id> => {
+  const ops = opsById(scan.body)
+  const sums = new Set<Id>()
+  const visit = (id: Id): void => {
+    const op = ops.get(id)
+    if (op?.prim !== 'add' || sums.has(id)) return
+    sums.add(id)
+    op.inputs.forEach(visit)
+  }
+  partsOf(scan).next.forEach(visit)
+  return sums
+}
 
 /** The instructions that depend on `roots` and constants alone. */
 const closure = (insts: readonly Inst[], roots: readonly Id[]): { readonly insts: readonly Inst[]; readonly ids: ReadonlySet<Id> } => {
@@ -36,6 +52,17 @@ const splitAhead = (b: Builder, scan: Scan): readonly Id[] | null => {
   const early = closure(scan.body.insts, [...idsOf(consts), ...idsOf(slices)])
   const moving = new Set(early.insts.filter(inst => makesKernel(inst) && !defined(inst).every(id => fixed.ids.has(id))))
   if (moving.size === 0) return null
+  // and what is done to them alone, element by element: it ends the same kernel, and takes no more memory
+  const readers = new Map<Id, number>()
+  for (const id of [...scan.body.insts.flatMap(used), ...scan.body.results]) readers.set(id, (readers.get(id) ?? 0) + 1)
+  const summed = summandsOf(scan)
+  const made = new Set<Id>([...moving].flatMap(defined))
+  for (const inst of early.insts) {
+    const varying = used(inst).filter(id => !fixed.ids.has(id))
+    if (inst.kind !== 'op' || !isElementwise(inst.prim) || summed.has(inst.id) || varying.length === 0 || !varying.every(id => made.has(id) && readers.get(id) === 1)) continue
+    moving.add(inst)
+    made.add(inst.id)
+  }
   const reads = new Set<Id>([...scan.body.insts.filter(inst => !moving.has(inst)).flatMap(used), ...scan.body.results])
   const values = [...moving].flatMap(defined).filter(id => reads.has(id))
   const func = dce({ params: [...consts, ...slices], insts: early.insts, results: values })

@@ -115,6 +115,31 @@ test('what no carry needs is done behind the loop, what needs no carry in front 
   assert.equal(primsOf(at(scansOf(made), 0).body), ['contract', 'add', 'tanh'])
 })
 
+test('what is done to a product ahead of the loop alone goes with it, and nothing that would be kept besides', () => {
+  const w = f(3, 3)
+  const product = (b: Builder, m: Id | undefined, v: Id): Id => b.op('contract', [m ?? -1, v], { sizes: { o: 3, i: 3 }, a: ['o', 'i'], b: ['i'], out: ['o'] })
+  const func = loop(4, [w, w, f(3)], [f(3)], [f(3)], (b, [w1, w2, bias], [h], [x]) => {
+    const input = one(b, 'tanh', two(b, 'add', product(b, w1, x ?? -1), bias))
+    return [one(b, 'tanh', two(b, 'add', two(b, 'mul', input, one(b, 'exp', x)), product(b, w2, h ?? -1)))]
+  })
+  const made = optimised(func)
+  assert.equal(primsOf(made), ['contract', 'broadcast', 'add', 'tanh', 'scan'])
+  assert.equal(primsOf(at(scansOf(made), 0).body), ['exp', 'mul', 'contract', 'add', 'tanh'])
+})
+
+test('products of one value by several constants are one product', () => {
+  const w = f(3, 3)
+  const product = (b: Builder, m: Id | undefined, v: Id | undefined): Id => b.op('contract', [m ?? -1, v ?? -1], { sizes: { o: 3, i: 3 }, a: ['o', 'i'], b: ['i'], out: ['o'] })
+  const gated = loop(4, [w, w], [f(3)], [], (b, [w1, w2], [h]) => [one(b, 'tanh', two(b, 'mul', product(b, w1, h), one(b, 'sin', product(b, w2, h))))])
+  const products = (func: Func): number => scansOf(func).flatMap(scan => primsOf(scan.body)).filter(prim => prim === 'contract').length
+  assert.is(products(optimised(gated)), 1)
+  const gradient = valueAndGrad(define(gated.params, (b, ids) => [b.op('sum', b.inline(gated, ids), { axes: [0] })]), [0, 1, 2])
+  assert.is(products(optimised(gradient)), 2)
+  // one that leaves the loop is not tied to one that stays
+  const read = loop(4, [w, w], [f(3)], [], (b, [w1, w2], [h]) => [one(b, 'tanh', product(b, w1, h)), product(b, w2, h)])
+  assert.equal(primsOf(optimised(read)).filter(prim => prim === 'contract').length, 1)
+})
+
 test('a carry as the step found it is the carry as the last step left it', () => {
   for (const drop of [[], [2]]) {
     const func = loop(4, [], [f(3)], [f(3)], (b, _, [h], [x]) => {
