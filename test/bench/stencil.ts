@@ -10,7 +10,10 @@ import { elementwise } from '../../compiler/schedule/elementwise.ts'
 import type { Dialect } from '../../compiler/schedule/expression.ts'
 import type { Scheduled } from '../../compiler/schedule/nest.ts'
 import { phases } from '../../compiler/schedule/phases.ts'
+import { packed } from '../../compiler/schedule/product.ts'
 import { stencil } from '../../compiler/schedule/stencil.ts'
+import { tapSums } from '../../compiler/schedule/taps.ts'
+import { windowed } from '../../compiler/schedule/windowed.ts'
 import { add, indexing, scale, shift, variable } from '../../compiler/schedule/indexing.ts'
 
 const timeOf = (run: () => void): number => {
@@ -60,20 +63,39 @@ const depthwise = (n: number, h: number, k: number, s: number): Case => {
   return { name: `depthwise ${k}x${k} stride ${s}, ${n} of ${h}`, plan, bytes: 4 * n * (h * h + p * p), flops: 2 * k * k * n * p * p }
 }
 
+/** Its weight gradient. */
+const weights = (n: number, c: number, h: number, k: number, s: number): Case => {
+  const pad = k >> 1
+  const p = Math.floor((h + 2 * pad - k) / s) + 1
+  const [b, f, y, x, i, j] = [v(n, 'n'), v(c, 'c'), v(p, 'y'), v(p, 'x'), v(k, 'i'), v(k, 'j')]
+  const [r, q] = [ix(-pad, [s, y], [1, i]), ix(-pad, [s, x], [1, j])]
+  const image = when([guard(r, h), guard(q, h)], load(0, add(ix(0, [c * h * h, b], [h * h, f]), add(scale(r, h), q))))
+  const sum = product([b, y, x], image, load(1, ix(0, [c * p * p, b], [p * p, f], [p, y], [1, x])))
+  const plan = planOf(buffers(n * c * h * h, n * c * p * p, c * k * k), kernel([f, i, j], sum, { buffer: 2, at: ix(0, [k * k, f], [k, i], [1, j]), value: acc }))
+  return { name: `weights ${k}x${k} stride ${s}, ${n} x ${c} of ${h}`, plan, bytes: 4 * n * c * (h * h + p * p), flops: 2 * k * k * n * c * p * p }
+}
+
 const cases = [
   blur(1024, 63), blur(2048, 31), blur(4096, 15), blur(8192, 7), back(1024, 63), back(2048, 31), back(4096, 15), back(8192, 7),
   depthwise(256, 56, 3, 1), depthwise(256, 56, 3, 2), depthwise(1024, 14, 5, 1), depthwise(4, 512, 3, 1), depthwise(1, 2000, 3, 1), depthwise(1, 2000, 5, 2),
+  weights(32, 32, 28, 3, 1), weights(32, 32, 28, 3, 2), weights(32, 64, 14, 5, 1), weights(8, 16, 112, 3, 1),
 ]
 /** A plain pass over as many bytes. */
 const pass = (bytes: number): Kernel => {
   const i = v(bytes >> 3)
   return kernel([i], null, { buffer: 1, at: variable(i), value: op('neg', [load(0, variable(i))]) })
 }
+let ids = 1e6
+const fresh = (): number => (ids += 1)
+/** What a kernel gets that is no window. */
 const general = (k: Kernel, dialect: Dialect, space: number): Scheduled => {
-  let ids = 1e6
-  const parts = phases(k, () => (ids += 1), () => 1).map((part, i) => elementwise(part, [], dialect, space + i))
+  const whole = windowed(k, [], dialect, space, fresh)
+  if (whole !== null) return whole
+  const parts = phases(k, fresh, () => 1).map((part, i) => packed(part, [], dialect, space + 8 * i, fresh) ?? elementwise(part, [], dialect, space + 8 * i))
   return { nests: parts.flatMap(p => p.nests), scratch: parts.flatMap(p => p.scratch) }
 }
+const window = (k: Kernel, dialect: Dialect, space: number): Scheduled =>
+  stencil(k, [], dialect, space) ?? tapSums(k, [], dialect, space, fresh) ?? general(k, dialect, space)
 const flush = new Float32Array(1 << 24)
 const filter = process.argv[2] ?? ''
 for (const { name, plan, bytes, flops } of cases.filter(c => c.name.includes(filter))) {
@@ -82,7 +104,7 @@ for (const { name, plan, bytes, flops } of cases.filter(c => c.name.includes(fil
   const sizes = plan.buffers.map(b => b.aval.shape[0]!)
   const variants = [
     partsOf(step, sizes, general),
-    partsOf(step, sizes, (k, dialect, space) => stencil(k, [], dialect, space) ?? general(k, dialect, space)),
+    partsOf(step, sizes, window),
     partsOf(pass(bytes), [bytes >> 3, bytes >> 3], general),
   ]
   for (const { floats } of variants.slice(0, 2)) sizes.forEach((n, id) => floats(id).set(n === 16 ? binomial : Float32Array.from({ length: n }, (_, i) => ((i * 7919) % 1000) / 1000 - 0.3)))
