@@ -9,10 +9,11 @@ import { type Dialect, type Env, lower, perform } from './expression.ts'
 import { type Cut, cut, overParts, partsFor, slow, workOf } from './extent.ts'
 import { bare } from './interior.ts'
 import type { Expr, Index, Kernel, Var } from './kernel.ts'
-import { type Scope, type Span, type Vars, badStrides, byStride, envOf, grouped, innermost, open, unitStrides, wholeOf } from './loops.ts'
+import { type Scope, type Span, type Vars, badStrides, byStride, envOf, grouped, innermost, open, roundDown, unitStrides, wholeOf } from './loops.ts'
 import { type Nest, type Scheduled, i32 } from './nest.ts'
 import { staged } from './partial.ts'
 import { type Reduce, asReduce, reduced } from './reduce.ts'
+import { heightOf, tile, turnable } from './transpose.ts'
 import { walk } from './walk.ts'
 
 export { type Scope, badStrides, byStride, loops, open, unitStrides } from './loops.ts'
@@ -54,11 +55,11 @@ const orderOf = (kernel: Kernel, reduction: Reduce | null): Order => {
 }
 
 /** Elements of `v` that a block of it has at least. */
-const grainOf = ({ along, wide }: Order) => (v: Var): number => (v !== along ? 1 : v.size >= 4 * wide ? 4 * wide : 4)
+const grainOf = ({ along, across, wide }: Order) => (v: Var): number => (v === across ? 4 : v !== along ? 1 : v.size >= 4 * wide ? 4 * wide : 4)
 
 /** Visits every place of a part: `body` gets one environment per group of results beside each other. */
 const overPlaces = (
-  scope: Scope, { vars, along, across, wide }: Order, { heads, tail }: Cut, here: Vars, span: Span | null, body: (envs: readonly Env[]) => void,
+  scope: Scope, kernel: Kernel, { vars, along, across, wide }: Order, { heads, tail }: Cut, here: Vars, span: Span | null, body: (envs: readonly Env[]) => void,
 ): void => {
   const { b } = scope
   const spanOf = (v: Var): Span => (span !== null && tail?.v === v ? span : wholeOf(v))
@@ -69,8 +70,20 @@ const overPlaces = (
       body(count === 0 ? [envOf(scope, inner, null)] : Array.from({ length: count }, (_, g) => envOf(scope, inner, { id: along.id, aligned: true }, 4 * g)))
     })
   }
+  const tiles = (vs: Vars, v: Var, j: Var): void => {
+    const [{ from, to }, columns] = [spanOf(v), i32(j.size - (j.size % 4))]
+    const rows = roundDown(b, to, 4)
+    const height = heightOf(kernel, v)
+    b.loop('strip', from, rows, height, start => {
+      const end = b.call('min', 'i32', b.call('add', 'i32', start, i32(height)), rows)
+      b.loop(j.name, i32(0), columns, 4, y => b.loop(v.name, start, end, 4, x => tile(scope, kernel, j, y, v, x, vs)))
+    })
+    if (j.size % 4 !== 0) b.loop(v.name, from, rows, 1, x => row(new Map([...vs, [v.id, x]]), { from: columns, to: i32(j.size) }))
+    if (v.size % 4 !== 0) b.loop(v.name, rows, to, 1, x => row(new Map([...vs, [v.id, x]]), wholeOf(j)))
+  }
   const strips = (vs: Vars, v: Var): void => {
     if (along === null) return
+    if (turnable(kernel, along, v)) return tiles(vs, v, along)
     b.loop('strip', i32(0), i32(along.size), strip, from => {
       const to = b.call('min', 'i32', b.call('add', 'i32', from, i32(strip)), i32(along.size))
       b.loop(v.name, spanOf(v).from, spanOf(v).to, 1, i => row(new Map([...vs, [v.id, i]]), { from, to }))
@@ -107,7 +120,7 @@ const nestOf = (kernel: Kernel, counters: readonly Var[], dialect: Dialect): Nes
   const cuttable = order.across === null ? order.vars : order.vars.filter(v => v !== order.along)
   const parts = cut(cuttable, grainOf(order), partsFor(workOf(kernel.vars, reduction, kernel.stores)))
   overParts(scope, parts, (here, span) =>
-    overPlaces(scope, order, parts, here, span, envs => {
+    overPlaces(scope, kernel, order, parts, here, span, envs => {
       const accs = reduction === null ? [] : reduced(envs, reduction)
       if (reduction === null && envs.length > 1) abreast(envs, kernel.stores.map(s => s.value))
       envs.forEach((env, i) => perform({ ...env, acc: accs[i] ?? null }, kernel.stores))

@@ -43,7 +43,7 @@ export const taps: Loops = (b, vars, scope, body) => {
 export type Span = { readonly from: Value; readonly to: Value }
 export const wholeOf = (v: Var): Span => ({ from: i32(0), to: i32(v.size) })
 
-const roundDown = (b: Builder, to: Value, by: number): Value => (to.kind === 'const' ? i32(to.value - (to.value % by)) : b.call('and', 'i32', to, i32(-by)))
+export const roundDown = (b: Builder, to: Value, by: number): Value => (to.kind === 'const' ? i32(to.value - (to.value % by)) : b.call('and', 'i32', to, i32(-by)))
 
 /**
  * A span of one variable that begins at a multiple of 4 * wide: `wide` groups of four at a time, then groups of four, then

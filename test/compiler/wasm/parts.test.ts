@@ -70,9 +70,14 @@ test('few outer rows, inner loops of any length', () => {
 })
 
 test('transposition', () => {
-  for (const [m, n] of [[17, 65], [64, 64], [300, 130], [16, 1001]] as const) {
+  for (const [m, n] of [[17, 65], [64, 64], [300, 130], [16, 1001], [19, 512], [63, 67]] as const) {
     const [i, j] = [v(m), v(n)]
-    check(kernel([i, j], null, { buffer: 1, at: ix(0, [n, i], [1, j]), value: load(0, ix(0, [1, i], [m, j])) }), [m * n, m * n], 0)
+    const turned = load(0, ix(0, [1, i], [m, j]))
+    check(kernel([i, j], null, { buffer: 1, at: ix(0, [n, i], [1, j]), value: turned }), [m * n, m * n], 0)
+    // beside what is not turned, and with two stores of which one decays
+    check(kernel([i, j], null, { buffer: 1, at: ix(0, [n, i], [1, j]), value: op('sub', [turned, load(0, ix(0, [n, i], [1, j]))]) }), [m * n, m * n])
+    const scaled = op('mul', [turned, load(1, variable(i))])
+    check(kernel([i, j], null, { buffer: 2, at: ix(0, [n, i], [1, j]), value: scaled }, { buffer: 3, at: ix(2, [n, i], [1, j]), value: op('exp', [turned]) }), [m * n, m, m * n, m * n + 2])
   }
 })
 
