@@ -20,6 +20,7 @@ export type Plot = { readonly layout: Layout; readonly space: number; readonly a
 const roundUp = (n: number, by: number): number => Math.ceil(n / by) * by
 /** Outputs of an axis, in groups of its residues. */
 export const units = (axis: Axis): number => Math.ceil(axis.out.size / axis.residues)
+/** The layout of what so many groups of rows read. */
 export const layoutOf = ({ rows, columns }: Window, block: number): Layout => {
   const run = roundUp(roundUp(units(columns), 4) + Math.floor(columns.reach / columns.step), 4)
   return { rows: rows.step * (block - 1) + rows.reach + 1, pitch: run * columns.step, run }
@@ -40,7 +41,9 @@ export const picked = (b: Builder, from: readonly Value[], lanes: readonly numbe
 
 const either = (pick: (...xs: number[]) => number, fn: 'min' | 'max') => (b: Builder, x: Value, y: Value): Value =>
   x.kind === 'const' && y.kind === 'const' ? i32(pick(x.value, y.value)) : b.call(fn, 'i32', x, y)
+/** The smaller, known at once where both are. */
 export const least = either(Math.min, 'min')
+/** The greater. */
 export const greatest = either(Math.max, 'max')
 
 /** Environments in which one variable has several values are told apart by a number. */
@@ -49,7 +52,11 @@ export const fresh = (): number => (copies += 1)
 
 const zero = (e: Expr): boolean => e.kind === 'const' && e.value === 0
 
-/** Lays out the positions that the rows first .. last-1 of outputs read. What is zero at an edge was so before. */
+/**
+ * Lays out the positions that the groups of rows first .. last-1 of outputs read. Memory is zero at first: what is zero
+ * beyond the edges of columns stays so, and is written again beyond those of rows only where the plot is used for
+ * different rows (`again`).
+ */
 export const layOut = (scope: Scope, window: Window, { layout: { pitch, run }, space, at: origin }: Plot, again: boolean, first: Value, last: Value): void => {
   const { b, vars, dialect: { unit } } = scope
   const { rows, columns, image, row, column } = window
