@@ -178,7 +178,9 @@ export const cell = (steps: number, rows: number, hidden: number, features: numb
       const next = binary(s, 'add', binary(s, 'mul', gate, h!), binary(s, 'mul', binary(s, 'sub', like(s, gate, 1), gate), unary(s, 'tanh', sum)))
       return [next, next]
     })
-    return b.scan({ length: steps, reverse: false, consts: [recurrent!, input!, bias!], init: [start!], xs: [xs!], body })
+    // so that a rounding error stays as small as it is from step to step
+    const tame = binary(b, 'mul', recurrent!, like(b, recurrent!, 0.5 / Math.sqrt(hidden)))
+    return b.scan({ length: steps, reverse: false, consts: [tame, input!, bias!], init: [start!], xs: [xs!], body })
   }))
 
 /** One step of Adam over leaves of the given sizes. */
