@@ -9,7 +9,7 @@ import { type Env, lower, multiplied } from './expression.ts'
 import { operations, unrolledOperations } from './interior.ts'
 import type { Expr } from './kernel.ts'
 import { type Scope, envOf } from './loops.ts'
-import { type Value, constOf, i32 } from './nest.ts'
+import { type Value, i32 } from './nest.ts'
 import type { Axis, Window } from './window.ts'
 
 /** `rows` rows of `pitch` elements; in a row, residue r of the column begins at r * run. */
@@ -54,21 +54,24 @@ const zero = (e: Expr): boolean => e.kind === 'const' && e.value === 0
 
 /**
  * Lays out the positions that the groups of rows first .. last-1 of outputs read. Memory is zero at first: what is zero
- * beyond the edges of columns stays so, and is written again beyond those of rows only where the plot is used for
- * different rows (`again`).
+ * beyond an edge is written only where the plot was used for other rows before (`again`), which may have left something.
  */
 export const layOut = (scope: Scope, window: Window, { layout: { pitch, run }, space, at: origin }: Plot, again: boolean, first: Value, last: Value): void => {
   const { b, vars, dialect: { unit } } = scope
   const { rows, columns, image, row, column } = window
   const low = multiplied(b, first, rows.step)
   const high = b.call('add', 'i32', multiplied(b, b.call('sub', 'i32', last, i32(1)), rows.step), i32(rows.reach + 1))
-  for (const band of cuts(image, row)) {
+  const bands = cuts(image, row).map(band => {
     const here = within(image, row, band)
-    const pieces = cuts(here, column).map(cut => ({ cut, expr: within(here, column, cut) })).filter(p => !zero(p.expr))
-    if (pieces.length === 0 && !again) continue
+    return { band, all: cuts(here, column).map(cut => ({ cut, expr: within(here, column, cut) })) }
+  })
+  const filled = bands.flatMap(({ all }) => all.filter(p => !zero(p.expr)).map(p => p.cut))
+  const stale = (cut: Cut): boolean => again && filled.some(f => f.from < cut.to && cut.from < f.to)
+  for (const { band, all } of bands) {
+    const pieces = all.filter(({ cut, expr }) => !zero(expr) || stale(cut))
+    if (pieces.length === 0) continue
     b.loop('row', greatest(b, i32(band.from), low), least(b, i32(band.to), high), 1, q => {
       const line = b.call('add', 'i32', origin, b.call('mul', 'i32', b.call('sub', 'i32', q, low), i32(pitch * unit)))
-      if (pieces.length === 0) b.loop('z', i32(0), i32(pitch * unit), 4 * unit, z => b.store(space, b.call('add', 'i32', line, z), 0, constOf('f32x4', 0)))
       const put = (k: Value, residue: number, value: Value): void =>
         k.kind === 'const'
           ? b.store(space, line, residue * run + k.value, value)
@@ -79,7 +82,7 @@ export const layOut = (scope: Scope, window: Window, { layout: { pitch, run }, s
         const together = (k: Value): void => {
           const four = { ...at(multiplied(b, k, columns.step)), along: { id: column.id, aligned: false } }
           const side = Array.from({ length: columns.step }, (_, t) => b.splat(lower({ ...four, skip: 4 * t }, expr)))
-          side.forEach((_, r) => put(k, r, picked(b, side, [0, 1, 2, 3].map(l => columns.step * l + r))))
+          side.forEach((x, r) => put(k, r, zero(expr) ? x : picked(b, side, [0, 1, 2, 3].map(l => columns.step * l + r))))
         }
         fill(b, cut, columns.step, Math.floor(unrolledOperations / (columns.step * (operations(expr) + 2))), alone, together)
       }

@@ -142,6 +142,21 @@ test('windows along one axis, and over few outputs of one image', () => {
   agree(planOf(buffers(110, 18, 144), two), 'two outputs')
 })
 
+test('edges that differ from row to row, in an image of several blocks', () => {
+  const [h, w] = [250, 90]
+  for (const stride of [1, 2]) {
+    const [p, q] = [Math.floor((h - 1) / stride) + 1, Math.floor((w - 1) / stride) + 1]
+    const [y, x, i, j] = [v(p, 'y'), v(q, 'x'), v(3, 'i'), v(3, 'j')]
+    const [rows, columns] = [ix(-1, [stride, y], [1, i]), ix(-1, [stride, x], [1, j])]
+    const pixel = load(0, add(scale(rows, w), columns))
+    const below = when([guard(shift(rows, -103), h - 103), guard(shift(columns, -41), w - 41)], pixel)
+    const image = when([guard(rows, 103)], when([guard(columns, 41)], pixel), below)
+    const k = kernel([y, x], product([i, j], image, load(1, ix(0, [3, i], [1, j]))), { buffer: 2, at: ix(0, [q, y], [1, x]), value: acc })
+    assert.ok(taken(k))
+    agree(planOf(buffers(h * w, 9, p * q), k), `stride ${stride}`)
+  }
+})
+
 test('a window over an image that comes round by a loop', () => {
   const [t, y, x, i, j] = [v(4, 't'), v(6, 'y'), v(7, 'x'), v(3, 'i'), v(3, 'j')]
   const [rows, columns] = [ix(-1, [1, y], [1, i]), ix(-1, [1, x], [1, j])]
