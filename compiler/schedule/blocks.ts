@@ -1,9 +1,21 @@
-/** How long sums are cut into blocks of steps. */
+/** Sizes that all schedules of products keep to, and how long sums are cut into blocks of steps. */
 import { type Composite, sizeOf } from './composite.ts'
+
+/** Into how many parts a heavy product is cut, at least. */
+export const leastParts = 16
+/** Products (of two numbers) that are worth a part of their own. */
+export const partWork = 256 * 1024
+/** Elements of packed rows that stay in the cache while columns pass by. */
+export const rowElements = 128 * 1024
+
+/** The share of a kernel's time that packing one operand takes, of which every element meets `times` of the other: as long as a dozen of products. */
+export const packingShare = (times: number): number => 12 / (12 + times)
+/** The share that adding up `parts` partial sums of `steps` steps in all takes. */
+export const addingShare = (parts: number, steps: number): number => (4 * parts) / (4 * parts + steps)
 
 /** Steps of a block, at most: a panel of four rows takes 12 kB. */
 const maxSteps = 768
-const roundUp = (n: number, by: number): number => Math.ceil(n / by) * by
+export const roundUp = (n: number, by: number): number => Math.ceil(n / by) * by
 
 /** Outer variables, one by one; the first of the inner ones in chunks, the others whole. */
 export type Blocks = { readonly outer: Composite; readonly inner: Composite; readonly chunk: number }

@@ -4,116 +4,19 @@
  * columns, and tiles read it where it lies. The other operand is packed first, for all blocks. Columns in residue classes
  * (strides going backwards) share one grid; each class has its own steps, and the stores put the classes together.
  */
+import { packingShare, roundUp, rowElements } from './blocks.ts'
 import { type Composite, decode, sizeOf } from './composite.ts'
-import { byStride, open } from './loops.ts'
-import { columnStride, countOf, fill, placed, stepOffset } from './fill.ts'
+import { type Class, planOf } from './cuts.ts'
 import { epilogue } from './epilogue.ts'
-import { type Axis, columnsOf, inClass, slope, stepsOf } from './grid.ts'
-import { type Gridded, firstRead } from './gridded.ts'
 import { type Dialect, multiplied } from './expression.ts'
-import type { Expr, Var } from './kernel.ts'
+import { columnStride, countOf, fill, stepOffset } from './fill.ts'
+import { type Axis, columnsOf, slope, stepsOf } from './grid.ts'
+import type { Gridded } from './gridded.ts'
+import type { Var } from './kernel.ts'
+import { open } from './loops.ts'
 import { type Scheduled, type Value, constOf, i32 } from './nest.ts'
 import { pack } from './pack.ts'
-import { groupsOf, tile, tileRows } from './tile.ts'
-
-/** Elements of a block: of its grid, and of its sums. */
-const gridElements = 48 * 1024
-const sumElements = 64 * 1024
-/** Beyond this a grid is not kept whole for even one row of columns. */
-const mostElements = 256 * 1024
-/** Elements of packed rows that stay in the cache while columns pass by. */
-const rowElements = 128 * 1024
-const leastParts = 16
-/** Products that are worth a part of their own. */
-const partWork = 256 * 1024
-/** Columns of a block that are few for the rows that pass by, and enough. */
-const fewColumns = 128
-const enoughColumns = 256
-/** Rows of a part, at least. */
-const leastRows = 32
-
-const roundUp = (n: number, by: number): number => Math.ceil(n / by) * by
-
-/** Columns that meet the same steps: one residue of each axis that has residues. */
-type Class = { readonly rests: ReadonlyMap<Axis, number>; readonly steps: Composite; readonly a: Expr; readonly count: number }
-
-const classesOf = (g: Gridded, order: Composite, split: readonly Axis[], fresh: () => number): readonly Class[] => {
-  const rests = split.reduce<readonly ReadonlyMap<Axis, number>[]>(
-    (all, a) => all.flatMap(m => Array.from({ length: a.by }, (_, r) => new Map([...m, [a, r]]))), [new Map()])
-  return rests.map(rests => {
-    const renamed = split.flatMap(a => {
-      const { first, size } = stepsOf(a, rests.get(a)!)
-      return a.step === null ? [] : [{ step: a.step, to: { id: fresh(), size, name: a.step.name }, by: a.by, first }]
-    })
-    const steps = order.map(s => renamed.find(x => x.step === s)?.to ?? s)
-    return { rests, steps, a: inClass(g.a, renamed, g.sizes), count: sizeOf(steps) }
-  })
-}
-
-type Plan = {
-  readonly order: Composite
-  /** Axes with residues, and their classes, the last axis fastest. */
-  readonly split: readonly Axis[]
-  readonly classes: readonly Class[]
-  /** Columns of single positions: each value is a block of its own. */
-  readonly units: Composite
-  /** The axis whose columns are cut, `size` to a block; those that a block has whole. */
-  readonly cut: Axis | undefined
-  readonly size: number
-  readonly cuts: number
-  readonly inner: readonly Axis[]
-  /** Groups of four columns along the lane, and for each column of the cut. */
-  readonly laneGroups: number
-  readonly innerGroups: number
-  /** Rows of a part, and of how many parts. */
-  readonly rowsEach: number
-  readonly rowParts: number
-  /** Groups of a tile. */
-  readonly perTile: number
-  readonly layout: (count: number, from: Value, here: Value) => ReturnType<typeof placed>
-}
-
-/** Blocks are whole in all columns but those of single positions and the first of the windows, or, where that leaves few columns, hold several of the single positions. */
-const planOf = (g: Gridded, fresh: () => number): Plan | null => {
-  const { batch, rows, lane } = g
-  const order = byStride(g.steps, firstRead(g.a, g.steps))
-  const windows = g.grid.axes.filter(a => a.column !== null && a.step !== null && a !== lane)
-  const split = [...windows, lane].filter(a => a.by > 1)
-  const classes = classesOf(g, order, split, fresh)
-  const laneGroups = Math.ceil(columnsOf(lane) / 4)
-  const single = g.grid.axes.filter(a => a.column !== null && a.step === null)
-  const last = windows.reduce((n, a) => n * columnsOf(a), 4 * laneGroups) < fewColumns ? single[single.length - 1] : undefined
-  const units = single.filter(a => a !== last).map(a => a.column!)
-  const whole = last === undefined ? windows : [last, ...windows]
-  const cut: Axis | undefined = whole[0]
-  const inner = whole.slice(1)
-  const cutColumns = cut === undefined ? 1 : columnsOf(cut)
-  const alone = g.grid.axes.filter(a => a.column === null)
-  const innerGroups = inner.reduce((n, a) => n * columnsOf(a), 1) * laneGroups
-  const mp = roundUp(sizeOf(rows), tileRows)
-  const blocks = sizeOf(batch) * sizeOf(units)
-  const layout = (count: number, from: Value, here: Value) => {
-    const all = (axis: Axis) => ({ axis, count: axis.position.size, base: i32(0), here: i32(axis.position.size) })
-    const first = cut === undefined ? [] : [{ axis: cut, count: countOf(cut, count, cut.step?.size ?? 1), base: from, here }]
-    return placed([...alone.map(all), ...first, ...inner.map(all), all(lane)])
-  }
-  const work = classes.reduce((n, c) => n + c.count, 0) * mp * cutColumns * innerGroups * 4 * blocks
-  const wanted = Math.min(leastParts, Math.ceil(work / partWork))
-  const elementsOf = (count: number): number => layout(count, i32(0), i32(0)).elements
-  const sumsOf = (count: number): number => classes.length * mp * count * innerGroups * 4
-  const fits = (count: number): boolean =>
-    elementsOf(count) <= gridElements && sumsOf(count) <= sumElements && blocks * Math.ceil(cutColumns / count) >= Math.min(wanted, blocks * cutColumns) &&
-    (last === undefined || count * innerGroups * 4 <= enoughColumns)
-  let most = cutColumns
-  while (most > 1 && !fits(most)) most -= 1
-  const cuts = Math.ceil(cutColumns / most)
-  const size = Math.ceil(cutColumns / cuts)
-  // rows, too, where columns do not give parts enough
-  const rowsEach = roundUp(Math.max(leastRows, Math.ceil(mp / Math.ceil(wanted / (blocks * cuts)))), tileRows)
-  const rowParts = Math.ceil(mp / rowsEach)
-  if (elementsOf(size) > mostElements || sumsOf(size) / rowParts > 4 * sumElements) return null
-  return { order, split, classes, units, cut, size, cuts, inner, laneGroups, innerGroups, rowsEach: Math.min(mp, rowsEach), rowParts, perTile: groupsOf(sizeOf(rows)), layout }
-}
+import { tile, tileRows } from './tile.ts'
 
 /** Schedules a product over a grid whose columns are many, or null where a block would be too large. */
 export const convolved = (g: Gridded, counters: readonly Var[], dialect: Dialect, space: number, fresh: () => number): Scheduled | null => {
@@ -160,7 +63,7 @@ export const convolved = (g: Gridded, counters: readonly Var[], dialect: Dialect
     }
     const panel = (c: Class, i: number, vars: ReadonlyMap<number, Value>, which: Value, index: Value): void => {
       const start = b.call('add', 'i32', multiplied(b, which, packedElements * unit), b.call('add', 'i32', multiplied(b, index, tileRows * c.count * unit), i32(packedAt[i]! * unit)))
-      const panels = { expr: c.a, vars: rows, space: spaceA, width: 4 as const }
+      const panels = { expr: c.a, vars: rows, space: spaceA, width: 4 as const, many: false }
       pack({ b, dialect, own: start }, vars, panels, { vars: c.steps, from: i32(0), to: i32(c.steps[0]?.size ?? 1) }, i32(c.count), index, b.call('add', 'i32', index, i32(1)))
     }
     const last = items * sizeOf(batch)
@@ -252,5 +155,6 @@ export const convolved = (g: Gridded, counters: readonly Var[], dialect: Dialect
     })
     return b.finish(sizeOf(parts))
   }
-  return { nests: [packing(), main()], scratch }
+  const columns = sizeOf(units) * (cut === undefined ? 1 : columnsOf(cut)) * innerGroups * 4
+  return { nests: [packing(), main()], scratch, shares: [packingShare(columns), 1] }
 }

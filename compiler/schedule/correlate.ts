@@ -6,7 +6,7 @@
  */
 import { type Composite, decode, sizeOf } from './composite.ts'
 import { byStride, open } from './loops.ts'
-import { blocked, shorter } from './blocks.ts'
+import { addingShare, blocked, leastParts, partWork, roundUp, rowElements, shorter } from './blocks.ts'
 import { columnStride, countOf, fill, placed, stepOffset } from './fill.ts'
 import { type Line, epilogue } from './epilogue.ts'
 import { type Axis, columnsOf } from './grid.ts'
@@ -18,15 +18,10 @@ import { pack } from './pack.ts'
 import { groupsOf, tile, tileRows } from './tile.ts'
 
 const mostElements = 256 * 1024
-/** Sums of one part, and packed rows that stay in the cache while columns pass by. */
+/** Sums of one part. */
 const sumElements = 512 * 1024
-const rowElements = 128 * 1024
-const leastParts = 16
-/** Products that are worth a part of their own. */
-const partWork = 128 * 1024
 
-const roundUp = (n: number, by: number): number => Math.ceil(n / by) * by
-
+/** Schedules a product over a grid whose columns are few and whose steps are many, or null where a block would be too large. */
 export const correlated = (g: Gridded, counters: readonly Var[], dialect: Dialect, space: number, fresh: () => number): Scheduled | null => {
   const { kernel, batch, rows, lane, grid } = g
   const { unit } = dialect
@@ -100,7 +95,7 @@ export const correlated = (g: Gridded, counters: readonly Var[], dialect: Dialec
       const now = layout(base, reach).axes
       fill(scope, vars, grid.expr, now, spaceG, own, fresh, g.sizes)
       const here = multiplied(b, steps, below)
-      pack(scope, vars, { expr: g.a, vars: rows, space: spaceA, width: 4 }, { vars: inner, from, to: plus(from, steps) }, here, i32(0), i32(mp / tileRows))
+      pack(scope, vars, { expr: g.a, vars: rows, space: spaceA, width: 4, many: true }, { vars: inner, from, to: plus(from, steps) }, here, i32(0), i32(mp / tileRows))
       const places = [...columnAxes.map(a => ({ v: { id: fresh(), size: columnsOf(a), name: 'g' }, distance: columnStride(now.find(p => p.axis === a)!) })), { v: { id: fresh(), size: laneGroups, name: 'g' }, distance: 4 }]
       const groupAt = (group: Value): Value => {
         const values = decode(b, places.map(x => x.v), group)
@@ -159,5 +154,6 @@ export const correlated = (g: Gridded, counters: readonly Var[], dialect: Dialec
     })
     return b.finish(sizeOf(batch) * m)
   }
-  return { nests: splits > 1 ? [main(), total()] : [main()], scratch }
+  const shares = [1, addingShare(splits, sizeOf(g.steps))]
+  return splits > 1 ? { nests: [main(), total()], scratch, shares } : { nests: [main()], scratch }
 }

@@ -22,6 +22,8 @@ export type Panels = {
   readonly vars: Composite
   readonly space: number
   readonly width: 4 | 8
+  /** Whether many groups are packed by one call. */
+  readonly many: boolean
 }
 
 /** The index of a step within its block: a value and a constant. */
@@ -115,7 +117,7 @@ const copyOf = (step: Index): number => 5 * step.plus
 export const pack = (
   { b, dialect, own }: Pick<Scope, 'b' | 'dialect'> & { readonly own: Value }, scope: ReadonlyMap<number, Value>, panels: Panels, depth: Depth, steps: Value, from: Value, to: Value,
 ): void => {
-  const { expr, vars, space, width } = panels
+  const { expr, vars, space, width, many } = panels
   const { unit } = dialect
   const total = sizeOf(vars)
   const lane0 = vars[vars.length - 1]
@@ -128,7 +130,7 @@ export const pack = (
   // a panel of eight at once where none crosses the end of the last variable; a stretch of memory, as many panels as it
   // has, where there is one variable only: rows far apart are read a line at a time
   const pairs = wholeGroups && width === 8 && lane0.size % 8 === 0
-  const several = wholeGroups && vars.length === 1 && bare(expr).guards.length === 0
+  const several = many && wholeGroups && vars.length === 1 && bare(expr).guards.length === 0
   const groups = (low: Value, high: Value, side: number): void => b.loop('group', low, high, side, (g: Local) => {
     const relative = b.call('sub', 'i32', g, from)
     const ofGroup = (group: Value): Value => {

@@ -1,86 +1,27 @@
 /**
- * The schedule of products: packed, register-blocked matrix multiplication. Variables in operand a only are rows, in b only
- * columns, in both batches; windows, guards and activations disappear in the packing. The inner loop keeps a tile of 4 x 8
- * sums in vectors; finished blocks pass through the stores as an element-wise kernel of its own.
+ * The schedule of products: packed, register-blocked matrix multiplication. Guards and activations disappear in the packing;
+ * finished blocks pass through the stores as an element-wise kernel of its own. The shorter side is packed first where it
+ * serves several parts; parts are blocks of the longer one, or pieces of a long sum whose results a last nest adds up.
  */
+import { addingShare, blocked, leastParts, packingShare, roundUp, shorter } from './blocks.ts'
+import type { Builder } from './builder.ts'
 import { collapse } from './collapse.ts'
 import { type Composite, decode, sizeOf } from './composite.ts'
-import { blocked, shorter } from './blocks.ts'
-import type { Builder } from './builder.ts'
-import { type Scope, byStride, open } from './loops.ts'
-import { firstRead } from './gridded.ts'
-import { varsOf } from './dependence.ts'
 import { type Dialect, divided, multiplied, perform } from './expression.ts'
-import type { Expr, Kernel, Var } from './kernel.ts'
+import { firstRead } from './gridded.ts'
+import type { Kernel, Var } from './kernel.ts'
+import { type Scope, byStride, open } from './loops.ts'
 import { type Local, type Nest, type Scheduled, type Type, type Value, apply, constOf, i32 } from './nest.ts'
 import { type Depth, pack } from './pack.ts'
+import { leastBlock, planOf, rolesOf, sumElements, worthwhile } from './roles.ts'
 import { tile, tileColumns, tileRows } from './tile.ts'
 
-/** What a packed block, and the sums of a block, may hold, in elements. */
-const blockElements = 96 * 1024
-const sumElements = 512 * 1024
 /** Rows that stay in the cache while columns pass by. */
 const rowChunk = 128
-/** Into how many parts a heavy product is cut, at least; what is worth a part, in products; the least width of a block. */
-const leastParts = 16
-const partWork = 256 * 1024
-const leastBlock = 16
-/** Steps of each part of a split sum, at least. */
-const leastSteps = 256
-
-export type Roles = { readonly batch: Composite; readonly rows: Composite; readonly columns: Composite; readonly a: Expr; readonly b: Expr }
-const roundUp = (n: number, by: number): number => Math.ceil(n / by) * by
-
-const strideIn = (kernel: Kernel, v: Var): number => Math.abs(kernel.stores[0]?.at.terms.find(t => t.atom.kind === 'var' && t.atom.id === v.id)?.coef ?? 0)
-
-/** Which operand gives the rows: the one that makes stores contiguous and wastes least of the tile. */
-export const rolesOf = (kernel: Kernel, a: Expr, b: Expr): Roles => {
-  const [inA, inB] = [varsOf(a), varsOf(b)]
-  const at = kernel.stores[0]?.at
-  const only = (x: ReadonlySet<number>, y: ReadonlySet<number>): Composite => byStride(kernel.vars.filter(v => x.has(v.id) && !y.has(v.id)), at)
-  const batch = byStride(kernel.vars.filter(v => inA.has(v.id) === inB.has(v.id)), at)
-  const steps = sizeOf(kernel.reduction?.vars ?? [])
-  const cost = (rows: Composite, columns: Composite): number => {
-    const last = columns[columns.length - 1]
-    const unit = last !== undefined && strideIn(kernel, last) === 1
-    return (roundUp(sizeOf(rows), 4) * roundUp(sizeOf(columns), 8) * steps) / 16 + sizeOf(rows) * sizeOf(columns) * (unit ? 1 : 4)
-  }
-  const [x, y] = [only(inA, inB), only(inB, inA)]
-  return cost(x, y) <= cost(y, x) ? { batch, rows: x, columns: y, a, b } : { batch, rows: y, columns: x, a: b, b: a }
-}
-
-/** Whether packing pays: enough work per packed element, and a tile that is not mostly padding. */
-const worthwhile = ({ rows, columns }: Roles, steps: number): boolean => {
-  const [m, n] = [sizeOf(rows), sizeOf(columns)]
-  return m >= 2 && n >= 4 && steps >= 8 && m * n * steps >= 4096 && (m * n) / (roundUp(m, 4) * roundUp(n, 8)) >= 0.4
-}
 
 const joined = (kernel: Kernel, vars: Composite): { readonly kernel: Kernel; readonly vars: Composite } => {
   const done = collapse({ ...kernel, vars, reduction: null })
   return { kernel: done, vars: byStride(done.vars, done.stores[0]?.at) }
-}
-
-type Plan =
-  /** Blocks of the longer side; the other one is packed by a nest of its own where it serves several. */
-  | { readonly kind: 'blocks'; readonly block: number; readonly count: number }
-  /** Parts of the sum, each with results of its own, added up by a nest of their own. */
-  | { readonly kind: 'splits'; readonly each: number; readonly count: number }
-
-/** How a product is cut: by its size alone. `depth` steps make a turn, of which there are `turns`. */
-const planOf = (mp: number, np: number, batch: number, steps: number, depth: number, turns: number): Plan => {
-  const long = Math.max(mp <= np ? np : roundUp(mp, 8), 8)
-  const short = mp <= np ? mp : np
-  const wanted = Math.max(1, Math.min(Math.ceil((2 * leastParts) / batch), Math.floor((mp * np * steps) / partWork)))
-  const fitting = Math.max(8, Math.floor(Math.min(blockElements / depth, sumElements / short) / 8) * 8)
-  if (wanted > 1 && 2 * Math.floor(long / leastBlock) < wanted && turns >= 4 && short * long <= sumElements) {
-    const each = Math.ceil(turns / Math.min(turns, leastParts / Math.min(batch, leastParts)))
-    const count = Math.ceil(turns / each)
-    if (count > 1) return { kind: 'splits', each, count }
-  }
-  const width = Math.max(leastBlock, roundUp(Math.ceil(long / wanted), 8))
-  const block = Math.min(roundUp(long, 8), fitting, width)
-  const count = Math.ceil(long / block)
-  return { kind: 'blocks', block: Math.min(block, roundUp(Math.ceil(long / count), 8)), count: Math.ceil(long / roundUp(Math.ceil(long / count), 8)) }
 }
 
 /** Schedules a product, or null where the direct schedule is better. Scratch spaces are numbered from `space` on. */
@@ -123,8 +64,8 @@ export const packed = (given: Kernel, counters: readonly Var[], dialect: Dialect
     shared && !aWhole ? ofKernel(spaceB, wholeSize * sizeOf(batch)) : ofThread(spaceB, roundUp(blockN, tileColumns) * depth),
     plan.kind === 'splits' ? ofKernel(spaceC, sumSize * plan.count * sizeOf(batch)) : ofThread(spaceC, sumSize),
   ]
-  const panelsA = { expr: roles.a, vars: roles.rows, space: spaceA, width: 4 as const }
-  const panelsB = { expr: roles.b, vars: roles.columns, space: spaceB, width: 8 as const }
+  const panelsA = { expr: roles.a, vars: roles.rows, space: spaceA, width: 4 as const, many: true }
+  const panelsB = { expr: roles.b, vars: roles.columns, space: spaceB, width: 8 as const, many: true }
   const sides = aWhole ? { whole: panelsA, long: panelsB } : { whole: panelsB, long: panelsA }
   const parts: Var = { id: fresh(), size: plan.count, name: plan.kind }
 
@@ -258,6 +199,6 @@ export const packed = (given: Kernel, counters: readonly Var[], dialect: Dialect
     })
     return b.finish(sizeOf(batch) * m)
   }
-  const nests = plan.kind === 'splits' ? [main(), total(plan.count)] : shared ? [packing(), main()] : [main()]
-  return { nests, scratch }
+  if (plan.kind === 'splits') return { nests: [main(), total(plan.count)], scratch, shares: [1, addingShare(plan.count, steps)] }
+  return shared ? { nests: [packing(), main()], scratch, shares: [packingShare(aWhole ? n : m), 1] } : { nests: [main()], scratch }
 }
