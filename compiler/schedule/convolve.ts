@@ -5,17 +5,18 @@
  * (strides going backwards) share one grid; each class has its own steps, and the stores put the classes together.
  */
 import { packingShare, roundUp, rowElements } from './blocks.ts'
-import { type Composite, decode, sizeOf } from './composite.ts'
+import { decode, sizeOf } from './composite.ts'
 import { type Class, planOf } from './cuts.ts'
-import { epilogue } from './epilogue.ts'
+import { type Line, epilogue } from './epilogue.ts'
 import { type Dialect, multiplied } from './expression.ts'
-import { columnStride, countOf, fill, stepOffset } from './fill.ts'
-import { type Axis, columnsOf, slope, stepsOf } from './grid.ts'
+import { countOf, fill, stepOffset } from './fill.ts'
+import { type Axis, columnsOf, slope } from './grid.ts'
 import type { Gridded } from './gridded.ts'
 import type { Var } from './kernel.ts'
 import { open } from './loops.ts'
 import { type Scheduled, type Value, constOf, i32 } from './nest.ts'
 import { pack } from './pack.ts'
+import { distances, groupPlace } from './places.ts'
 import { tile, tileRows } from './tile.ts'
 
 /** Schedules a product over a grid whose columns are many, or null where a block would be too large. */
@@ -45,26 +46,19 @@ export const convolved = (g: Gridded, counters: readonly Var[], dialect: Dialect
   const packing = (): Scheduled['nests'][number] => {
     const scope = open(`${kernel.name}_pack`, counters, dialect)
     const { b } = scope
+    const plus = (x: Value, y: Value): Value => b.call('add', 'i32', x, y)
     const panels = mp / tileRows
     const items = classes.length * panels
-    const table = (c: Class, at: number): void => {
-      const go = ([first, ...rest]: Composite, vars: ReadonlyMap<number, Value>, index: Value): void => {
-        if (first !== undefined)
-          return b.loop(first.name, i32(0), i32(first.size), 1, i => go(rest, new Map([...vars, [first.id, i]]), b.call('add', 'i32', multiplied(b, index, first.size), i)))
-        const distance = grid.reduce<Value>((sum, p) => {
-          const at = order.findIndex(s => s === p.axis.step)
-          if (at < 0) return sum
-          const r = c.rests.get(p.axis) ?? 0
-          return b.call('add', 'i32', sum, stepOffset(scope, p, p.axis.step!.size, r, stepsOf(p.axis, r).first, vars.get(c.steps[at]!.id)!))
-        }, i32(0))
-        b.store(spaceT, multiplied(b, index, unit), at, multiplied(b, distance, unit))
-      }
-      go(c.steps, new Map(), i32(0))
-    }
-    const panel = (c: Class, i: number, vars: ReadonlyMap<number, Value>, which: Value, index: Value): void => {
-      const start = b.call('add', 'i32', multiplied(b, which, packedElements * unit), b.call('add', 'i32', multiplied(b, index, tileRows * c.count * unit), i32(packedAt[i]! * unit)))
+    const table = (c: Class, at: number): void =>
+      distances(b, unit, c.steps, (step, i) => {
+        const axis = grid.find(p => p.axis.step === order[c.steps.indexOf(step)])
+        return axis === undefined ? i32(0) : stepOffset(b, axis, axis.axis.step!.size, c.rests.get(axis.axis) ?? 0, i)
+      }, (index, distance) => b.store(spaceT, multiplied(b, index, unit), at, distance))
+    const panel = (c: Class, at: number, vars: ReadonlyMap<number, Value>, which: Value, index: Value): void => {
+      const before = plus(multiplied(b, which, packedElements * unit), i32(at * unit))
+      const own = plus(before, multiplied(b, index, tileRows * c.count * unit))
       const panels = { expr: c.a, vars: rows, space: spaceA, width: 4 as const, many: false }
-      pack({ b, dialect, own: start }, vars, panels, { vars: c.steps, from: i32(0), to: i32(c.steps[0]?.size ?? 1) }, i32(c.count), index, b.call('add', 'i32', index, i32(1)))
+      pack({ b, dialect, own }, vars, panels, { vars: c.steps, from: i32(0), to: i32(c.steps[0]?.size ?? 1) }, i32(c.count), index, plus(index, i32(1)))
     }
     const last = items * sizeOf(batch)
     b.loop('part', scope.lo, scope.hi, 1, part =>
@@ -74,8 +68,8 @@ export const convolved = (g: Gridded, counters: readonly Var[], dialect: Dialect
         classes.forEach((c, i) => {
           const index = b.call('sub', 'i32', item, i32(i * panels))
           const inside = b.call('lt', 'bool', b.call('bits', 'u32', index), constOf('u32', panels))
-          if (classes.length === 1) panel(c, i, vars, which, item)
-          else b.branch(inside, () => panel(c, i, vars, which, index))
+          if (classes.length === 1) panel(c, 0, vars, which, item)
+          else b.branch(inside, () => panel(c, packedAt[i]!, vars, which, index))
         })
       }),
     )
@@ -98,7 +92,7 @@ export const convolved = (g: Gridded, counters: readonly Var[], dialect: Dialect
       const columns = cuts * size === cutColumns ? i32(size) : b.call('min', 'i32', i32(size), b.call('sub', 'i32', i32(cutColumns), from))
       const row0 = rowParts === 1 ? i32(0) : multiplied(b, decoded.get(rowVar.id)!, rowsEach)
       const rowEnd = (of: number): Value => (rowParts === 1 ? i32(of) : b.call('min', 'i32', plus(row0, i32(rowsEach)), i32(of)))
-      const positions = g.grid.axes.flatMap((a): [number, Value][] => (a.column !== null && units.includes(a.column) ? [[a.position.id, decoded.get(a.column.id)!]] : []))
+      const positions = units.map((v): [number, Value] => [g.grid.axes.find(a => a.column === v)!.position.id, decoded.get(v.id)!])
       const vars = new Map([...scope.vars, ...decoded, ...positions])
       const base = cut === undefined ? i32(0) : multiplied(b, from, slope(cut))
       const reach = cut === undefined ? 0 : countOf(cut, 1, cut.step?.size ?? 1)
@@ -108,14 +102,8 @@ export const convolved = (g: Gridded, counters: readonly Var[], dialect: Dialect
 
       const groups = multiplied(b, columns, innerGroups)
       const lastGroup = b.call('sub', 'i32', groups, i32(1))
-      const place = (a: Axis): number => columnStride(axes.find(p => p.axis === a)!)
-      const groupVars = [...(cut === undefined ? [] : [cut]), ...inner].map(a => ({ v: { id: fresh(), size: columnsOf(a), name: 'g' }, distance: place(a) }))
-      const laneVar = { v: { id: fresh(), size: laneGroups, name: 'g' }, distance: 4 }
-      const groupAt = (group: Value): Value => {
-        const all = [...groupVars, laneVar]
-        const values = decode(b, all.map(x => x.v), group)
-        return all.reduce<Value>((sum, { v, distance }) => plus(sum, multiplied(b, values.get(v.id)!, distance * unit)), own)
-      }
+      const counted = [...(cut === undefined ? [] : [cut]), ...inner].map(a => axes.find(p => p.axis === a)!)
+      const groupAt = groupPlace(b, unit, counted, laneGroups, fresh, own)
       classes.forEach((c, i) => {
         const chunk = Math.max(tileRows, Math.floor(rowElements / Math.max(1, c.count) / tileRows) * tileRows)
         const start = plus(multiplied(b, which, packedElements * unit), i32(packedAt[i]! * unit))
@@ -142,11 +130,13 @@ export const convolved = (g: Gridded, counters: readonly Var[], dialect: Dialect
       // strides of the classes: the last axis fastest
       const classStride = (a: Axis): number => classElements * split.slice(split.indexOf(a) + 1).reduce((n, x) => n * x.by, 1)
       const innerStride = (i: number): number => 4 * laneGroups * inner.slice(i + 1).reduce((n, a) => n * columnsOf(a), 1)
-      const line = (a: Axis, stride: number, start: Value, to: Value) => ({ column: a.column!, from: multiplied(b, start, a.by), to, by: a.by, start, classes: classStride(a), stride })
+      const line = (a: Axis, stride: number, start: Value, to: Value): Line =>
+        ({ column: a.column!, from: multiplied(b, start, a.by), to, by: a.by, start, classes: classStride(a), stride })
+      const cutEnd = cut === undefined ? i32(0) : b.call('min', 'i32', multiplied(b, plus(from, columns), cut.by), i32(cut.column!.size))
       epilogue(scope, vars, kernel.stores, {
         rows, from: row0, to: rowEnd(m), rowStride,
         lines: [
-          ...(cut === undefined ? [] : [line(cut, innerGroups * 4, from, b.call('min', 'i32', multiplied(b, plus(from, columns), cut.by), i32(cut.column!.size)))]),
+          ...(cut === undefined ? [] : [line(cut, innerGroups * 4, from, cutEnd)]),
           ...inner.map((a, i) => line(a, innerStride(i), i32(0), i32(a.column!.size))),
           line(lane, 1, i32(0), i32(lane.column!.size)),
         ],

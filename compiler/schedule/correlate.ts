@@ -4,10 +4,10 @@
  * taps; the rows of the block are packed beside it. The steps are cut into a fixed number of parts, each with sums of its
  * own, which a last nest adds up in order.
  */
-import { type Composite, decode, sizeOf } from './composite.ts'
+import { decode, sizeOf } from './composite.ts'
 import { byStride, open } from './loops.ts'
 import { addingShare, blocked, leastParts, partWork, roundUp, rowElements, shorter } from './blocks.ts'
-import { columnStride, countOf, fill, placed, stepOffset } from './fill.ts'
+import { countOf, fill, placed, stepOffset } from './fill.ts'
 import { type Line, epilogue } from './epilogue.ts'
 import { type Axis, columnsOf } from './grid.ts'
 import type { Gridded } from './gridded.ts'
@@ -15,6 +15,7 @@ import { type Dialect, multiplied } from './expression.ts'
 import type { Var } from './kernel.ts'
 import { type Scheduled, type Type, type Value, apply, constOf, i32 } from './nest.ts'
 import { pack } from './pack.ts'
+import { distances, groupPlace } from './places.ts'
 import { groupsOf, tile, tileRows } from './tile.ts'
 
 const mostElements = 256 * 1024
@@ -42,8 +43,9 @@ export const correlated = (g: Gridded, counters: readonly Var[], dialect: Dialec
       const count = countOf(axis, columnsOf(axis), stepsMost(axis))
       return { axis, count, base: base(axis), here: axis.step === first && chunks.size > 1 ? reach : i32(count) }
     }))
-  const { elements, axes: static_ } = layout(() => i32(0), i32(0))
-  const columnAxes = byStride(axes.flatMap(a => (a.column === null || a === lane ? [] : [a.column])), kernel.stores[0]?.at).map(v => axes.find(a => a.column === v)!)
+  const { elements, axes: still } = layout(() => i32(0), i32(0))
+  const columns = axes.flatMap(a => (a.column === null || a === lane ? [] : [a.column]))
+  const columnAxes = byStride(columns, kernel.stores[0]?.at).map(v => axes.find(a => a.column === v)!)
   const laneGroups = Math.ceil(columnsOf(lane) / 4)
   const groups = columnAxes.reduce((n, a) => n * columnsOf(a), 1) * laneGroups
   const perTile = groupsOf(m)
@@ -62,7 +64,7 @@ export const correlated = (g: Gridded, counters: readonly Var[], dialect: Dialec
     { space: spaceA, bytes: 4 * mp * depth, each: 'thread' as const },
     { space: spaceT, bytes: 4 * depth, each: 'thread' as const },
     { space: spaceG, bytes: 4 * elements, each: 'thread' as const },
-    splits > 1 ? { space: spaceC, bytes: sumBytes * splits * sizeOf(batch), each: 'kernel' as const } : { space: spaceC, bytes: sumBytes, each: 'thread' as const },
+    { space: spaceC, bytes: splits > 1 ? sumBytes * splits * sizeOf(batch) : sumBytes, each: splits > 1 ? ('kernel' as const) : ('thread' as const) },
   ]
   const lines: readonly Line[] = [...columnAxes, lane].map((a, i, all) => ({
     column: a.column!, from: i32(0), to: i32(a.column!.size), by: 1, start: i32(0), classes: 0,
@@ -74,33 +76,26 @@ export const correlated = (g: Gridded, counters: readonly Var[], dialect: Dialec
     const { b, own } = scope
     for (const s of [spaceA, spaceT, spaceG, spaceC]) b.changes(s)
     const plus = (x: Value, y: Value): Value => b.call('add', 'i32', x, y)
-    const table = (): void => {
-      const go = ([v, ...rest]: Composite, vars: ReadonlyMap<number, Value>, index: Value): void => {
-        if (v !== undefined)
-          return b.loop(v.name, i32(0), i32(v === first ? chunk : v.size), 1, i => go(rest, new Map([...vars, [v.id, i]]), plus(multiplied(b, index, v.size), i)))
-        const distance = static_.reduce<Value>((sum, p) => {
-          const at = p.axis.step === null ? undefined : vars.get(p.axis.step.id)
-          return at === undefined ? sum : plus(sum, stepOffset(scope, p, stepsMost(p.axis), 0, 0, at))
-        }, i32(0))
-        b.store(spaceT, plus(own, multiplied(b, index, unit)), 0, multiplied(b, distance, unit))
-      }
-      go(inner, new Map(), i32(0))
-    }
+    const table = (): void =>
+      distances(b, unit, inner.map(v => (v === first ? { ...v, size: chunk } : v)), (step, i) => {
+        const axis = still.find(p => p.axis.step?.id === step.id)
+        return axis === undefined ? i32(0) : stepOffset(b, axis, step.size, 0, i)
+      }, (index, distance) => b.store(spaceT, plus(own, multiplied(b, index, unit)), 0, distance))
     const block = (vars: ReadonlyMap<number, Value>, from: Value, sums: Value): void => {
       const steps = chunks.size === 1 ? i32(first.size) : b.call('min', 'i32', i32(chunk), b.call('sub', 'i32', i32(first.size), from))
-      const base = (a: Axis): Value =>
-        a.step === null ? i32(0) : outer.includes(a.step) ? multiplied(b, vars.get(a.step.id)!, a.e) : a.step === first && chunks.size > 1 ? multiplied(b, from, a.e) : i32(0)
+      const base = (a: Axis): Value => {
+        if (a.step !== null && outer.includes(a.step)) return multiplied(b, vars.get(a.step.id)!, a.e)
+        return a.step === first && chunks.size > 1 ? multiplied(b, from, a.e) : i32(0)
+      }
       const cutAxis = axes.find(a => a.step === first)
-      const reach = cutAxis === undefined ? i32(1) : plus(multiplied(b, b.call('sub', 'i32', steps, i32(1)), cutAxis.e), i32(countOf(cutAxis, columnsOf(cutAxis), 1)))
+      const more = multiplied(b, b.call('sub', 'i32', steps, i32(1)), cutAxis?.e ?? 0)
+      const reach = plus(more, i32(cutAxis === undefined ? 1 : countOf(cutAxis, columnsOf(cutAxis), 1)))
       const now = layout(base, reach).axes
       fill(scope, vars, grid.expr, now, spaceG, own, fresh, g.sizes)
       const here = multiplied(b, steps, below)
-      pack(scope, vars, { expr: g.a, vars: rows, space: spaceA, width: 4, many: true }, { vars: inner, from, to: plus(from, steps) }, here, i32(0), i32(mp / tileRows))
-      const places = [...columnAxes.map(a => ({ v: { id: fresh(), size: columnsOf(a), name: 'g' }, distance: columnStride(now.find(p => p.axis === a)!) })), { v: { id: fresh(), size: laneGroups, name: 'g' }, distance: 4 }]
-      const groupAt = (group: Value): Value => {
-        const values = decode(b, places.map(x => x.v), group)
-        return places.reduce<Value>((sum, { v, distance }) => plus(sum, multiplied(b, values.get(v.id)!, distance * unit)), own)
-      }
+      const panels = { expr: g.a, vars: rows, space: spaceA, width: 4 as const, many: true }
+      pack(scope, vars, panels, { vars: inner, from, to: plus(from, steps) }, here, i32(0), i32(mp / tileRows))
+      const groupAt = groupPlace(b, unit, columnAxes.map(a => now.find(p => p.axis === a)!), laneGroups, fresh, own)
       const tall = Math.min(mp, Math.max(tileRows, Math.floor(rowElements / depth / tileRows) * tileRows))
       const length = multiplied(b, here, tileRows * unit)
       b.loop('chunk', i32(0), i32(mp), tall, start => {

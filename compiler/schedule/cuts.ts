@@ -62,7 +62,10 @@ export type Plan = {
   readonly layout: (count: number, from: Value, here: Value) => ReturnType<typeof placed>
 }
 
-/** Blocks are whole in all columns but those of single positions and the first of the windows, or, where that leaves few columns, hold several of the single positions. */
+/**
+ * Blocks are whole in all columns but those of single positions and the first of the windows, or, where that leaves few
+ * columns, hold several of the single positions.
+ */
 export const planOf = (g: Gridded, fresh: () => number): Plan | null => {
   const { batch, rows, lane } = g
   const order = byStride(g.steps, firstRead(g.a, g.steps))
@@ -101,5 +104,6 @@ export const planOf = (g: Gridded, fresh: () => number): Plan | null => {
   const rowsEach = roundUp(Math.max(leastRows, Math.ceil(mp / Math.ceil(wanted / (blocks * cuts)))), tileRows)
   const rowParts = Math.ceil(mp / rowsEach)
   if (elementsOf(size) > mostElements || sumsOf(size) / rowParts > 4 * sumElements) return null
-  return { order, split, classes, units, cut, size, cuts, inner, laneGroups, innerGroups, rowsEach: Math.min(mp, rowsEach), rowParts, perTile: groupsOf(sizeOf(rows)), layout }
+  const perTile = groupsOf(sizeOf(rows))
+  return { order, split, classes, units, cut, size, cuts, inner, laneGroups, innerGroups, rowsEach: Math.min(mp, rowsEach), rowParts, perTile, layout }
 }

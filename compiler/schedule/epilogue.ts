@@ -3,14 +3,22 @@
  * the tiles left them. Columns in residue classes lie class by class; they are put together again here, so that
  * stores (and whatever else their values load) go through memory in order.
  */
-import type { Scope } from './loops.ts'
+import type { Scope, Vars } from './loops.ts'
 import { type Env, divided, multiplied, perform } from './expression.ts'
 import type { Store, Var } from './kernel.ts'
 import { type Type, type Value, i32 } from './nest.ts'
 import { type Composite, decode } from './composite.ts'
 
 /** A variable of columns: those from `from` to `to`; column `by * (start + i) + r` has its sums at r * classes + i * stride elements. */
-export type Line = { readonly column: Var; readonly from: Value; readonly to: Value; readonly by: number; readonly start: Value; readonly classes: number; readonly stride: number }
+export type Line = {
+  readonly column: Var
+  readonly from: Value
+  readonly to: Value
+  readonly by: number
+  readonly start: Value
+  readonly classes: number
+  readonly stride: number
+}
 
 export type Finished = {
   readonly rows: Composite
@@ -26,7 +34,8 @@ export type Finished = {
 
 const isZero = (v: Value): boolean => v.kind === 'const' && v.value === 0
 
-export const epilogue = ({ b, dialect }: Pick<Scope, 'b' | 'dialect'>, scope: ReadonlyMap<number, Value>, stores: readonly Store[], finished: Finished): void => {
+/** Performs the stores of a product for all rows and columns that are finished. */
+export const epilogue = ({ b, dialect }: Pick<Scope, 'b' | 'dialect'>, scope: Vars, stores: readonly Store[], finished: Finished): void => {
   const { unit } = dialect
   const { rows, lines, sums } = finished
   const lane = lines[lines.length - 1]!

@@ -3,12 +3,13 @@
  * block of columns and steps reads. The last axis is the one along which vectors are loaded; where its columns lie `m`
  * positions apart, it is kept in `m` runs (the even positions, then the odd ones), so that columns are neighbours.
  */
+import type { Builder } from './builder.ts'
 import type { Scope } from './loops.ts'
-import { inClass, type Axis, slope } from './grid.ts'
+import { type Axis, inClass, slope, stepsOf } from './grid.ts'
 import { type Env, divided, lower, multiplied } from './expression.ts'
 import { bare, interval, splittable } from './interior.ts'
 import type { Expr, Var } from './kernel.ts'
-import { type Value, i32, lanesOf } from './nest.ts'
+import { type Value, i32 } from './nest.ts'
 
 /** An axis as it lies in memory: at most `count` positions, `here` of them now, from position `base` on. */
 export type Placed = {
@@ -35,7 +36,7 @@ export const countOf = (axis: Axis, columns: number, steps: number): number => {
 }
 
 /** Lays axes out in memory, the last fastest; returns the elements that they take, too. */
-export const placed = (axes: readonly (Pick<Placed, 'axis' | 'count' | 'base' | 'here'>)[]): { readonly axes: readonly Placed[]; readonly elements: number } => {
+export const placed = (axes: readonly Pick<Placed, 'axis' | 'count' | 'base' | 'here'>[]): { readonly axes: readonly Placed[]; readonly elements: number } => {
   const out: Placed[] = []
   let stride = 1
   for (let i = axes.length - 1; i >= 0; i -= 1) {
@@ -72,10 +73,14 @@ export const fill = (
     runs.forEach(({ along, e, r }) => {
       const inside = bare(e)
       const [from, to] = lane.runs === 1 ? [lane.base, b.call('add', 'i32', lane.base, lane.here)] : [i32(0), i32(along.size)]
-      const put = (i: Value, value: Value, wide: boolean): void =>
-        b.store(space, b.call('add', 'i32', start, multiplied(b, lane.runs > 1 || isZero(from) ? i : b.call('sub', 'i32', i, from), unit)), r * lane.run, wide && lanesOf(value.type) === 1 ? b.splat(value) : value)
-      const env = (i: Value, wide: boolean): Env =>
-        ({ b, dialect, vars: new Map([...vars, [along.id, i]]), along: wide ? { id: along.id, aligned: false } : null, lane: null, acc: null, copy: r, skip: 0 })
+      const put = (i: Value, value: Value, wide: boolean): void => {
+        const place = lane.runs > 1 || isZero(from) ? i : b.call('sub', 'i32', i, from)
+        b.store(space, b.call('add', 'i32', start, multiplied(b, place, unit)), r * lane.run, wide ? b.splat(value) : value)
+      }
+      const env = (i: Value, wide: boolean): Env => {
+        const lanes = wide ? { id: along.id, aligned: false } : null
+        return { b, dialect, vars: new Map([...vars, [along.id, i]]), along: lanes, lane: null, acc: null, copy: r, skip: 0 }
+      }
       const singly = (x: Expr, low: Value, high: Value): void => b.loop(along.name, low, high, 1, i => put(i, lower(env(i, false), x), false))
       const byFours = (x: Expr, low: Value, high: Value): void => {
         const whole = b.call('sub', 'i32', high, b.call('and', 'i32', b.call('sub', 'i32', high, low), i32(3)))
@@ -98,18 +103,14 @@ export const fill = (
   go(outer, scope, at)
 }
 
-/** Where a step of one class lies in its axis, relative to the first position of the block, in elements; `step` counts within the class and the block. */
-export const stepOffset = (scope: Pick<Scope, 'b'>, { axis, stride, runs, run }: Placed, steps: number, r: number, first: number, step: Value): Value => {
-  const { b } = scope
+/** Where a step lies in its axis, from the first position of a block of `steps` steps on, in elements; `step` counts within the block and its class `r`. */
+export const stepOffset = (b: Builder, { axis, stride, runs, run }: Placed, steps: number, r: number, step: Value): Value => {
   const { e, by, rest, low } = axis
-  if (axis.step === null) return i32(0)
   if (by > 1) {
-    const constant = (r + e * first - rest) / by - low
+    const constant = (r + e * stepsOf(axis, r).first - rest) / by - low
     return multiplied(b, b.call('add', 'i32', multiplied(b, step, e), i32(constant)), stride)
   }
-  const back = Math.max(0, -e * (steps - 1))
-  const moved = b.call('add', 'i32', multiplied(b, step, e), i32(back))
+  const moved = b.call('add', 'i32', multiplied(b, step, e), i32(Math.max(0, -e * (steps - 1))))
   if (runs === 1) return multiplied(b, moved, stride)
-  const place = multiplied(b, divided(b, moved, 'mod', runs), run)
-  return b.call('add', 'i32', place, divided(b, moved, 'div', runs))
+  return b.call('add', 'i32', multiplied(b, divided(b, moved, 'mod', runs), run), divided(b, moved, 'div', runs))
 }

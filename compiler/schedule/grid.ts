@@ -121,7 +121,9 @@ export const gridOf = (expr: Expr, columns: readonly Var[], steps: readonly Var[
   for (const column of columns) {
     const pairs = [...free].flatMap(step => {
       const link = linked(indices, column, step)
-      return link === null ? [] : [{ step, ...link, overlap: (column.size * step.size) / (link.m * (column.size - 1) + Math.abs(link.e) * (step.size - 1) + 1) }]
+      if (link === null) return []
+      const positions = link.m * (column.size - 1) + Math.abs(link.e) * (step.size - 1) + 1
+      return [{ step, ...link, overlap: (column.size * step.size) / positions }]
     })
     const best = pairs.sort((x, y) => y.overlap - x.overlap).find(x => x.overlap > 1.1)
     if (best !== undefined) free.delete(best.step)
@@ -147,8 +149,11 @@ export const gridOf = (expr: Expr, columns: readonly Var[], steps: readonly Var[
 export const overlapOf = ({ axes }: Grid): number =>
   axes.reduce((n, a) => n * (((a.column?.size ?? 1) * (a.step?.size ?? 1)) / a.by / a.position.size), 1)
 
-/** Replaces step variables by those of one class: step = by * i + first. */
-export const inClass = (expr: Expr, axes: readonly { readonly step: Var; readonly to: Var; readonly by: number; readonly first: number }[], sizes: (id: number) => number): Expr => {
+/** step = by * to + first */
+export type Renamed = { readonly step: Var; readonly to: Var; readonly by: number; readonly first: number }
+
+/** Replaces step variables by those of one class. */
+export const inClass = (expr: Expr, axes: readonly Renamed[], sizes: (id: number) => number): Expr => {
   if (axes.length === 0) return expr
   const algebra = indexing(id => axes.find(a => a.to.id === id)?.to.size ?? sizes(id))
   const byId = new Map(axes.map(a => [a.step.id, shift(scale(variable(a.to), a.by), a.first)]))

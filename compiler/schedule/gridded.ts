@@ -37,7 +37,8 @@ const laneOf = (kernel: Kernel, grid: Grid, rows: number): Axis | null => {
     const { column, step, position } = axis
     if (column === null || step === null || columnsOf(axis) < 2) return []
     const waste = (Math.ceil(columnsOf(axis) / 4) * 4) / columnsOf(axis)
-    return axis.by === 1 && waste > 1.1 + packingRows / rows ? [] : [{ axis, score: 4 * unit(kernel.stores.map(s => s.at), column) + 2 * unit(indices, position) - 4 * waste }]
+    if (axis.by === 1 && waste > 1.1 + packingRows / rows) return []
+    return [{ axis, score: 4 * unit(kernel.stores.map(s => s.at), column) + 2 * unit(indices, position) - 4 * waste }]
   })
   return scored.sort((x, y) => y.score - x.score)[0]?.axis ?? null
 }

@@ -115,7 +115,8 @@ const copyOf = (step: Index): number => 5 * step.plus
 
 /** Packs the groups of four rows from..to-1 of an operand; group `from` lands at position `own`. `steps` is the depth of the block. */
 export const pack = (
-  { b, dialect, own }: Pick<Scope, 'b' | 'dialect'> & { readonly own: Value }, scope: ReadonlyMap<number, Value>, panels: Panels, depth: Depth, steps: Value, from: Value, to: Value,
+  { b, dialect, own }: Pick<Scope, 'b' | 'dialect'> & { readonly own: Value },
+  scope: ReadonlyMap<number, Value>, panels: Panels, depth: Depth, steps: Value, from: Value, to: Value,
 ): void => {
   const { expr, vars, space, width, many } = panels
   const { unit } = dialect
@@ -124,7 +125,8 @@ export const pack = (
   const deep = depth.vars[depth.vars.length - 1]
   const indices = kernelIndices({ reduction: { kind: 'reduce', op: 'sum', vars: [], value: expr, dtype: 'f32' }, stores: [] })
   const score = (v: Var | undefined): number => (v === undefined || v.size < 4 ? -100 : 2 * unitStrides(indices, v) - 3 * badStrides(indices, v))
-  const env = (vs: ReadonlyMap<number, Value>, along: Along | null, copy: number): Env => ({ b, dialect, vars: vs, along, lane: null, acc: null, copy, skip: 0 })
+  const env = (vs: ReadonlyMap<number, Value>, along: Along | null, copy: number): Env =>
+    ({ b, dialect, vars: vs, along, lane: null, acc: null, copy, skip: 0 })
   const wide = (value: Value): Value => (lanesOf(value.type) === 4 ? value : b.splat(value))
   const wholeGroups = lane0 !== undefined && lane0.size >= 4 && (score(lane0) >= 0 || score(deep) <= score(lane0))
   // a panel of eight at once where none crosses the end of the last variable; a stretch of memory, as many panels as it
@@ -138,7 +140,8 @@ export const pack = (
       const half = width === 4 || side > 1 ? i32(0) : multiplied(b, divided(b, group, 'mod', 2), 4 * unit)
       return b.call('add', 'i32', own, b.call('add', 'i32', multiplied(b, b.call('mul', 'i32', panel, steps), unit), half))
     }
-    const bases = Array.from({ length: side === 1 ? 1 : (4 * side) / width }, (_, i) => ofGroup(i === 0 ? relative : b.call('add', 'i32', relative, i32((i * width) / 4))))
+    const panelCount = side === 1 ? 1 : (4 * side) / width
+    const bases = Array.from({ length: panelCount }, (_, i) => ofGroup(b.call('add', 'i32', relative, i32((i * width) / 4))))
     const store = (step: Index, plus: number, value: Value, skip = 0): void => {
       const base = bases[Math.floor(skip / width)]!
       b.store(space, b.call('add', 'i32', base, multiplied(b, step.value, width * unit)), (step.plus + plus) * width + (skip % width), value)

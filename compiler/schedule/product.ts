@@ -10,7 +10,7 @@ import { type Composite, decode, sizeOf } from './composite.ts'
 import { type Dialect, divided, multiplied, perform } from './expression.ts'
 import { firstRead } from './gridded.ts'
 import type { Kernel, Var } from './kernel.ts'
-import { type Scope, byStride, open } from './loops.ts'
+import { type Scope, type Vars, byStride, open } from './loops.ts'
 import { type Local, type Nest, type Scheduled, type Type, type Value, apply, constOf, i32 } from './nest.ts'
 import { type Depth, pack } from './pack.ts'
 import { leastBlock, planOf, rolesOf, sumElements, worthwhile } from './roles.ts'
@@ -162,7 +162,8 @@ export const packed = (given: Kernel, counters: readonly Var[], dialect: Dialect
   }
 
   /** The stores for rows and columns of finished sums, which begin at the first of each. */
-  const finish = (scope: Scope, vars: ReadonlyMap<number, Value>, rows: readonly [Value, Value], columns: readonly [Value, Value], sums: (type: Type, at: Value) => Value): void => {
+  type Range = readonly [from: Value, to: Value]
+  const finish = (scope: Scope, vars: Vars, rows: Range, columns: Range, sums: (type: Type, at: Value) => Value): void => {
     const { b } = scope
     const byColumns = joined(kernel, roles.columns)
     const byRows = joined(byColumns.kernel, roles.rows)
@@ -194,7 +195,8 @@ export const packed = (given: Kernel, counters: readonly Var[], dialect: Dialect
       const i = decoded.get(row.id)!
       const start = b.call('add', 'i32', multiplied(b, b.call('div', 'i32', part, i32(m)), count * sumSize * unit), multiplied(b, i, rowStride * unit))
       const sums = (type: Type, at: Value): Value =>
-        Array.from({ length: count }, (_, s) => b.load(type, spaceC, b.call('add', 'i32', start, at), s * sumSize)).reduce((x, y) => b.let(apply('add', type, x, y)))
+        Array.from({ length: count }, (_, s) => b.load(type, spaceC, b.call('add', 'i32', start, at), s * sumSize))
+          .reduce((x, y) => b.let(apply('add', type, x, y)))
       finish(scope, new Map([...scope.vars, ...decoded]), [i, b.call('add', 'i32', i, i32(1))], [i32(0), i32(n)], sums)
     })
     return b.finish(sizeOf(batch) * m)

@@ -30,23 +30,25 @@ export type Tile = {
   readonly fresh: boolean
 }
 
+const vector = (space: number, at: Value, offset: number): Value => ({ kind: 'load', type: 'f32x4', space, at, offset })
+
 /** Adds all steps of a panel of rows times a panel of columns to a tile of sums. */
 export const tile = (b: Builder, unit: number, { left, right, length, sums, fresh }: Tile): void => {
   const rows = Array.from({ length: sums.rows }, (_, r) => r)
   const groups = right.kind === 'panel' ? [0, 1] : right.groups.map((_, c) => c)
   const kept = rows.map(r => groups.map(c => b.variable('f32x4', `c${r}${c}`)))
   kept.forEach((row, r) =>
-    row.forEach((sum, c) => b.set(sum, fresh ? constOf('f32x4', 0) : { kind: 'load', type: 'f32x4', space: sums.space, at: sums.at, offset: r * sums.stride + 4 * c })),
+    row.forEach((sum, c) => b.set(sum, fresh ? constOf('f32x4', 0) : vector(sums.space, sums.at, r * sums.stride + 4 * c))),
   )
   const next = b.variable('i32', 'next')
   b.set(next, right.kind === 'panel' ? right.at : right.table.at)
   b.loop('pa', left.at, b.call('add', 'i32', left.at, length), tileRows * unit, at => {
     const columns = groups.map(c => b.variable('f32x4', `b${c}`))
-    if (right.kind === 'panel') columns.forEach((local, c) => b.set(local, { kind: 'load', type: 'f32x4', space: right.space, at: next, offset: 4 * c }))
+    if (right.kind === 'panel') columns.forEach((local, c) => b.set(local, vector(right.space, next, 4 * c)))
     else {
       const distance = b.variable('i32', 'd')
       b.set(distance, { kind: 'load', type: 'i32', space: right.table.space, at: next, offset: 0 })
-      columns.forEach((local, c) => b.set(local, { kind: 'load', type: 'f32x4', space: right.space, at: apply('add', 'i32', right.groups[c]!, distance), offset: 0 }))
+      columns.forEach((local, c) => b.set(local, vector(right.space, apply('add', 'i32', right.groups[c]!, distance), 0)))
     }
     kept.forEach((row, r) => {
       const one = b.variable('f32x4', `a${r}`)

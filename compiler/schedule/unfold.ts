@@ -5,7 +5,7 @@
  */
 import { mapIndices } from './collapse.ts'
 import { varsOf, varsOfIndex } from './dependence.ts'
-import { indexing, scale, shift, substitute, variable } from './indexing.ts'
+import { add, indexing, scale, substitute, variable } from './indexing.ts'
 import type { Expr, Guard, Index, Kernel, Var } from './kernel.ts'
 import { simplified, zeroOutside } from './phases.ts'
 
@@ -53,8 +53,8 @@ export const unfolded = (kernel: Kernel, fresh: () => number, counter: (id: numb
         const algebra = indexing(id => all.find(v => v.id === id)?.size ?? counter(id))
         const rest: Index = { offset: guard.of.offset, terms: guard.of.terms.filter(t => !(t.atom.kind === 'var' && t.atom.id === step.id)) }
         // guard.of = coef * step + rest = by * to
-        const at = scale(substitute(algebra, shift(scale(variable(to), guard.by), 0), () => undefined), coef)
-        const place = rest.terms.reduce<Index>((sum, t) => ({ ...sum, terms: [...sum.terms, { coef: -coef * t.coef, atom: t.atom }] }), { offset: -coef * rest.offset, terms: at.terms })
+        const at = scale(variable(to), guard.by * coef)
+        const place = add(at, scale(rest, -coef))
         const inside = (g: Guard): boolean => {
           const { min, max } = algebra.range(g.of)
           return g.by === 1 && min >= 0 && max < g.below
@@ -63,7 +63,8 @@ export const unfolded = (kernel: Kernel, fresh: () => number, counter: (id: numb
         const now = moved(strided)
         // what the strided operand reads must lie inside by its own checks
         if ([...varsOfIndex(rest)].some(id => varsOf(now).has(id))) continue
-        const a: Expr = { kind: 'when', guards: [{ of: place, below: step.size, by: 1 }], then: moved(other), otherwise: { kind: 'const', value: 0, dtype: 'f32' }, dtype: 'f32' }
+        const zero: Expr = { kind: 'const', value: 0, dtype: 'f32' }
+        const a: Expr = { kind: 'when', guards: [{ of: place, below: step.size, by: 1 }], then: moved(other), otherwise: zero, dtype: 'f32' }
         const next: Kernel = { ...kernel, reduction: { ...reduction, vars: reduction.vars.map(v => (v === step ? to : v)), a, b: now } }
         return unfolded(next, fresh, counter)
       }
