@@ -66,7 +66,7 @@ test('-1 in the first word ends threads that wait, asleep or not', () => {
     const { running, values, want } = start(work)
     // thread 0 never comes
     const failure = running.without0(3, spins, () => {
-      while (Atomics.load(running.sync, arrived) < 2);
+      for (const until = Date.now() + 10_000; Atomics.load(running.sync, arrived) < 2 && Date.now() < until; );
       Atomics.store(running.sync, 0, -1)
       Atomics.notify(running.sync, 0)
     })
