@@ -96,7 +96,7 @@ const nextTurn = (): Promise<void> => new Promise(done => setImmediate(done))
 
 /**
  * Trains from step `from` until `steps` are done or `stopped()` says so. A metric that is not finite ends the run at its
- * step, before the state takes that step over; nothing is saved then.
+ * step; nothing is saved then (the program may have left the new state in the place of the old one already).
  */
 export const train = async (job: Job): Promise<Outcome> => {
   const { program, data, seed, steps } = job
