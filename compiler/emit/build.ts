@@ -7,7 +7,7 @@ import type { Func, Origin, Program } from '../ir/ir.ts'
 import type { Plan } from '../schedule/kernel.ts'
 import { type Memory, planMemory } from '../schedule/memory.ts'
 import { statsOf } from '../schedule/stats.ts'
-import { emitWasm } from '../targets/wasm/index.ts'
+import { compileWasm } from '../targets/wasm/index.ts'
 import { headOf, signature } from './bindings.ts'
 
 export type Built = {
@@ -39,14 +39,15 @@ export const build = (id: string, program: Program, hash: string): Built => {
   }
   const inputs = func.params.map((p, i) => slot(i, 'input', p.path))
   const outputs = program.outputs.map((path, i) => slot(i, 'output', path))
-  const [simd, fma] = [false, true].map(withFma => emitWasm(plan, memory.offsets, memory.bytes, { fma: withFma })) as [ReturnType<typeof emitWasm>, ReturnType<typeof emitWasm>]
+  const wasm = compileWasm(plan, memory.offsets, memory.bytes)
+  const [simd, fma] = [wasm.module({ fma: false }), wasm.module({ fma: true })]
   const stats = statsOf(plan)
   const total = (of: 'flops' | 'bytes'): number => stats.reduce((n, s) => n + s.runs * s[of], 0)
   const name = moduleName(id, hash)
   return {
     plan,
     memory,
-    modules: { simd: simd.bytes, fma: fma.bytes },
+    modules: { simd, fma },
     info: {
       id,
       file: program.file,
@@ -57,11 +58,11 @@ export const build = (id: string, program: Program, hash: string): Built => {
       inputs,
       outputs,
       modules: { simd: `${name}.wasm`, fma: `${name}.fma.wasm` },
-      checksums: { simd: crc32(simd.bytes), fma: crc32(fma.bytes) },
-      memoryBytes: Math.max(simd.memoryBytes, fma.memoryBytes),
-      threadBytes: Math.max(simd.threadBytes, fma.threadBytes),
-      sync: fma.sync,
-      threads: fma.threads,
+      checksums: { simd: crc32(simd), fma: crc32(fma) },
+      memoryBytes: wasm.memoryBytes,
+      threadBytes: wasm.threadBytes,
+      sync: wasm.sync,
+      threads: wasm.threads,
       hash,
       kernels: stats.map(s => ({
         name: s.kernel.name, places: [...new Set(s.kernel.origins.map(placeOf))], flops: s.flops, work: s.work, bytes: s.bytes, step: s.step, count: s.runs,

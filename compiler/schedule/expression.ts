@@ -15,8 +15,6 @@ export type Dialect = {
   /** How much a position grows from one element to the next. */
   readonly unit: number
   readonly maths: Maths
-  /** Whether `fma` is to be used where a product is summed. */
-  readonly fma: boolean
 }
 
 export type Env = {

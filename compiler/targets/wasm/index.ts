@@ -1,2 +1,2 @@
 /** The WebAssembly target: a module from a plan. */
-export { emitWasm, type Module, type Options } from './module.ts'
+export { compileWasm, emitWasm, type Compiled, type Module, type Options } from './module.ts'

@@ -12,7 +12,8 @@ import type { Nest, Scratch } from '../../schedule/nest.ts'
 import { type Block, type Call, type Node, type Range, regions, serial, usefulThreads } from '../../schedule/regions.ts'
 import { nanoseconds } from '../../schedule/stats.ts'
 import { spacesOf } from '../../schedule/spaces.ts'
-import { type Bytes, code, float, header, list, memoryCopy, scalarCode, section, signed, text, types, unsigned, word } from './encode.ts'
+import { type Body, type Data, binary, words } from './binary.ts'
+import { type Bytes, code, memoryCopy, scalarCode, signed, types, unsigned } from './encode.ts'
 import { maths } from './math.ts'
 import { printNest } from './print.ts'
 import { barrier, enter, own, region, spins, syncBytes, syncZeros, thread, threads } from './threads.ts'
@@ -22,9 +23,10 @@ export type Options = {
   readonly fma: boolean
 }
 
-export type Module = {
-  readonly bytes: Uint8Array<ArrayBuffer>
-  /** How much memory the module needs whatever the number of threads: buffers, sync words, what kernels share. */
+export type Compiled = {
+  /** The module of either kind; all else is the same for both. */
+  readonly module: (options: Options) => Uint8Array<ArrayBuffer>
+  /** How much memory it needs whatever the number of threads: buffers, sync words, what kernels share. */
   readonly memoryBytes: number
   /** What each thread needs besides, behind that. */
   readonly threadBytes: number
@@ -36,15 +38,10 @@ export type Module = {
 
 const align = (n: number): number => Math.ceil(n / 64) * 64
 
-type Body = { readonly name: string; readonly params: number; readonly body: Bytes }
-
-const segment = (at: number, bytes: Bytes): Bytes => [0, code.i32Const, ...signed(at), code.end, ...unsigned(bytes.length), ...bytes]
-
-const constants = (buffers: readonly Buffer[], offsets: readonly number[]): readonly Bytes[] =>
-  buffers.flatMap(buffer => {
-    if (buffer.role.kind !== 'constant' || offsets[buffer.id]! < 0) return []
-    return [segment(offsets[buffer.id]!, buffer.role.data.flatMap(x => (buffer.aval.dtype === 'f32' ? float(x) : word(x | 0))))]
-  })
+const constants = (buffers: readonly Buffer[], offsets: readonly number[]): readonly Data[] =>
+  buffers.flatMap(({ id, aval, role }) =>
+    role.kind === 'constant' && offsets[id]! >= 0 ? [{ at: offsets[id]!, bytes: words(role.data, aval.dtype) }] : [],
+  )
 
 /** Copies are cut into pieces of this many bytes. */
 const copied = 32 * 1024
@@ -58,14 +55,14 @@ const counted = (i: number, size: number, body: Bytes): Bytes =>
   ]
 
 /**
- * Compiles a plan. `offsets` gives the first byte of every buffer, `top` the first byte after all of them (a multiple of
- * 16). The module imports `env.memory` and exports `run` and `s0`, `s1`, ...: functions of (thread, threads, spins),
+ * Compiles a plan. `offsets` gives the first byte of every buffer, `top` the first byte after all of them. The module imports `env.memory` and exports `run` and `s0`, `s1`, ...: functions of (thread, threads, spins),
  * called by all threads at once, or without arguments by one.
  */
-export const emitWasm = (plan: Plan, offsets: readonly number[], top: number, options: Options): Module => {
-  const dialect: Dialect = { unit: 4, maths, fma: options.fma }
-  const bodies: Body[] = []
-  const add = (body: Body): number => bodies.push(body) - 1
+export const compileWasm = (plan: Plan, offsets: readonly number[], top: number): Compiled => {
+  const dialect: Dialect = { unit: 4, maths }
+  const functions: { readonly name: string; readonly params: number; readonly body: (options: Options) => Bytes }[] = []
+  /** A function that is the same in both kinds of module. */
+  const add = ({ name, params, body }: Body): number => functions.push({ name, params, body: () => body }) - 1
   const sync = align(top)
   const shared = sync + syncBytes
   /** Ends of the memory that kernels share, and of what each thread has of its own. */
@@ -94,10 +91,11 @@ export const emitWasm = (plan: Plan, offsets: readonly number[], top: number, op
   }
 
   const nestCall = (nest: Nest, bases: ReadonlyMap<number, Range>, private_: ReadonlySet<number>, cost: number): Call => {
-    const body = printNest(nest, { base: space => bases.get(space)?.from ?? offsets[space]!, fma: options.fma })
+    const base = (space: number): number => bases.get(space)?.from ?? offsets[space]!
+    const fn = functions.push({ name: nest.name, params: nest.params.length, body: options => printNest(nest, { base, ...options }) }) - 1
     const { reads, writes } = spacesOf(nest)
     const ranges = (spaces: ReadonlySet<number>): readonly Range[] => [...spaces].filter(s => !private_.has(s)).map(s => bases.get(s) ?? bufferRange(s))
-    return { fn: add({ name: nest.name, params: nest.params.length, body }), extent: nest.extent, reads: ranges(reads), writes: ranges(writes), cost }
+    return { fn, extent: nest.extent, reads: ranges(reads), writes: ranges(writes), cost }
   }
   const kernelNodes = (kernel: Kernel, counters: readonly Var[], from: number): { readonly nodes: readonly Node[]; readonly end: number } => {
     let end = from
@@ -170,19 +168,17 @@ export const emitWasm = (plan: Plan, offsets: readonly number[], top: number, op
   const run = entry('run', blocks)
   const exports = [{ name: 'run', fn: run }, ...steps.map((nodes, i) => ({ name: `s${i}`, fn: entry(`step${i}`, regions(nodes)) }))]
 
-  const arities = [...new Set(bodies.map(f => f.params))].sort((x, y) => x - y)
-  const pages = Math.max(1, Math.ceil((ownBase() + ownEnd) / 65536))
-  const data = [...constants(plan.buffers, offsets), segment(sync, new Array<number>(syncZeros).fill(0))]
-  const parts = [
-    header,
-    section(1, list(arities.map(n => [0x60, ...list(Array.from({ length: n }, () => [types.i32])), 0]))),
-    section(2, list([[...text('env'), ...text('memory'), 0x02, 0x01, ...unsigned(pages), ...unsigned(65536)]])),
-    section(3, list(bodies.map(f => unsigned(arities.indexOf(f.params))))),
-    section(7, list(exports.map(({ name, fn }) => [...text(name), 0x00, ...unsigned(fn)]))),
-    section(10, list(bodies.map(f => [...unsigned(f.body.length), ...f.body]))),
-    section(11, list(data)),
-    // names for profilers and stack traces
-    section(0, [...text('name'), ...section(1, list(bodies.map(({ name }, i) => [...unsigned(i), ...text(name)])))]),
-  ]
-  return { bytes: new Uint8Array(parts.flatMap(p => [...p])), memoryBytes: ownBase(), threadBytes: ownEnd, sync, threads: usefulThreads(blocks, mostThreads) }
+  const data = [...constants(plan.buffers, offsets), { at: sync, bytes: new Array<number>(syncZeros).fill(0) }]
+  return {
+    module: options => binary({ functions: functions.map(f => ({ ...f, body: f.body(options) })), exports, data, memoryBytes: ownBase() + ownEnd }),
+    memoryBytes: ownBase(), threadBytes: ownEnd, sync, threads: usefulThreads(blocks, mostThreads),
+  }
+}
+
+export type Module = Omit<Compiled, 'module'> & { readonly bytes: Uint8Array<ArrayBuffer> }
+
+/** One of the two modules of a plan. */
+export const emitWasm = (plan: Plan, offsets: readonly number[], top: number, options: Options): Module => {
+  const { module, ...sizes } = compileWasm(plan, offsets, top)
+  return { bytes: module(options), ...sizes }
 }

@@ -28,7 +28,7 @@ export type Parts = {
 
 /** Schedules and instantiates a kernel over buffers of the given numbers of elements; `schedule` numbers its scratch from `space`. */
 export const partsOf = (kernel: Kernel, elements: readonly number[], schedule: (kernel: Kernel, dialect: Dialect, space: number) => Scheduled, fma = true, shared = false): Parts => {
-  const scheduled = schedule(kernel, { unit: 4, maths, fma }, elements.length)
+  const scheduled = schedule(kernel, { unit: 4, maths }, elements.length)
   const bytesOf = [...elements.map(n => 4 * n)]
   for (const s of scheduled.scratch) bytesOf[s.space] = s.bytes
   const offsets: number[] = []

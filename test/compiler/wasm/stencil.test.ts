@@ -8,7 +8,7 @@ import { maths } from '../../../compiler/targets/wasm/math.ts'
 import { partsOf } from './nests.ts'
 import { acc, buffers, disagreement, guard, ix, kernel, load, num, op, planOf, product, samples, v, when } from './plans.ts'
 
-const dialect = { unit: 4, maths, fma: true }
+const dialect = { unit: 4, maths }
 const taken = (k: Kernel, counters: readonly Var[] = []): boolean => stencil(k, counters, dialect, 100) !== null
 // sums of at most 25 products of values in [-2, 2)
 const agree = (plan: Parameters<typeof disagreement>[0], what: string, tolerance = 1e-5): void => assert.is(disagreement(plan, tolerance), '', what)

@@ -10,7 +10,7 @@ import { acc, buffers, disagreement, guard, ix, kernel, load, num, op, planOf, p
 
 let last = 1e6
 const variables = (): number => (last += 1)
-const taken = (k: Kernel): boolean => tapSums(k, [], { unit: 4, maths, fma: true }, 100, variables) !== null
+const taken = (k: Kernel): boolean => tapSums(k, [], { unit: 4, maths }, 100, variables) !== null
 const algebra = indexing(() => 1 << 20)
 
 type Spec = { readonly n: number; readonly c: number; readonly h: number; readonly w: number; readonly k: number; readonly stride: number; readonly pad: number; readonly dilation: number }
