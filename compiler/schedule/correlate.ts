@@ -9,7 +9,7 @@ import { byStride, open } from './loops.ts'
 import { addingShare, blocked, leastParts, partWork, roundUp, rowElements, shorter } from './blocks.ts'
 import { countOf, fill, placed, stepOffset } from './fill.ts'
 import { type Line, epilogue } from './epilogue.ts'
-import { type Axis, columnsOf } from './grid.ts'
+import { type Axis, columnsOf, flipped } from './grid.ts'
 import type { Gridded } from './gridded.ts'
 import { type Dialect, multiplied } from './expression.ts'
 import type { Var } from './kernel.ts'
@@ -24,16 +24,18 @@ const sumElements = 512 * 1024
 
 /** Schedules a product over a grid whose columns are few and whose steps are many, or null where a block would be too large. */
 export const correlated = (g: Gridded, counters: readonly Var[], dialect: Dialect, space: number, fresh: () => number): Scheduled | null => {
-  const { kernel, batch, rows, lane, grid } = g
+  const { kernel, batch, rows, lane } = g
   const { unit } = dialect
-  const stepped = grid.axes.filter(a => a.step !== null)
+  const stepped = g.grid.axes.filter(a => a.step !== null)
   const order = [...g.steps.filter(s => !stepped.some(a => a.step === s)), ...stepped.map(a => a.step!)]
   const { outer, inner, chunk } = shorter(blocked(order), Math.ceil(leastParts / sizeOf(batch)))
   const first = inner[0]!
   const below = sizeOf(inner.slice(1))
   const chunks: Var = { id: fresh(), size: Math.ceil(first.size / chunk), name: 'block' }
   const cut = (a: Axis): boolean => a.step !== null && (outer.includes(a.step) || (a.step === first && chunks.size > 1))
-  if (grid.axes.some(a => a.by > 1 || (cut(a) && (a.e < 0 || (a === lane && a.m > 1))))) return null
+  if (g.grid.axes.some(a => a.by > 1 || (cut(a) && a === lane && (a.m > 1 || a.e < 0)))) return null
+  // steps that are cut go forwards
+  const grid = g.grid.axes.filter(a => cut(a) && a.e < 0).reduce((now, a) => flipped(now, a, fresh, g.sizes), g.grid)
 
   const [m, mp] = [sizeOf(rows), roundUp(sizeOf(rows), tileRows)]
   const axes = [...grid.axes.filter(a => a !== lane), lane]

@@ -15,7 +15,7 @@ import { indicesOf } from './walk.ts'
 export type Axis = {
   readonly column: Var | null
   readonly step: Var | null
-  /** 0 without a column. */
+  /** 0 without a column, else more than 0 unless the axis is flipped. */
   readonly m: number
   /** 0 without a step. */
   readonly e: number
@@ -143,6 +143,18 @@ export const gridOf = (expr: Expr, columns: readonly Var[], steps: readonly Var[
     return substitute(algebra, moved, () => undefined)
   }
   return { expr: mapIndices(replaced, simplified)(expr), axes }
+}
+
+/** The same grid with the positions of an axis (none with residues) counted backwards. */
+export const flipped = (grid: Grid, axis: Axis, fresh: () => number, sizes: (id: number) => number): Grid => {
+  const { position, m, e, by, rest } = axis
+  const turned = { column: axis.column, step: axis.step, m: -m, e: -e, by, rest }
+  const next: Axis = { ...turned, low: bounds(turned).low, position: { ...position, id: fresh() } }
+  const known = new Map(grid.axes.map(a => [a.position.id, a.position.size]))
+  const algebra = indexing(id => (id === next.position.id ? position.size : known.get(id) ?? sizes(id)))
+  const back = shift(scale(variable(next.position), -1), position.size - 1)
+  const expr = mapIndices(i => substitute(algebra, i, id => (id === position.id ? back : undefined)))(grid.expr)
+  return { expr, axes: grid.axes.map(a => (a === axis ? next : a)) }
 }
 
 /** How many columns and steps share a position, on average. */

@@ -30,8 +30,11 @@ export const groupPlace = (
     ...axes.map(p => ({ v: { id: fresh(), size: columnsOf(p.axis), name: 'g' }, distance: columnStride(p) })),
     { v: { id: fresh(), size: laneGroups, name: 'g' }, distance: 4 },
   ]
+  // columns of an axis that is flipped go down from the last
+  const back = all.reduce((n, { v, distance }) => n + Math.max(0, -distance * (v.size - 1)), 0)
+  const first = b.call('add', 'i32', start, i32(back * unit))
   return group => {
     const values = decode(b, all.map(x => x.v), group)
-    return all.reduce<Value>((sum, { v, distance }) => b.call('add', 'i32', sum, multiplied(b, values.get(v.id)!, distance * unit)), start)
+    return all.reduce<Value>((sum, { v, distance }) => b.call('add', 'i32', sum, multiplied(b, values.get(v.id)!, distance * unit)), first)
   }
 }
