@@ -12,8 +12,7 @@ import { avalsOf, at, count } from '../../compiler/ir/view.ts'
 import type { Plan } from '../../compiler/schedule/kernel.ts'
 import { bytesOf, planMemory } from '../../compiler/schedule/memory.ts'
 import { nanoseconds, statsOf } from '../../compiler/schedule/stats.ts'
-import { emitWasm } from '../../compiler/targets/wasm/index.ts'
-import type { Module } from '../../compiler/targets/wasm/module.ts'
+import { compileWasm, type Module } from '../../compiler/targets/wasm/index.ts'
 import { optimise } from '../../compiler/transform/passes.ts'
 import { type Dense, dense } from '../../dsl/core/dense.ts'
 import type { DType } from '../../dsl/core/prim.ts'
@@ -87,22 +86,26 @@ export type Prepared = {
   readonly read: (memory: ArrayBufferLike, role: 'input' | 'output', index: number) => View
 }
 
-export const prepare = (plan: Plan, args: readonly Dense[], fma: boolean): Prepared => {
+/** Schedules a plan; what comes back loads one of its two variants, one at a time. */
+export const prepare = (plan: Plan, args: readonly Dense[]): ((fma: boolean) => Prepared) => {
   const { offsets, bytes } = planMemory(plan)
-  const module = emitWasm(plan, offsets, bytes, { fma })
+  const { module: emit, ...sizes } = compileWasm(plan, offsets, bytes)
   const view = (memory: ArrayBufferLike, id: number): View => {
     const { dtype, shape } = plan.buffers[id]!.aval
     return new views[dtype](memory, offsets[id]!, count(shape))
   }
-  const running = load(module, memory => {
-    for (const b of plan.buffers) if (b.role.kind === 'input') view(memory, b.id).set(at(args, b.role.index).data)
-  })
-  return {
-    module,
-    running,
-    place: byte =>
-      plan.buffers.filter(b => offsets[b.id]! <= byte && byte < offsets[b.id]! + bytesOf(b)).map(b => `(${b.name}, ${b.role.kind})`).join(' '),
-    read: (memory, role, index) => view(memory, plan.buffers.find(b => b.role.kind === role && b.role.index === index)!.id),
+  return fma => {
+    const module = { bytes: emit({ fma }), ...sizes }
+    const running = load(module, memory => {
+      for (const b of plan.buffers) if (b.role.kind === 'input') view(memory, b.id).set(at(args, b.role.index).data)
+    })
+    return {
+      module,
+      running,
+      place: byte =>
+        plan.buffers.filter(b => offsets[b.id]! <= byte && byte < offsets[b.id]! + bytesOf(b)).map(b => `(${b.name}, ${b.role.kind})`).join(' '),
+      read: (memory, role, index) => view(memory, plan.buffers.find(b => b.role.kind === role && b.role.index === index)!.id),
+    }
   }
 }
 
@@ -112,8 +115,9 @@ export const checkTogether = (cases: readonly Case[]): Checked => {
   const args = cases.map(c => c.args.map(rounded))
   const given = args.flat()
   const expected = cases.map((c, i) => interpret(c.func, args[i]!))
+  const prepared = prepare(plan, given)
   const threads = [false, true].map(fma => {
-    const { module, running, place, read } = prepare(plan, given, fma)
+    const { module, running, place, read } = prepared(fma)
     const { buffer } = checkThreads(`${cases.map(c => c.name).join('; ')}${fma ? ' (fma)' : ''}`, running, place)
     given.forEach((arg, i) => assert.is(disagreement(arg, read(buffer, 'input', i), 0), '', 'an input is changed'))
     let index = 0

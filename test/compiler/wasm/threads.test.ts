@@ -105,7 +105,7 @@ const args = (func: Func, seed: number) => randomArgs(func, seed).map(rounded)
 
 test('one long kernel, twenty times', () => {
   const func = made([f(100_003)], (b, x) => [unary(b, 'softplus', x!)])
-  const { running, module } = prepare(planOf(optimise(func)), args(func, 1), true)
+  const { running, module } = prepare(planOf(optimise(func)), args(func, 1))(true)
   assert.ok(module.threads > 1)
   running.run()
   const want = running.words.slice()
@@ -124,7 +124,7 @@ test('steps one by one do what the whole program does', () => {
     return [x, y, sum, b.op('mul', [y, spread(b, sum, b.aval(y).shape, [0, 1])], {})]
   })
   const plan = planOf(optimise(func))
-  const { running } = prepare(plan, args(func, 2), false)
+  const { running } = prepare(plan, args(func, 2))(false)
   running.run()
   const want = running.words.slice()
   for (const threads of [1, 2, 3, 5]) {
@@ -140,10 +140,10 @@ test('inputs that a program updates in place', () => {
   // parameters and first moments come back where they were
   const updates = sizes.flatMap((_, i) => [[3 * i, 4 * i], [3 * i + 1, 4 * i + 2]] as const)
   const results = ({ running, read }: Prepared): readonly (readonly number[])[] => func.results.map((_, i) => [...read(running.buffer, 'output', i)])
-  const apart = prepare(planOf(func), args(func, 3), true)
+  const apart = prepare(planOf(func), args(func, 3))(true)
   apart.running.run()
   const want = results(apart)
-  const within = prepare(planOf(func, updates), args(func, 3), true)
+  const within = prepare(planOf(func, updates), args(func, 3))(true)
   assert.ok(within.module.memoryBytes < apart.module.memoryBytes)
   within.running.run(1)
   assert.equal(results(within), want)
@@ -160,7 +160,7 @@ test('inputs that a program updates in place', () => {
 /** The same bits on three threads as on one; how many runs of kernels are worth cutting. */
 const agrees = (func: Func, seed: number, fma: boolean): number => {
   const plan = planOf(optimise(func))
-  const { running, place } = prepare(plan, args(func, seed), fma)
+  const { running, place } = prepare(plan, args(func, seed))(fma)
   running.run(1)
   const want = running.words.slice()
   for (const turn of ['first', 'second']) {
