@@ -14,7 +14,7 @@ import { type Axis, columnsOf, slope } from './grid.ts'
 import type { Gridded } from './gridded.ts'
 import type { Var } from './kernel.ts'
 import { open } from './loops.ts'
-import { type Scheduled, type Value, constOf, i32 } from './nest.ts'
+import { type Scheduled, type Value, i32 } from './nest.ts'
 import { pack } from './pack.ts'
 import { distances, groupPlace } from './places.ts'
 import { tile, tileRows } from './tile.ts'
@@ -48,7 +48,6 @@ export const convolved = (g: Gridded, counters: readonly Var[], dialect: Dialect
     const { b } = scope
     const plus = (x: Value, y: Value): Value => b.call('add', 'i32', x, y)
     const panels = mp / tileRows
-    const items = classes.length * panels
     const table = (c: Class, at: number): void =>
       distances(b, unit, c.steps, (step, i) => {
         const axis = grid.find(p => p.axis.step === order[c.steps.indexOf(step)])
@@ -60,17 +59,13 @@ export const convolved = (g: Gridded, counters: readonly Var[], dialect: Dialect
       const panels = { expr: c.a, vars: rows, space: spaceA, width: 4 as const, many: false }
       pack({ b, dialect, own }, vars, panels, { vars: c.steps, from: i32(0), to: i32(c.steps[0]?.size ?? 1) }, i32(c.count), index, plus(index, i32(1)))
     }
-    const last = items * sizeOf(batch)
+    const last = panels * sizeOf(batch)
     b.loop('part', scope.lo, scope.hi, 1, part =>
       b.branch(b.call('eq', 'bool', part, i32(last)), () => classes.forEach((c, i) => table(c, tableAt[i]!)), () => {
-        const [which, item] = [b.call('div', 'i32', part, i32(items)), b.call('rem', 'i32', part, i32(items))]
+        const [which, index] = [b.call('div', 'i32', part, i32(panels)), b.call('rem', 'i32', part, i32(panels))]
         const vars = new Map([...scope.vars, ...decode(b, batch, which)])
-        classes.forEach((c, i) => {
-          const index = b.call('sub', 'i32', item, i32(i * panels))
-          const inside = b.call('lt', 'bool', b.call('bits', 'u32', index), constOf('u32', panels))
-          if (classes.length === 1) panel(c, 0, vars, which, item)
-          else b.branch(inside, () => panel(c, packedAt[i]!, vars, which, index))
-        })
+        // all classes of a panel: together they read whole lines
+        classes.forEach((c, i) => panel(c, packedAt[i]!, vars, which, index))
       }),
     )
     return b.finish(last + 1)
