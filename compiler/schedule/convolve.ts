@@ -5,16 +5,17 @@
  * (strides going backwards) share one grid; each class has its own steps, and the stores put the classes together.
  */
 import { packingShare, roundUp, rowElements } from './blocks.ts'
+import type { Builder } from './builder.ts'
 import { decode, sizeOf } from './composite.ts'
-import { type Class, planOf } from './cuts.ts'
+import { planOf } from './cuts.ts'
 import { type Line, epilogue } from './epilogue.ts'
 import { type Dialect, multiplied } from './expression.ts'
 import { countOf, fill, stepOffset } from './fill.ts'
 import { type Axis, columnsOf, slope } from './grid.ts'
 import type { Gridded } from './gridded.ts'
 import type { Var } from './kernel.ts'
-import { open } from './loops.ts'
-import { type Scheduled, type Value, i32 } from './nest.ts'
+import { type Vars, open } from './loops.ts'
+import { type Nest, type Scheduled, type Value, i32 } from './nest.ts'
 import { pack } from './pack.ts'
 import { distances, groupPlace } from './places.ts'
 import { tile, tileRows } from './tile.ts'
@@ -24,7 +25,7 @@ export const convolved = (g: Gridded, counters: readonly Var[], dialect: Dialect
   const plan = planOf(g, fresh)
   if (plan === null) return null
   const { kernel, batch, rows, lane } = g
-  const { order, split, classes, units, cut, size, cuts, inner, laneGroups, innerGroups, rowsEach, rowParts, perTile, layout } = plan
+  const { within, order, split, classes, units, cut, size, cuts, inner, laneGroups, innerGroups, rowsEach, rowParts, perTile, layout } = plan
   const { unit } = dialect
   const m = sizeOf(rows)
   const mp = roundUp(m, tileRows)
@@ -36,45 +37,49 @@ export const convolved = (g: Gridded, counters: readonly Var[], dialect: Dialect
   const packedAt = starts(classes.map(c => c.count * mp))
   const packedElements = classes.reduce((n, c) => n + c.count * mp, 0)
   const { elements, axes: grid } = layout(size, i32(0), i32(0))
+  const each = within ? ('thread' as const) : ('kernel' as const)
   const scratch = [
-    { space: spaceA, bytes: 4 * packedElements * sizeOf(batch), each: 'kernel' as const },
-    { space: spaceT, bytes: 4 * classes.reduce((n, c) => n + c.count, 0), each: 'kernel' as const },
+    { space: spaceA, bytes: 4 * packedElements * (within ? 1 : sizeOf(batch)), each },
+    { space: spaceT, bytes: 4 * classes.reduce((n, c) => n + c.count, 0), each },
     { space: spaceG, bytes: 4 * elements, each: 'thread' as const },
     { space: spaceC, bytes: 4 * classes.length * classElements, each: 'thread' as const },
   ]
 
-  const packing = (): Scheduled['nests'][number] => {
+  const panels = mp / tileRows
+  /** The distances of all steps, from a position on. */
+  const tables = (b: Builder, start: Value): void =>
+    classes.forEach((c, i) =>
+      distances(b, unit, c.steps, (step, at) => {
+        const axis = grid.find(p => p.axis.step === order[c.steps.indexOf(step)])
+        return axis === undefined ? i32(0) : stepOffset(b, axis, axis.axis.step!.size, c.rests.get(axis.axis) ?? 0, at)
+      }, (index, distance) => b.store(spaceT, b.call('add', 'i32', start, multiplied(b, index, unit)), tableAt[i]!, distance)))
+  /** Packs four rows, all classes of them (together they read whole lines); those of this batch begin at `start`. */
+  const panel = (b: Builder, vars: Vars, start: Value, index: Value): void =>
+    classes.forEach((c, i) => {
+      const place = b.call('add', 'i32', multiplied(b, index, tileRows * c.count * unit), i32(packedAt[i]! * unit))
+      const sides = { expr: c.a, vars: rows, space: spaceA, width: 4 as const, many: false }
+      const depth = { vars: c.steps, from: i32(0), to: i32(c.steps[0]?.size ?? 1) }
+      pack({ b, dialect, own: b.call('add', 'i32', start, place) }, vars, sides, depth, i32(c.count), index, b.call('add', 'i32', index, i32(1)))
+    })
+
+  const packing = (): Nest => {
     const scope = open(`${kernel.name}_pack`, counters, dialect)
     const { b } = scope
-    const plus = (x: Value, y: Value): Value => b.call('add', 'i32', x, y)
-    const panels = mp / tileRows
-    const table = (c: Class, at: number): void =>
-      distances(b, unit, c.steps, (step, i) => {
-        const axis = grid.find(p => p.axis.step === order[c.steps.indexOf(step)])
-        return axis === undefined ? i32(0) : stepOffset(b, axis, axis.axis.step!.size, c.rests.get(axis.axis) ?? 0, i)
-      }, (index, distance) => b.store(spaceT, multiplied(b, index, unit), at, distance))
-    const panel = (c: Class, at: number, vars: ReadonlyMap<number, Value>, which: Value, index: Value): void => {
-      const before = plus(multiplied(b, which, packedElements * unit), i32(at * unit))
-      const own = plus(before, multiplied(b, index, tileRows * c.count * unit))
-      const panels = { expr: c.a, vars: rows, space: spaceA, width: 4 as const, many: false }
-      pack({ b, dialect, own }, vars, panels, { vars: c.steps, from: i32(0), to: i32(c.steps[0]?.size ?? 1) }, i32(c.count), index, plus(index, i32(1)))
-    }
     const last = panels * sizeOf(batch)
     b.loop('part', scope.lo, scope.hi, 1, part =>
-      b.branch(b.call('eq', 'bool', part, i32(last)), () => classes.forEach((c, i) => table(c, tableAt[i]!)), () => {
-        const [which, index] = [b.call('div', 'i32', part, i32(panels)), b.call('rem', 'i32', part, i32(panels))]
+      b.branch(b.call('eq', 'bool', part, i32(last)), () => tables(b, i32(0)), () => {
+        const which = b.call('div', 'i32', part, i32(panels))
         const vars = new Map([...scope.vars, ...decode(b, batch, which)])
-        // all classes of a panel: together they read whole lines
-        classes.forEach((c, i) => panel(c, packedAt[i]!, vars, which, index))
+        panel(b, vars, multiplied(b, which, packedElements * unit), b.call('rem', 'i32', part, i32(panels)))
       }),
     )
     return b.finish(last + 1)
   }
 
-  const main = (): Scheduled['nests'][number] => {
+  const main = (): Nest => {
     const scope = open(kernel.name, counters, dialect)
     const { b, own } = scope
-    for (const s of [spaceG, spaceC]) b.changes(s)
+    for (const s of scratch) if (s.each === 'thread') b.changes(s.space)
     const plus = (x: Value, y: Value): Value => b.call('add', 'i32', x, y)
     const cutColumns = cut === undefined ? 1 : columnsOf(cut)
     const cutVar: Var = { id: fresh(), size: cuts, name: 'cut' }
@@ -93,6 +98,10 @@ export const convolved = (g: Gridded, counters: readonly Var[], dialect: Dialect
       const reach = cut === undefined ? 0 : countOf(cut, 1, cut.step?.size ?? 1)
       const here = cut === undefined ? i32(1) : plus(multiplied(b, b.call('sub', 'i32', columns, i32(1)), slope(cut)), i32(reach))
       const axes = layout(size, base, here).axes
+      if (within) {
+        tables(b, own)
+        b.loop('panel', i32(0), i32(panels), 1, index => panel(b, vars, own, index))
+      }
       fill(scope, vars, g.grid.expr, axes, spaceG, own, fresh, g.sizes)
 
       const groups = multiplied(b, columns, innerGroups)
@@ -101,7 +110,8 @@ export const convolved = (g: Gridded, counters: readonly Var[], dialect: Dialect
       const groupAt = groupPlace(b, unit, counted, laneGroups, fresh, own)
       classes.forEach((c, i) => {
         const chunk = Math.max(tileRows, Math.floor(rowElements / Math.max(1, c.count) / tileRows) * tileRows)
-        const start = plus(multiplied(b, which, packedElements * unit), i32(packedAt[i]! * unit))
+        const start = plus(within ? own : multiplied(b, which, packedElements * unit), i32(packedAt[i]! * unit))
+        const table = { space: spaceT, at: within ? plus(own, i32(tableAt[i]! * unit)) : i32(tableAt[i]! * unit) }
         const left = (row: Value): Value => plus(start, multiplied(b, row, c.count * unit))
         const rowsEnd = rowEnd(mp)
         b.loop('chunk', row0, rowsEnd, Math.min(chunk, mp), first => {
@@ -113,7 +123,7 @@ export const convolved = (g: Gridded, counters: readonly Var[], dialect: Dialect
               const at = plus(sum, multiplied(b, rowParts === 1 ? row : b.call('sub', 'i32', row, row0), rowStride * unit))
               tile(b, unit, {
                 left: { space: spaceA, at: left(row) },
-                right: { kind: 'grid', space: spaceG, groups: several, table: { space: spaceT, at: i32(tableAt[i]! * unit) } },
+                right: { kind: 'grid', space: spaceG, groups: several, table },
                 length: i32(c.count * tileRows * unit), fresh: true,
                 sums: { space: spaceC, at, stride: rowStride, rows: Math.min(m, tileRows) },
               })
@@ -140,6 +150,7 @@ export const convolved = (g: Gridded, counters: readonly Var[], dialect: Dialect
     })
     return b.finish(sizeOf(parts))
   }
+  if (within) return { nests: [main()], scratch }
   const columns = sizeOf(units) * (cut === undefined ? 1 : columnsOf(cut)) * innerGroups * 4
   return { nests: [packing(), main()], scratch, shares: [packingShare(columns), 1] }
 }

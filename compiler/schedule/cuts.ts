@@ -2,7 +2,7 @@
  * How a product over a grid (grid.ts) is cut into parts: its columns into blocks whose grid and sums fit the cache, its rows
  * too where there are few columns; and the classes of columns that meet the same steps.
  */
-import { leastParts, partWork, roundUp } from './blocks.ts'
+import { leastParts, partWork, roundUp, rowElements } from './blocks.ts'
 import { type Composite, sizeOf } from './composite.ts'
 import { countOf, placed } from './fill.ts'
 import { type Axis, columnsOf, inClass, stepsOf } from './grid.ts'
@@ -40,6 +40,8 @@ const classesOf = (g: Gridded, order: Composite, split: readonly Axis[], fresh: 
 }
 
 export type Plan = {
+  /** Whether rows serve one part only, and are packed there. */
+  readonly within: boolean
   readonly order: Composite
   /** Axes with residues, and their classes, the last axis fastest. */
   readonly split: readonly Axis[]
@@ -89,13 +91,18 @@ export const planOf = (g: Gridded, fresh: () => number): Plan | null => {
     const first = cut === undefined ? [] : [{ axis: cut, count: countOf(cut, count, cut.step?.size ?? 1), base: from, here }]
     return placed([...alone.map(all), ...first, ...inner.map(all), all(lane)])
   }
-  const work = classes.reduce((n, c) => n + c.count, 0) * mp * cutColumns * innerGroups * 4 * blocks
+  const perColumn = classes.reduce((n, c) => n + c.count, 0) * mp
+  // with parts enough in the batch, blocks may be larger: few rows can then be packed for one part alone
+  const few = sizeOf(batch) >= leastParts && perColumn <= 4 * rowElements
+  const room = few ? 4 : 1
+  const work = perColumn * cutColumns * innerGroups * 4 * blocks
   const wanted = Math.min(leastParts, Math.ceil(work / partWork))
   const elementsOf = (count: number): number => layout(count, i32(0), i32(0)).elements
   const sumsOf = (count: number): number => classes.length * mp * count * innerGroups * 4
   const fits = (count: number): boolean =>
-    elementsOf(count) <= gridElements && sumsOf(count) <= sumElements && blocks * Math.ceil(cutColumns / count) >= Math.min(wanted, blocks * cutColumns) &&
-    (last === undefined || count * innerGroups * 4 <= enoughColumns)
+    elementsOf(count) <= room * gridElements && sumsOf(count) <= room * sumElements &&
+    blocks * Math.ceil(cutColumns / count) >= Math.min(wanted, blocks * cutColumns) &&
+    (last === undefined || count * innerGroups * 4 <= room * enoughColumns)
   let most = cutColumns
   while (most > 1 && !fits(most)) most -= 1
   const cuts = Math.ceil(cutColumns / most)
@@ -105,5 +112,6 @@ export const planOf = (g: Gridded, fresh: () => number): Plan | null => {
   const rowParts = Math.ceil(mp / rowsEach)
   if (elementsOf(size) > mostElements || sumsOf(size) / rowParts > 4 * sumElements) return null
   const perTile = groupsOf(sizeOf(rows))
-  return { order, split, classes, units, cut, size, cuts, inner, laneGroups, innerGroups, rowsEach: Math.min(mp, rowsEach), rowParts, perTile, layout }
+  const within = few && sizeOf(units) * cuts * rowParts === 1
+  return { within, order, split, classes, units, cut, size, cuts, inner, laneGroups, innerGroups, rowsEach: Math.min(mp, rowsEach), rowParts, perTile, layout }
 }

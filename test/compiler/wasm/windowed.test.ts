@@ -45,8 +45,8 @@ const weightAt = ({ c, k }: Conv, f: Var, ci: Var, ky: Var, kx: Var): Index => i
 const imageAt = ({ c, h }: Conv, b: Var, ci: Var, y: Var, x: Var): Index => ix(0, [c * h * h, b], [h * h, ci], [h, y], [1, x])
 
 const forward: Pass = spec => {
-  const { p, b, f, y, x, ci, ky, kx } = variables(spec)
-  const { c, o, h } = spec
+  const { b, f, y, x, ci, ky, kx } = variables(spec)
+  const { c, h } = spec
   const [rows, columns] = [window(y, ky, spec), window(x, kx, spec)]
   const input = op('add', [when([guard(rows, h), guard(columns, h)], op('tanh', [image(0, ix(0, [c, b], [1, ci]), rows, columns, h)])), num(0)])
   const value = op('maximum', [op('add', [acc, load(3, variable(f))]), num(0)])
@@ -55,8 +55,8 @@ const forward: Pass = spec => {
 }
 /** Also a transposed convolution; with a second store that reads memory, and one in another order. */
 const backward: Pass = spec => {
-  const { p, b, f, ci, ky, kx, Y, X } = variables(spec)
-  const { c, o, h, stride } = spec
+  const { b, f, ci, ky, kx, Y, X } = variables(spec)
+  const { o } = spec
   const [rows, columns] = [back(Y, ky, spec), back(X, kx, spec)]
   const gradient = strided(spec, rows, columns, ix(0, [o, b], [1, f]))
   const at = imageAt(spec, b, ci, Y, X)
@@ -64,8 +64,8 @@ const backward: Pass = spec => {
   return planOf(sizesOf(spec), kernel([b, ci, Y, X], sum, { buffer: 0, at, value: op('sub', [acc, load(0, at)]) }, { buffer: 4, at, value: acc }))
 }
 const weights: Pass = spec => {
-  const { p, b, f, y, x, ci, ky, kx } = variables(spec)
-  const { c, k, o, h } = spec
+  const { b, f, y, x, ci, ky, kx } = variables(spec)
+  const { c, h } = spec
   const [rows, columns] = [window(y, ky, spec), window(x, kx, spec)]
   const input = when([guard(rows, h), guard(columns, h)], image(0, ix(0, [c, b], [1, ci]), rows, columns, h))
   const sum = product([b, y, x], input, load(2, resultAt(spec, b, f, y, x)))
@@ -73,33 +73,37 @@ const weights: Pass = spec => {
 }
 /** The weight gradient of a transposed convolution: the strided side is the one that the sum runs over. */
 const transposedWeights: Pass = spec => {
-  const { p, b, f, ci, ky, kx, Y, X } = variables(spec)
-  const { c, k, o, h, stride } = spec
+  const { b, f, ci, ky, kx, Y, X } = variables(spec)
+  const { o } = spec
   const [rows, columns] = [back(Y, ky, spec), back(X, kx, spec)]
   const input = strided(spec, rows, columns, ix(0, [o, b], [1, f]))
   const sum = product([b, Y, X], input, load(0, imageAt(spec, b, ci, Y, X)))
   return planOf(sizesOf(spec), kernel([f, ci, ky, kx], sum, { buffer: 1, at: weightAt(spec, f, ci, ky, kx), value: acc }))
 }
-/** A decoder of its own for every group of images: transposed, weights [group, from, to, ky, kx]; groups are the images by twos or threes. */
+/** As many as there are parts wanted, for a few shapes. */
+const groupsOf = ({ n, h }: Conv): number => (n === 3 && h <= 9 ? 16 : 2)
+/** A decoder of its own for every group of images: transposed, weights [group, from, to, ky, kx]; groups of `n` images each. */
 const groupedTransposed: Pass = spec => {
   const { p, f, ci, ky, kx, Y, X } = variables(spec)
-  const { n, c, o, h, k, stride } = spec
-  const [g, b] = [v(2, 'g'), v(n, 'b')]
+  const { n, c, o, h, k } = spec
+  const groups = groupsOf(spec)
+  const [g, b] = [v(groups, 'g'), v(n, 'b')]
   const [rows, columns] = [back(Y, ky, spec), back(X, kx, spec)]
   const input = strided(spec, rows, columns, ix(0, [n * o, g], [o, b], [1, f]))
   const weight = load(1, ix(0, [o * c * k * k, g], [c * k * k, f], [k * k, ci], [k, ky], [1, kx]))
   const value = op('sigmoid', [op('add', [acc, load(3, ix(0, [c, g], [1, ci]))])])
-  return planOf(buffers(1, 2 * o * c * k * k, 2 * n * o * p * p, 2 * c, 2 * n * c * h * h),
+  return planOf(buffers(1, groups * o * c * k * k, groups * n * o * p * p, groups * c, groups * n * c * h * h),
     kernel([g, b, ci, Y, X], product([f, ky, kx], input, weight), { buffer: 4, at: add(imageAt(spec, b, ci, Y, X), ix(0, [n * c * h * h, g])), value }))
 }
 const groupedWeights: Pass = spec => {
   const { p, f, y, x, ci, ky, kx } = variables(spec)
   const { n, c, o, h, k } = spec
-  const [g, b] = [v(2, 'g'), v(n, 'b')]
+  const groups = groupsOf(spec)
+  const [g, b] = [v(groups, 'g'), v(n, 'b')]
   const [rows, columns] = [window(y, ky, spec), window(x, kx, spec)]
   const input = when([guard(rows, h), guard(columns, h)], image(0, ix(0, [n * c, g], [c, b], [1, ci]), rows, columns, h))
   const gradient = load(2, ix(0, [n * o * p * p, g], [o * p * p, b], [p * p, f], [p, y], [1, x]))
-  return planOf(buffers(2 * n * c * h * h, 2 * o * c * k * k, 2 * n * o * p * p),
+  return planOf(buffers(groups * n * c * h * h, groups * o * c * k * k, groups * n * o * p * p),
     kernel([g, f, ci, ky, kx], product([b, y, x], input, gradient),
       { buffer: 1, at: add(weightAt(spec, f, ci, ky, kx), ix(0, [o * c * k * k, g])), value: op('neg', [acc]) }))
 }
