@@ -4,10 +4,10 @@ import type { Dialect } from './expression.ts'
 import type { Kernel, Var } from './kernel.ts'
 import type { Scheduled } from './nest.ts'
 import { phases } from './phases.ts'
-import { packed } from './product.ts'
-import { stencil } from './stencil.ts'
-import { tapSums } from './taps.ts'
-import { windowed } from './windowed.ts'
+import { packed } from './product/product.ts'
+import { stencil } from './stencil/stencil.ts'
+import { tapSums } from './stencil/taps.ts'
+import { windowed } from './grid/windowed.ts'
 
 /** Fresh names: of variables, and of scratch spaces (which are numbered behind the buffers). */
 export type Names = { readonly variable: () => number; readonly space: (count: number) => number }

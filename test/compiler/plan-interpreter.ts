@@ -124,9 +124,9 @@ export const interpret = (plan: Plan, given: ReadonlyMap<number, ArrayLike<numbe
         return buffers[s.to]!.set(buffers[s.from]! as Float64Array)
       case 'loop':
         for (let i = 0; i < s.counter.size; i += 1) {
-          at.set(s.counter.id, i)
+          // independent turns may come in any order: here, backwards
+          at.set(s.counter.id, s.independent === true ? s.counter.size - 1 - i : i)
           s.steps.forEach(step)
-          at.set(s.counter.id, i)
         }
     }
   }

@@ -4,7 +4,7 @@ import * as assert from 'uvu/assert'
 import type { Expr, Index, Var } from '../../../compiler/schedule/kernel.ts'
 import { add, scale, shift, variable } from '../../../compiler/schedule/indexing.ts'
 import { phases } from '../../../compiler/schedule/phases.ts'
-import { packed } from '../../../compiler/schedule/product.ts'
+import { packed } from '../../../compiler/schedule/product/product.ts'
 import { partsOf } from './nests.ts'
 import { acc, buffers, disagreement, guard, ix, kernel, load, num, op, planOf, product, samples, v, when } from './plans.ts'
 

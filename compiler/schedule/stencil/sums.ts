@@ -3,12 +3,12 @@
  * a vector. Outputs of several residues (a stride going backwards) are made side by side and interleaved. Nothing is
  * checked here, other than where rows and columns end.
  */
-import { type Env, divided, lower, multiplied, perform } from './expression.ts'
-import type { Kernel } from './kernel.ts'
+import { type Env, divided, lower, multiplied, perform } from '../expression.ts'
+import type { Kernel } from '../kernel.ts'
 import { type Plot, fresh, greatest, least, picked } from './layout.ts'
-import { type Scope, envOf } from './loops.ts'
-import { type Value, constOf, i32 } from './nest.ts'
-import { walk } from './walk.ts'
+import { type Scope, envOf } from '../loops.ts'
+import { type Value, constOf, i32 } from '../nest.ts'
+import { walk } from '../walk.ts'
 import type { Window } from './window.ts'
 
 /** Sums that are carried side by side, at least; multiply-adds of an unrolled turn, at most. */

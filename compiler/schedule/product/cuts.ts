@@ -3,13 +3,13 @@
  * too where there are few columns; and the classes of columns that meet the same steps.
  */
 import { leastParts, partWork, roundUp, rowElements } from './blocks.ts'
-import { type Composite, sizeOf } from './composite.ts'
-import { countOf, placed } from './fill.ts'
-import { type Axis, columnsOf, inClass, stepsOf } from './grid.ts'
-import { type Gridded, firstRead } from './gridded.ts'
-import type { Expr } from './kernel.ts'
-import { byStride } from './loops.ts'
-import { type Value, i32 } from './nest.ts'
+import { type Composite, sizeOf } from '../composite.ts'
+import { countOf, placed } from '../grid/fill.ts'
+import { type Axis, columnsOf, inClass, stepsOf } from '../grid/grid.ts'
+import { type Gridded, firstRead } from '../grid/gridded.ts'
+import type { Expr } from '../kernel.ts'
+import { byStride } from '../loops.ts'
+import { type Value, i32 } from '../nest.ts'
 import { groupsOf, tileRows } from './tile.ts'
 
 /** Elements of a block: of its grid, and of its sums. */

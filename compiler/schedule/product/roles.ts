@@ -3,10 +3,10 @@
  * the product is cut into parts.
  */
 import { leastParts, partWork, roundUp } from './blocks.ts'
-import { type Composite, sizeOf } from './composite.ts'
-import { varsOf } from './dependence.ts'
-import type { Expr, Kernel, Var } from './kernel.ts'
-import { byStride } from './loops.ts'
+import { type Composite, sizeOf } from '../composite.ts'
+import { varsOf } from '../dependence.ts'
+import type { Expr, Kernel, Var } from '../kernel.ts'
+import { byStride } from '../loops.ts'
 
 /** What a packed block, and the sums of a block, may hold, in elements. */
 const blockElements = 96 * 1024

@@ -4,21 +4,21 @@
  * columns, and tiles read it where it lies. The other operand is packed first, for all blocks. Columns in residue classes
  * (strides going backwards) share one grid; each class has its own steps, and the stores put the classes together.
  */
-import { packingShare, roundUp, rowElements } from './blocks.ts'
-import type { Builder } from './builder.ts'
-import { decode, sizeOf } from './composite.ts'
-import { planOf } from './cuts.ts'
-import { type Line, epilogue } from './epilogue.ts'
-import { type Dialect, multiplied } from './expression.ts'
+import { packingShare, roundUp, rowElements } from '../product/blocks.ts'
+import type { Builder } from '../builder.ts'
+import { decode, sizeOf } from '../composite.ts'
+import { planOf } from '../product/cuts.ts'
+import { type Line, epilogue } from '../product/epilogue.ts'
+import { type Dialect, multiplied } from '../expression.ts'
 import { countOf, fill, stepOffset } from './fill.ts'
 import { type Axis, columnsOf, slope } from './grid.ts'
 import type { Gridded } from './gridded.ts'
-import type { Var } from './kernel.ts'
-import { type Vars, open } from './loops.ts'
-import { type Nest, type Scheduled, type Value, i32 } from './nest.ts'
-import { pack } from './pack.ts'
+import type { Var } from '../kernel.ts'
+import { type Vars, open } from '../loops.ts'
+import { type Nest, type Scheduled, type Value, i32 } from '../nest.ts'
+import { pack } from '../product/pack.ts'
 import { distances, groupPlace } from './places.ts'
-import { tile, tileRows } from './tile.ts'
+import { tile, tileRows } from '../product/tile.ts'
 
 /** Schedules a product over a grid whose columns are many, or null where a block would be too large. */
 export const convolved = (g: Gridded, counters: readonly Var[], dialect: Dialect, space: number, fresh: () => number): Scheduled | null => {

@@ -6,8 +6,8 @@
  * GFLOP/s of one core whose peak is 64, panels in the cache: V8 of Node 20 4 x 8 57, 2 x 16 57, 3 x 8 46, 6 x 8 42 (it spills),
  * two steps at a time 41 and less; of Node 24 4 x 8 57, 6 x 8 65, two steps at a time no faster. The table costs nothing.
  */
-import type { Builder } from './builder.ts'
-import { type Value, apply, constOf, i32 } from './nest.ts'
+import type { Builder } from '../builder.ts'
+import { type Value, apply, constOf, i32 } from '../nest.ts'
 
 export const tileRows = 4
 export const tileColumns = 8

@@ -4,16 +4,16 @@
  * is read in windows is laid out as for the window itself; each tap's sum is kept in a vector. A second stage adds what the
  * parts found and performs the stores.
  */
-import { collapse, kernelIndices } from './collapse.ts'
-import { decode, sizeOf } from './composite.ts'
-import { varsOf } from './dependence.ts'
-import { type Dialect, divided, lower, multiplied, perform } from './expression.ts'
-import { variable } from './indexing.ts'
-import type { Expr, Kernel, Reduction, Var } from './kernel.ts'
+import { collapse, kernelIndices } from '../collapse.ts'
+import { decode, sizeOf } from '../composite.ts'
+import { varsOf } from '../dependence.ts'
+import { type Dialect, divided, lower, multiplied, perform } from '../expression.ts'
+import { variable } from '../indexing.ts'
+import type { Expr, Kernel, Reduction, Var } from '../kernel.ts'
 import { type Plot, fresh, layOut, layoutOf, units } from './layout.ts'
-import { envOf, loops, open, unitStrides } from './loops.ts'
-import { type Local, type Nest, type Scheduled, type Value, constOf, f32, i32 } from './nest.ts'
-import { unfolded } from './unfold.ts'
+import { envOf, loops, open, unitStrides } from '../loops.ts'
+import { type Local, type Nest, type Scheduled, type Value, constOf, f32, i32 } from '../nest.ts'
+import { unfolded } from '../grid/unfold.ts'
 import { type Axis, type Tap, type Window, few, windowIn } from './window.ts'
 
 /** Elements of an image that is laid out whole, at most; sums that are carried side by side; parts that are enough. */

@@ -4,19 +4,19 @@
  * taps; the rows of the block are packed beside it. The steps are cut into a fixed number of parts, each with sums of its
  * own, which a last nest adds up in order.
  */
-import { decode, sizeOf } from './composite.ts'
-import { byStride, open } from './loops.ts'
-import { addingShare, blocked, leastParts, partWork, roundUp, rowElements, shorter } from './blocks.ts'
+import { decode, sizeOf } from '../composite.ts'
+import { byStride, open } from '../loops.ts'
+import { addingShare, blocked, leastParts, partWork, roundUp, rowElements, shorter } from '../product/blocks.ts'
 import { countOf, fill, placed, stepOffset } from './fill.ts'
-import { type Line, epilogue } from './epilogue.ts'
+import { type Line, epilogue } from '../product/epilogue.ts'
 import { type Axis, columnsOf, flipped } from './grid.ts'
 import type { Gridded } from './gridded.ts'
-import { type Dialect, multiplied } from './expression.ts'
-import type { Var } from './kernel.ts'
-import { type Scheduled, type Type, type Value, apply, constOf, i32 } from './nest.ts'
-import { pack } from './pack.ts'
+import { type Dialect, multiplied } from '../expression.ts'
+import type { Var } from '../kernel.ts'
+import { type Scheduled, type Type, type Value, apply, constOf, i32 } from '../nest.ts'
+import { pack } from '../product/pack.ts'
 import { distances, groupPlace } from './places.ts'
-import { groupsOf, tile, tileRows } from './tile.ts'
+import { groupsOf, tile, tileRows } from '../product/tile.ts'
 
 const mostElements = 256 * 1024
 /** Sums of one part. */

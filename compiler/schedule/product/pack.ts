@@ -3,15 +3,15 @@
  * back. The operand is any expression (a window of an image, a mask, an activation), evaluated once per packed element.
  * A panel holds `width` rows (or columns) side by side for every step of the reduction: position (k * width + lane).
  */
-import type { Builder } from './builder.ts'
-import { kernelIndices } from './collapse.ts'
-import { bare, holdThroughout, interval, operations, splittable, unrolledOperations } from './interior.ts'
-import { type Composite, decode, sizeOf } from './composite.ts'
-import { type Scope, badStrides, unitStrides } from './loops.ts'
-import { type Along, varsOf } from './dependence.ts'
-import { type Env, divided, lower, multiplied } from './expression.ts'
-import type { Expr, Var } from './kernel.ts'
-import { type Local, type Value, i32, lanesOf } from './nest.ts'
+import type { Builder } from '../builder.ts'
+import { kernelIndices } from '../collapse.ts'
+import { bare, holdThroughout, interval, operations, splittable, unrolledOperations } from '../interior.ts'
+import { type Composite, decode, sizeOf } from '../composite.ts'
+import { type Scope, badStrides, unitStrides } from '../loops.ts'
+import { type Along, varsOf } from '../dependence.ts'
+import { type Env, divided, lower, multiplied } from '../expression.ts'
+import type { Expr, Var } from '../kernel.ts'
+import { type Local, type Value, i32, lanesOf } from '../nest.ts'
 
 /** A block of the reduction: the first of `vars` from `from` to `to`, the others whole; `outer` variables are fixed around it. */
 export type Depth = { readonly vars: Composite; readonly from: Value; readonly to: Value }
