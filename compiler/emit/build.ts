@@ -6,7 +6,7 @@ import { roles } from '../fuse/decide.ts'
 import type { Func, Origin, Program } from '../ir/ir.ts'
 import type { Plan } from '../schedule/kernel.ts'
 import { type Memory, planMemory } from '../schedule/memory.ts'
-import { statsOf } from '../schedule/stats.ts'
+import { kernelsOf, statsOf } from '../schedule/stats.ts'
 import { compileWasm } from '../targets/wasm/index.ts'
 import { headOf, signature } from './bindings.ts'
 
@@ -68,7 +68,7 @@ export const build = (id: string, program: Program, hash: string): Built => {
         name: s.kernel.name, places: [...new Set(s.kernel.origins.map(placeOf))], flops: s.flops, work: s.work, bytes: s.bytes, step: s.step, count: s.runs,
       })),
       stats: {
-        kernelsBefore: unfused(func), kernelsAfter: stats.reduce((n, s) => n + s.runs, 0),
+        kernelsBefore: unfused(func), kernelsAfter: kernelsOf(plan.steps),
         flops: total('flops'), bytes: total('bytes'), peakBytes: memory.bytes, buffers: memory.offsets.filter(o => o >= 0).length,
       },
     },

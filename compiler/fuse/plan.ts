@@ -15,6 +15,7 @@ import { inPlace } from './inplace.ts'
 import { group, readsOf, type Root } from './group.ts'
 import { masks } from './masks.ts'
 import { narrow } from './narrow.ts'
+import { rows } from './rows.ts'
 
 /** A buffer, or one slice of it. */
 type Place = { readonly buffer: number; readonly offset: Index }
@@ -257,5 +258,5 @@ export const plan = (given: Func, updates: Program['updates'] = []): Plan => {
     },
     outputs,
   )
-  return inPlace(carries({ buffers, steps }), new Map(updates.map(([result, param]) => [outputs[result]!.buffer, inputs[param]!])))
+  return rows(inPlace(carries({ buffers, steps }), new Map(updates.map(([result, param]) => [outputs[result]!.buffer, inputs[param]!]))))
 }

@@ -62,8 +62,11 @@ export type Kernel = {
   readonly origins: readonly Origin[]
 }
 
-/** Runs steps for counter = 0 .. size-1, in order. A reversed scan writes size-1-counter in its indices. */
-export type Loop = { readonly kind: 'loop'; readonly counter: Var; readonly steps: readonly Step[] }
+/**
+ * Runs steps for counter = 0 .. size-1, in order. A reversed scan writes size-1-counter in its indices. The turns of an
+ * `independent` loop have nothing to do with each other: none touches what another writes, and threads may share them.
+ */
+export type Loop = { readonly kind: 'loop'; readonly counter: Var; readonly independent?: true; readonly steps: readonly Step[] }
 
 /** Copies `from` whole into `to` (same size). */
 export type Copy = { readonly kind: 'copy'; readonly from: number; readonly to: number }

@@ -94,7 +94,7 @@ export const printPlan = (plan: Plan): string => {
         return [`${indent}copy ${plan.buffers[s.from]!.name}#${s.from} -> ${plan.buffers[s.to]!.name}#${s.to}`]
       case 'loop':
         names.set(s.counter.id, `t${indent.length === 0 ? '' : indent.length / 2}`)
-        return [`${indent}loop ${variable(s.counter.id)} < ${s.counter.size}`, ...s.steps.flatMap(inner => step(inner, `${indent}  `))]
+        return [`${indent}${s.independent === true ? 'blocks' : 'loop'} ${variable(s.counter.id)} < ${s.counter.size}`, ...s.steps.flatMap(inner => step(inner, `${indent}  `))]
       case 'kernel':
         declare(s.vars)
         if (s.reduction !== null) declare(s.reduction.vars)

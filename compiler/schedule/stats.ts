@@ -140,6 +140,19 @@ export const statsOf = (plan: Plan): readonly KernelStats[] => {
   return plan.steps.flatMap((s, at) => visit(s, at, []))
 }
 
+/** How many kernels a call runs one after the other; blocks of rows that know nothing of each other are one. */
+export const kernelsOf = (steps: readonly Step[]): number =>
+  steps.reduce((n, step) => {
+    switch (step.kind) {
+      case 'copy':
+        return n
+      case 'kernel':
+        return n + 1
+      case 'loop':
+        return n + (step.independent === true ? 1 : step.counter.size * kernelsOf(step.steps))
+    }
+  }, 0)
+
 /** A rough guess at the nanoseconds of one run on one thread, for cutting work into parts: 20 GFLOP/s, 8 GB/s. */
 export const nanoseconds = (kernel: Kernel, plan: Plan): number => {
   const { work, bytes } = costOf(kernel, plan)

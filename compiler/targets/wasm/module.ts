@@ -54,6 +54,12 @@ const counted = (i: number, size: number, body: Bytes): Bytes =>
     code.i32Const, ...signed(size), scalarCode.i32.ltS, code.brIf, 0, code.end,
   ]
 
+/** Runs `body` for the parts lo .. hi - 1, the first parameters, counting up the first. */
+const fromTo = (body: Bytes): Bytes => [
+  code.block, code.empty, code.loop, code.empty, code.localGet, 0, code.localGet, 1, scalarCode.i32.geS, code.brIf, 1, ...body,
+  code.localGet, 0, code.i32Const, 1, scalarCode.i32.add, code.localSet, 0, code.br, 0, code.end, code.end,
+]
+
 /**
  * Compiles a plan. `offsets` gives the first byte of every buffer, `top` the first byte after all of them. The module imports `env.memory` and exports `run` and `s0`, `s1`, ...: functions of (thread, threads, spins),
  * called by all threads at once, or without arguments by one.
@@ -120,15 +126,16 @@ export const compileWasm = (plan: Plan, offsets: readonly number[], top: number)
     const fn = add({ name: 'copy', params: 3 + counters.length, body })
     return { kind: 'call', call: { fn, extent: Math.ceil(bytes / copied), reads: [bufferRange(from)], writes: [bufferRange(to)], cost: bytes / 8 } }
   }
-  /** A loop as one call, where nothing in it is worth cutting up. */
-  const serialLoop = (loop: Loop, nodes: readonly Node[], counters: readonly Var[]): Node => {
+  /** A loop as one call: a single part where nothing in it is worth cutting up, else its turns, which are independent. */
+  const loopCall = (loop: Loop, nodes: readonly Node[], counters: readonly Var[], apart: boolean): Node => {
     const calls = nodes.flatMap(n => (n.kind === 'call' ? [n.call] : []))
     const args = counters.flatMap((_, i) => [code.localGet, ...unsigned(3 + i)])
-    const i = 3 + counters.length
+    const i = apart ? 0 : 3 + counters.length
     const inner = calls.flatMap(c => [code.i32Const, 0, code.i32Const, ...signed(c.extent), code.localGet, 2, ...args, code.localGet, ...unsigned(i), code.call, ...unsigned(c.fn)])
-    const fn = add({ name: `loop_${loop.counter.name}`, params: i, body: [1, 1, types.i32, ...counted(i, loop.counter.size, inner), code.end] })
+    const turns = apart ? fromTo(inner) : counted(i, loop.counter.size, inner)
+    const fn = add({ name: `loop_${loop.counter.name}`, params: 3 + counters.length, body: [1, 1, types.i32, ...turns, code.end] })
     const cost = loop.counter.size * calls.reduce((n, c) => n + c.cost, 0)
-    return { kind: 'call', call: { fn, extent: 1, reads: calls.flatMap(c => c.reads), writes: calls.flatMap(c => c.writes), cost } }
+    return { kind: 'call', call: { fn, extent: apart ? loop.counter.size : 1, reads: calls.flatMap(c => c.reads), writes: calls.flatMap(c => c.writes), cost } }
   }
   const stepNodes = (step: Step, counters: readonly Var[], from: number): { readonly nodes: readonly Node[]; readonly end: number } => {
     switch (step.kind) {
@@ -143,7 +150,9 @@ export const compileWasm = (plan: Plan, offsets: readonly number[], top: number)
           end = made.end
           return made.nodes
         })
-        return { nodes: [serial(nodes) ? serialLoop(step, nodes, counters) : { kind: 'loop', counter: step.counter, nodes }], end }
+        // turns that share memory of their kernels would get in each other's way
+        const apart = step.independent === true && end === from && nodes.every(n => n.kind === 'call')
+        return { nodes: [apart || serial(nodes) ? loopCall(step, nodes, counters, apart) : { kind: 'loop', counter: step.counter, nodes }], end }
       }
     }
   }
