@@ -109,9 +109,12 @@ export const prepare = (plan: Plan, args: readonly Dense[]): ((fma: boolean) => 
   }
 }
 
-/** Compiles all cases into one program, in both variants: its results are right, and the same bits on any number of threads. */
-export const checkTogether = (cases: readonly Case[]): Checked => {
-  const plan = planOf(optimise(together(cases)))
+/**
+ * Compiles all cases into one program, in both variants: its results are right, and the same bits on any number of threads.
+ * `change` may do something to the plan before that.
+ */
+export const checkTogether = (cases: readonly Case[], change: (plan: Plan) => Plan = plan => plan): Checked => {
+  const plan = change(planOf(optimise(together(cases))))
   const args = cases.map(c => c.args.map(rounded))
   const given = args.flat()
   const expected = cases.map((c, i) => interpret(c.func, args[i]!))
