@@ -1,7 +1,8 @@
 /**
  * From the tensor IR to kernels: decides what is stored (decide.ts), which stored values share a kernel (group.ts), and
  * writes each kernel as expressions (express.ts). Scans become loops over the kernels of their bodies, which read
- * slices of the stacked inputs and write slices of the stacked outputs in place.
+ * slices of the stacked inputs and write slices of the stacked outputs in place. Last, kernels that follow from each
+ * other row by row are gathered (rows.ts).
  */
 import type { Aval } from '../../dsl/core/prim.ts'
 import { refuse } from '../../dsl/errors.ts'

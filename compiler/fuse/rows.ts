@@ -10,7 +10,7 @@
 import { collapse, kernelIndices, mapKernel } from '../schedule/collapse.ts'
 import { partsFor, workOf } from '../schedule/extent.ts'
 import { add, indexing, scale, substitute, variable } from '../schedule/indexing.ts'
-import type { Index, Kernel, Loop, Plan, Step, Var } from '../schedule/kernel.ts'
+import type { Expr, Index, Kernel, Loop, Plan, Step, Var } from '../schedule/kernel.ts'
 import { touches } from '../schedule/memory.ts'
 import { asReduce } from '../schedule/reduce.ts'
 import { expressions, loadsOf } from '../schedule/walk.ts'
@@ -57,9 +57,10 @@ const accessOf = (sizes: ReadonlyMap<number, number>, along: Var) => ({ buffer, 
 const plain = (kernel: Kernel): Kernel | null => {
   const { reduction } = kernel
   if (reduction?.kind !== 'product') return kernel
-  const changes = ([a, b]: readonly Index[][], v: Var): boolean => [a!, b!].every(is => is.some(i => i.terms.some(t => t.atom.kind === 'var' && t.atom.id === v.id)))
-  const factors = [reduction.a, reduction.b].map(e => [...kernelIndices({ reduction: null, stores: [{ buffer: -1, at: { offset: 0, terms: [] }, value: e }] })])
-  return [...kernel.vars, ...reduction.vars].every(v => changes(factors, v)) ? { ...kernel, reduction: asReduce(reduction) } : null
+  const indicesOf = (value: Expr): readonly Index[] => kernelIndices({ reduction: { ...asReduce(reduction), value }, stores: [] })
+  const factors = [reduction.a, reduction.b].map(indicesOf)
+  const names = (i: Index, v: Var): boolean => i.terms.some(t => t.atom.kind === 'var' && t.atom.id === v.id)
+  return [...kernel.vars, ...reduction.vars].every(v => factors.every(f => f.some(i => names(i, v)))) ? { ...kernel, reduction: asReduce(reduction) } : null
 }
 
 /** A kernel along its outermost variable, if it has one that its stores agree upon. */

@@ -29,6 +29,8 @@ test('kernels of representative functions', async () => {
     'counts/crossEntropy': 8,
     'counts/lstm': 24, // products of all inputs at once, two starts, two a step, and the copy of the states
     'counts/mlpStep': 7, // two products forward; two by weights, two by biases, one by the hidden layer, with their updates
+    'counts/softmaxBackward': 1, // block by block, in one go
+    'counts/softmaxRows': 1,
   })
   // Bias and activation are written with the product that they end.
   const [head = '', product = '', ...rest] = (plans.get('counts/convForward') ?? '').split('\n')
