@@ -8,8 +8,9 @@ import type { Elementwise } from '../../dsl/core/prim.ts'
 import { elementwise } from '../../compiler/schedule/elementwise.ts'
 import { variable } from '../../compiler/schedule/indexing.ts'
 import type { Expr } from '../../compiler/schedule/kernel.ts'
-import { code, header, list, memoryCopy, scalarCode, section, signed, text, types, unsigned } from '../../compiler/targets/wasm/encode.ts'
-import { partsOf } from '../compiler/wasm/nests.ts'
+import { binary } from '../../compiler/targets/wasm/binary.ts'
+import { code, memoryCopy, scalarCode, signed } from '../../compiler/targets/wasm/encode.ts'
+import { partsOf, sharing } from '../compiler/wasm/nests.ts'
 import { kernel, load, num, op, v } from '../compiler/wasm/plans.ts'
 
 v8.setFlagsFromString('--no-liftoff')
@@ -28,18 +29,11 @@ const chains: readonly (readonly [string, Expr])[] = [
 ]
 
 /** memory.copy of the bytes lo .. hi-1 of 16 MB that begin at 64 to `own` bytes further on. */
-const copying = (pages: number): Uint8Array<ArrayBuffer> => {
+const copying = (memoryBytes: number): Uint8Array<ArrayBuffer> => {
   const get = (local: number): readonly number[] => [code.localGet, local]
   const from = [...get(0), code.i32Const, ...signed(64), scalarCode.i32.add]
   const body = [0, ...from, ...get(2), scalarCode.i32.add, ...from, ...get(1), ...get(0), scalarCode.i32.sub, ...memoryCopy, code.end]
-  return new Uint8Array([
-    header,
-    section(1, list([[0x60, ...list([[types.i32], [types.i32], [types.i32]]), 0]])),
-    section(2, list([[...text('env'), ...text('memory'), 0x02, 0x03, ...unsigned(pages), ...unsigned(pages)]])),
-    section(3, list([[0]])),
-    section(7, list([[...text('n0'), 0x00, 0]])),
-    section(10, list([[...unsigned(body.length), ...body]])),
-  ].flatMap(p => [...p]))
+  return sharing(binary({ functions: [{ name: 'copy', params: 3, body }], exports: [{ name: 'n0', fn: 0 }], data: [], memoryBytes }))
 }
 
 type Nest = (lo: number, hi: number, own: number) => void
@@ -63,7 +57,7 @@ const tasks: Task[] = chains.map(([name, value]) => {
   return { name, bytes: parts.bytes, memory: parts.memory, extent: parts.scheduled.nests[0]!.extent, own: 0 }
 })
 const { memory } = tasks[0]!
-tasks.push({ name: 'copy', bytes: copying(memory.buffer.byteLength / 65536), memory, extent: 4 * n, own: 4 * n + 64 })
+tasks.push({ name: 'copy', bytes: copying(memory.buffer.byteLength), memory, extent: 4 * n, own: 4 * n + 64 })
 
 const nests = tasks.map(t => new WebAssembly.Instance(new WebAssembly.Module(t.bytes), { env: { memory: t.memory } }).exports['n0'] as Nest) // the modules export this function
 const words = new Int32Array(new SharedArrayBuffer(12))

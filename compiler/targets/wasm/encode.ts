@@ -41,16 +41,6 @@ export const text = (s: string): number[] => {
   const bytes = [...new TextEncoder().encode(s)]
   return [...unsigned(bytes.length), ...bytes]
 }
-export const list = (items: readonly Bytes[]): number[] => {
-  const out = unsigned(items.length)
-  for (const item of items) for (const byte of item) out.push(byte)
-  return out
-}
-export const section = (id: number, content: Bytes): Bytes => {
-  const out = [id, ...unsigned(content.length)]
-  for (const byte of content) out.push(byte)
-  return out
-}
 export const header: Bytes = [0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00]
 
 export const types = { i32: 0x7f, f32: 0x7d, v128: 0x7b } as const

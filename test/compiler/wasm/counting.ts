@@ -5,7 +5,8 @@
  */
 import { type Block, type Call, type Node, regions } from '../../../compiler/schedule/regions.ts'
 import { type Local, type Nest, type Stmt, type Value, apply, i32 } from '../../../compiler/schedule/nest.ts'
-import { type Bytes, code, header, list, scalarCode, section, signed, text, types, unsigned } from '../../../compiler/targets/wasm/encode.ts'
+import { type Body, binary } from '../../../compiler/targets/wasm/binary.ts'
+import { type Bytes, code, scalarCode, signed, types, unsigned } from '../../../compiler/targets/wasm/encode.ts'
 import { printNest } from '../../../compiler/targets/wasm/print.ts'
 import { barrier, enter, own, region, spins, syncBytes, syncZeros, threads } from '../../../compiler/targets/wasm/threads.ts'
 import type { Threaded } from '../parallel.ts'
@@ -48,16 +49,16 @@ const nestOf = (w: Change, enclosing: number): Nest => {
 
 /** A module over so many words that does the work; its regions beside it. */
 export const counting = (words: number, work: readonly Work[]): Threaded & { readonly blocks: readonly Block[] } => {
-  const bodies: { readonly params: number; readonly body: Bytes }[] = []
-  const add = (params: number, body: Bytes): number => bodies.push({ params, body }) - 1
+  const functions: Body[] = []
+  const add = (name: string, params: number, body: Bytes): number => functions.push({ name, params, body }) - 1
   const sync = Math.ceil((4 * words) / 64) * 64
-  const barrierFn = add(2, barrier(sync))
+  const barrierFn = add('barrier', 2, barrier(sync))
   const get = (i: number): Bytes => [code.localGet, ...unsigned(i)]
   const node = (w: Work, enclosing: number): Node => {
     if (w.kind === 'turns') return { kind: 'loop', counter: { id: enclosing, size: w.times, name: 'turn' }, nodes: w.steps.map(s => node(s, enclosing + 1)) }
     const range = (from: number, count: number) => ({ from: 4 * from, to: 4 * (from + count) })
     const nest = nestOf(w, enclosing)
-    const fn = add(nest.params.length, printNest(nest, { base: () => 0, fma: false }))
+    const fn = add(nest.name, nest.params.length, printNest(nest, { base: () => 0, fma: false }))
     const call: Call = { fn, extent: w.extent, reads: [range(w.from, w.reach), range(w.to, w.extent)], writes: [range(w.to, w.extent)], cost: w.cost }
     return { kind: 'call', call }
   }
@@ -66,7 +67,7 @@ export const counting = (words: number, work: readonly Work[]): Threaded & { rea
   const inner = (block: Block, enclosing: number): Bytes => {
     const counter = unsigned(own + 1 + enclosing)
     if (block.kind === 'region') {
-      const fn = add(own + 1 + enclosing, region(sync, block.tasks, enclosing, barrierFn))
+      const fn = add('region', own + 1 + enclosing, region(sync, block.tasks, enclosing, barrierFn))
       return [...Array.from({ length: own + 1 + enclosing }, (_, i) => get(i)).flat(), code.call, ...unsigned(fn)]
     }
     return [
@@ -78,17 +79,8 @@ export const counting = (words: number, work: readonly Work[]): Threaded & { rea
   const steps = blocks.flatMap(b => inner(b, 0))
   const top = sync + syncBytes
   const begin = [1, ...unsigned(1 + depth(blocks)), types.i32, ...enter(sync, top, 0), ...get(threads), ...get(spins), code.call, ...unsigned(barrierFn)]
-  const run = add(spins + 1, [...begin, ...steps, code.end])
-  const arities = [...new Set(bodies.map(b => b.params))]
-  const zeros = [0, code.i32Const, ...signed(sync), code.end, ...unsigned(syncZeros), ...new Array<number>(syncZeros).fill(0)]
-  const bytes = new Uint8Array([
-    header,
-    section(1, list(arities.map(n => [0x60, ...list(Array.from({ length: n }, () => [types.i32])), 0]))),
-    section(2, list([[...text('env'), ...text('memory'), 0x02, 0x01, ...unsigned(1), ...unsigned(65536)]])),
-    section(3, list(bodies.map(b => unsigned(arities.indexOf(b.params))))),
-    section(7, list([[...text('run'), 0x00, ...unsigned(run)]])),
-    section(10, list(bodies.map(b => [...unsigned(b.body.length), ...b.body]))),
-    section(11, list([zeros])),
-  ].flatMap(part => [...part]))
+  const run = add('run', spins + 1, [...begin, ...steps, code.end])
+  const data = [{ at: sync, bytes: new Array<number>(syncZeros).fill(0) }]
+  const bytes = binary({ functions, exports: [{ name: 'run', fn: run }], data, memoryBytes: top })
   return { bytes, memoryBytes: top, threadBytes: 0, sync, blocks }
 }

@@ -6,12 +6,15 @@ import v8 from 'node:v8'
 import type { Kernel } from '../../../compiler/schedule/kernel.ts'
 import type { Dialect } from '../../../compiler/schedule/expression.ts'
 import type { Scheduled } from '../../../compiler/schedule/nest.ts'
-import { header, list, section, text, types, unsigned } from '../../../compiler/targets/wasm/encode.ts'
+import { binary } from '../../../compiler/targets/wasm/binary.ts'
+import { overShared } from '../../../runtime/device/sharing.ts'
 import { maths } from '../../../compiler/targets/wasm/math.ts'
 import { printNest } from '../../../compiler/targets/wasm/print.ts'
 
 v8.setFlagsFromString('--experimental-wasm-relaxed-simd')
 
+/** The module over shared memory. */
+export const sharing = (bytes: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> => Uint8Array.from(overShared(bytes) ?? bytes)
 const align = (n: number): number => Math.ceil(n / 64) * 64
 
 /** Every nest as (lo, hi, own) => void, and the memory they work in. */
@@ -37,16 +40,10 @@ export const partsOf = (kernel: Kernel, elements: readonly number[], schedule: (
     offsets.push(top)
     top += align(bytes) + 64
   })
-  const bodies = scheduled.nests.map(nest => printNest(nest, { base: space => offsets[space]!, fma }))
+  const functions = scheduled.nests.map((nest, i) => ({ name: `n${i}`, params: 3, body: printNest(nest, { base: space => offsets[space]!, fma }) }))
   const pages = Math.ceil(top / 65536)
-  const bytes = new Uint8Array([
-    header,
-    section(1, list([[0x60, ...list([[types.i32], [types.i32], [types.i32]]), 0]])),
-    section(2, list([[...text('env'), ...text('memory'), 0x02, shared ? 0x03 : 0x01, ...unsigned(pages), ...unsigned(pages)]])),
-    section(3, list(bodies.map(() => [0]))),
-    section(7, list(bodies.map((_, i) => [...text(`n${i}`), 0x00, ...unsigned(i)]))),
-    section(10, list(bodies.map(body => [...unsigned(body.length), ...body]))),
-  ].flatMap(p => [...p]))
+  const plain = binary({ functions, exports: functions.map(({ name }, fn) => ({ name, fn })), data: [], memoryBytes: top })
+  const bytes = shared ? sharing(plain) : plain
   const memory = new WebAssembly.Memory({ initial: pages, maximum: pages, shared })
   const { exports } = new WebAssembly.Instance(new WebAssembly.Module(bytes), { env: { memory } })
   const nests = scheduled.nests.map((_, i) => exports[`n${i}`] as (lo: number, hi: number, own: number) => void) // the module exports these functions
