@@ -11,6 +11,8 @@ import { byStride } from '../loops.ts'
 /** What a packed block, and the sums of a block, may hold, in elements. */
 const blockElements = 96 * 1024
 export const sumElements = 512 * 1024
+/** Elements of the side that is packed for all blocks, and of the panels of one turn. */
+const packedElements = 1024 * 1024
 /** The least width of a block. */
 export const leastBlock = 16
 
@@ -52,7 +54,10 @@ export const planOf = (mp: number, np: number, batch: number, steps: number, dep
   const short = mp <= np ? mp : np
   const wanted = Math.max(1, Math.min(Math.ceil((2 * leastParts) / batch), Math.floor((mp * np * steps) / partWork)))
   const fitting = Math.max(8, Math.floor(Math.min(blockElements / depth, sumElements / short) / 8) * 8)
-  if (wanted > 1 && 2 * Math.floor(long / leastBlock) < wanted && turns >= 4 && short * long <= sumElements) {
+  // where blocks are too few, and where the side packed for all of them would take long to write and to read again
+  const narrow = 2 * Math.floor(long / leastBlock) < wanted
+  const heavy = short * steps * batch > packedElements && (short + long) * depth <= packedElements
+  if (wanted > 1 && (narrow || heavy) && turns >= 4 && short * long <= sumElements) {
     const each = Math.ceil(turns / Math.min(turns, leastParts / Math.min(batch, leastParts)))
     const count = Math.ceil(turns / each)
     if (count > 1) return { kind: 'splits', each, count }
