@@ -27,6 +27,8 @@ export type BatchRequest = {
   readonly seed: number
   readonly step: number
   readonly order?: Order
+  /** Where the frames are written, and returned as `x`; default: an array of their own. A loop that gives one leaves no garbage of that size. */
+  readonly into?: Float32Array
 }
 
 /** Ground truth of a batch; used by evaluation and pictures, never by training. `factors` holds one index per group. */
@@ -117,11 +119,15 @@ const consecutiveFrames = (source: Source, split: Split, frames: number, s: Stre
 const SPLIT_NUMBER: Readonly<Record<Split, number>> = { train: 0, heldOut: 1 }
 
 const checkRequest = (source: Source, request: BatchRequest): void => {
-  const { groups, frames, seed, step, order } = request
+  const { groups, frames, seed, step, order, into } = request
   for (const [name, value, least] of [['groups', groups, 1], ['frames', frames, 1], ['seed', seed, 0], ['step', step, 0]] as const) {
     if (!Number.isSafeInteger(value) || value < least) {
       refuse({ kind: 'usage', message: `batch of ${source.name}: ${name} must be a whole number, at least ${least}; it is ${value}` })
     }
+  }
+  const size = groups * frames * FRAME
+  if (into !== undefined && into.length !== size) {
+    refuse({ kind: 'usage', message: `batch of ${source.name}: its frames take ${size} numbers, there is room for ${into.length}` })
   }
   if (order === 'sequence' && frames > source.frames) {
     refuse({
@@ -141,7 +147,7 @@ export const makeDataSet = (source: Source): DataSet => {
     const { split, groups, frames, seed, step, order = 'identity' } = request
     const path = [seed, PURPOSE.batch, SPLIT_NUMBER[split], step] as const
     const identities = drawMany(source.identities[split], groups, stream(...path, 0))
-    const x = new Float32Array(groups * frames * FRAME)
+    const { into: x = new Float32Array(groups * frames * FRAME) } = request
     const action = new Int32Array(groups * frames)
     const frame = new Int32Array(groups * frames)
     identities.forEach((identity, group) => {

@@ -8,7 +8,7 @@
  * that starts again from the state after n steps goes on as if it had never stopped.
  */
 import { refuse } from '../../dsl/errors.ts'
-import { checkPixels, SIDE, type DataSet } from '../data/dataset.ts'
+import { checkPixels, FRAME, SIDE, type DataSet } from '../data/dataset.ts'
 import { keyOf, PURPOSE } from '../data/random.ts'
 import { sameShape, transfer, typeText, type Executable } from '../executor.ts'
 import type { ProgramInfo } from '../manifest.ts'
@@ -78,7 +78,7 @@ export const initialise = (init: Executable, program: Executable, seed: number):
 const brokenState = (program: Executable): { readonly name: string; readonly value: string } | undefined => {
   for (const slot of program.program.inputs) {
     if (slot.dtype !== 'f32' || restOf(slot.path, 'state') === null) continue
-    const values = program.inputView(slot.path)
+    const values = program.input(slot.path)
     const at = values.findIndex(v => !Number.isFinite(v))
     if (at >= 0) return { name: `${slot.path} (element ${at} of ${values.length})`, value: String(values[at]) }
   }
@@ -102,10 +102,11 @@ export const train = async (job: Job): Promise<Outcome> => {
   const { program, data, seed, steps } = job
   const { groups, frames } = checkTrainStep(program.program, Object.keys(job.schedule(0)))
   const readMetrics = metricsReader(program)
+  const images = new Float32Array(groups * frames * FRAME)
   const remedy = (): string => {
     const path = job.lastGood()
     const kept = path === undefined ? 'No checkpoint had been written yet.' : `The last good checkpoint is kept: ${path}`
-    return `${kept}\n  A smaller --lr often helps; so does clipping the gradients harder.`
+    return `${kept}\n  A new run with a smaller --lr often helps; so does clipping the gradients harder.`
   }
   const fail = (step: number, metric: string, value: string): never => refuse({ kind: 'nonfinite', step, metric, value, remedy: remedy() })
 
@@ -117,7 +118,7 @@ export const train = async (job: Job): Promise<Outcome> => {
 
   for (let done = job.from; done < steps; done++) {
     const schedule = job.schedule(done / steps)
-    const batch = data.batch({ split: 'train', groups, frames, seed, step: done })
+    const batch = data.batch({ split: 'train', groups, frames, seed, step: done, into: images })
     checkPixels(data.name, batch)
     program.set('x', batch.x)
     program.set('key', stepKey(seed, done))

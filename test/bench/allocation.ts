@@ -6,9 +6,9 @@ import { PerformanceObserver } from 'node:perf_hooks'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import type { Build } from '../../runtime/build.ts'
+import { pendulum } from '../../runtime/data/pendulum.ts'
 import { transfer } from '../../runtime/executor.ts'
 import { sizeOfShape } from '../../runtime/manifest.ts'
-import { uniform } from '../../runtime/measure/inputs.ts'
 import { orThrow } from '../../runtime/train/task.ts'
 
 export type Allocation = {
@@ -36,14 +36,14 @@ export const measureAllocation = async (build: Build, model: string, steps: numb
   const step = await orThrow(build.load(`${model}/trainStep`))
   init.run()
   transfer(init, '', step, 'state')
-  const images = step.program.inputs.find(slot => slot.path === 'x')
-  const next = uniform(1)
-  const x = Float32Array.from({ length: sizeOfShape(images?.shape ?? []) }, next)
+  const [groups = 0, frames = 0, ...frame] = step.program.inputs.find(slot => slot.path === 'x')?.shape ?? []
+  const images = new Float32Array(groups * frames * sizeOfShape(frame))
+  const data = pendulum()
   const schedule = { learningRate: 1e-3, temperature: 1, lambdaS: 1, lambdaZ: 1 }
   const names = Object.keys(schedule)
   let loss = 0
   const once = async (at: number): Promise<void> => {
-    step.set('x', x)
+    step.set('x', data.batch({ split: 'train', groups, frames, seed: 1, step: at, into: images }).x)
     step.set('key', [at, 7])
     for (const name of names) step.set(`schedule.${name}`, [1e-3])
     step.run()
@@ -71,6 +71,6 @@ export const measureAllocation = async (build: Build, model: string, steps: numb
   await new Promise(done => setTimeout(done, 20))
   observer.disconnect()
   const within = pauses.filter(p => p.from > from && p.from < until)
-  if (!Number.isFinite(loss)) console.error(`the loss of ${model} is ${loss} after ${steps} steps on noise`)
+  if (!Number.isFinite(loss)) console.error(`the loss of ${model} is ${loss} after ${steps} steps`)
   return { program: `${model}/trainStep`, threads: step.threads, steps, growth, longestPause: Math.max(0, ...within.map(p => p.ms)), pauses: within.length }
 }

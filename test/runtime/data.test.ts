@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { PNG } from 'pngjs'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { Refusal } from '../../dsl/errors.ts'
+import { print, Refusal } from '../../dsl/errors.ts'
 import { checkPixels, FRAME, SIDE, splitIndices, type BatchRequest } from '../../runtime/data/dataset.ts'
 import { openData } from '../../runtime/data/open.ts'
 import { COLOURS, drawPendulum, pendulum, swing } from '../../runtime/data/pendulum.ts'
@@ -71,6 +71,15 @@ batches('a batch depends on (split, seed, step) only', () => {
   assert.not.equal(a.batch(request({ seed: 4 })).x, first.x)
   assert.not.equal(a.batch(request({ split: 'heldOut' })).x, first.x)
   assert.equal(first.shape, [4, 6, 3, 64, 64])
+})
+
+batches('a batch is written where it is asked to be, over whatever was there', () => {
+  const into = new Float32Array(4 * 6 * FRAME).fill(7)
+  const { x } = pendulum().batch(request({ into }))
+  assert.is(x, into)
+  assert.equal(x, pendulum().batch(request()).x)
+  const { failure } = refusal(() => pendulum().batch(request({ into: new Float32Array(5) })))
+  assert.match(print(failure), /batch of pendulum: its frames take 294912 numbers, there is room for 5/)
 })
 
 batches('a group is one identity, half one action and half another', () => {
