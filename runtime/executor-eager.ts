@@ -82,6 +82,10 @@ const executable = (program: ProgramInfo, source: Callable): EagerExecutable => 
     setAll: arrays => Object.entries(arrays).forEach(([path, data]) => set(path, data)),
     get: path => atBorder(exact(path)),
     view: path => asView(exact(path)),
+    input: path => {
+      const { path: known, shape, dtype } = find.input(path)
+      return asView(values.get(known) ?? dense(shape, new Float64Array(sizeOfShape(shape)), dtype))
+    },
     inputView: path => refuse({ kind: 'usage', message: `the eager device has no memory in which ${path} could be written`, remedy: 'Use set.' }),
     run,
     runStep: run,

@@ -36,6 +36,8 @@ export type Executable = {
    * memory, which some functions of the platform refuse (TextDecoder, Blob, ImageData): they need the copy that `get` gives.
    */
   readonly view: (path: string) => View
+  /** What an input holds now, to be read: in place on the device wasm, a copy in float32 on the eager one. */
+  readonly input: (path: string) => View
   /** An input in place, to be written by the caller (bool: one word per element, 0 or 1). */
   readonly inputView: (path: string) => View
   readonly run: () => void
@@ -180,6 +182,7 @@ export const executableOver = (program: ProgramInfo, instance: Instance): Execut
       return slot.dtype === 'bool' ? Uint8Array.from(view) : view.slice()
     },
     view: path => at(find.result(path)),
+    input: path => at(find.input(path)),
     inputView: path => at(find.input(path)),
     run: instance.run,
     runStep: step => (instance.steps[step] ?? (() =>

@@ -39,7 +39,7 @@ export const writeCheckpoint = async (
   path: string, program: Executable, about: { readonly step: number; readonly config: RunConfig; readonly revision: string },
 ): Promise<void> => {
   const { step, config, revision } = about
-  const arrays = new Map(stateSlots(program).map(([name, slot]) => [name, { shape: slot.shape, dtype: slot.dtype, data: program.inputView(slot.path) }]))
+  const arrays = new Map(stateSlots(program).map(([name, slot]) => [name, { shape: slot.shape, dtype: slot.dtype, data: program.input(slot.path) }]))
   const metadata: Metadata = {
     step: String(step), seed: String(config.seed), config: config.config, data: JSON.stringify(config.data), revision,
     program: program.program.id, hash: program.program.hash, variant: program.arithmetic, vdsm: ownVersion(), node: process.versions.node,

@@ -12,7 +12,7 @@ import type { Programs } from './programs.ts'
 const giveParameters = (trainStep: Executable, target: Executable): void => {
   for (const { path } of target.program.inputs) {
     const rest = restOf(path, 'params')
-    if (rest !== null) target.set(path, trainStep.inputView(`state.params${rest}`))
+    if (rest !== null) target.set(path, trainStep.input(`state.params${rest}`))
   }
 }
 

@@ -46,6 +46,7 @@ for (const options of [{ variant: 'fma' }, { variant: 'simd' }, { device: 'eager
     step.feed('state', 'state')
     step.run()
     assert.equal(step.get('state.w'), Float32Array.of(21.5, 42.25))
+    assert.equal([...step.input('state.w'), ...step.input('flags')], [21, 42, 0, 1])
   })
 
   test(`wrong uses are refused: ${JSON.stringify(options)}`, async () => {

@@ -92,6 +92,29 @@ test('taken up again at an older checkpoint it arrives at the same bytes', () =>
   same('straight', 'parts')
 })
 
+test('the eager device trains, saves and draws as well, on the same numbers but for rounding', () => {
+  train('--config', 'tiny', '--steps', '2', '--device', 'eager', '--out', 'eager')
+  assert.equal(names('eager', 'checkpoints'), ['step-00000002.safetensors'])
+  assert.equal(names('eager', 'pictures'), ['loss.png', 'reconstruction-00000002.png', 'swap-00000002.png'])
+  const first = (run: string): number => (metrics(run)[0] as Readonly<Record<string, number>>)['loss'] ?? NaN
+  assert.ok(Math.abs(first('eager') / first('straight') - 1) < 1e-5, `${first('eager')} and ${first('straight')}`)
+})
+
+test('a state that went wrong in its own place is neither saved nor drawn, and what was saved before is whole', () => {
+  const { status, stderr } = vdsm('train', ...steps, '--checkpoint-every', '1', '--picture-every', '1', '--lr', '30', '--out', 'wrong')
+  assert.is(status, 1)
+  const [, step = ''] = /\nstep (\d+): \w+ is (?:NaN|Infinity)\n {2}The last good checkpoint is kept: /.exec(stderr) ?? []
+  const last = Number(step) - 1
+  assert.ok(last > 0, stderr)
+  const name = (n: number): string => `step-${String(n).padStart(8, '0')}.safetensors`
+  assert.is(names('wrong', 'checkpoints').at(-1), name(last))
+  const [, data] = checkpoint('wrong', name(last))
+  for (let at = 0; at < data.length; at += 4) assert.ok(Number.isFinite(data.readFloatLE(at)), `byte ${at}`)
+  assert.is(metrics('wrong').length, 2 * last)
+  assert.is(names('wrong', 'pictures').filter(each => each.startsWith('swap')).length, last)
+  assert.match(vdsm('train', '--resume', 'wrong').stderr, new RegExp(`\nstep ${step}: `))
+})
+
 test('a build that is replaced while a run goes on does not disturb it', async () => {
   const [build, away, write] = [join(folder, 'build'), join(folder, 'away'), process.stderr.write]
   // The first words of a run come once its programs are read and before one is needed.
