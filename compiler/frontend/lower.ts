@@ -48,8 +48,11 @@ const twice = (names: readonly string[]): string | undefined => {
   return names.find(name => seen.size === seen.add(name).size)
 }
 
-/** The parts of a program: where it is, the place of its function, the function's static type, and how to evaluate both arguments. */
-type Parts = { readonly node: ts.Node; readonly at: ts.Node; readonly type: ts.Type; readonly config: () => Value; readonly options: () => Value; readonly fn: () => Value }
+/** The parts of a program: where it is, the places of its function and its options, the function's static type, and how to evaluate the arguments. */
+type Parts = {
+  readonly node: ts.Node; readonly at: ts.Node; readonly optionsAt: ts.Node; readonly type: ts.Type
+  readonly config: () => Value; readonly options: () => Value; readonly fn: () => Value
+}
 
 const partsOf = (m: Machine, { file, call: node, declaration, export: name }: Found): Parts => {
   if (node !== undefined) {
@@ -57,14 +60,15 @@ const partsOf = (m: Machine, { file, call: node, declaration, export: name }: Fo
     const [fn, config, options] = node.arguments
     const read = (n: ts.Expression | undefined): Value => (n === undefined ? {} : evaluate(m, n, env))
     if (fn === undefined) return reject(m, node, 'program takes a function')
-    return { node, at: fn, type: m.checker.getTypeAtLocation(fn), config: () => read(config), options: () => read(options), fn: () => evaluate(m, fn, env) }
+    const type = m.checker.getTypeAtLocation(fn)
+    return { node, at: fn, optionsAt: options ?? fn, type, config: () => read(config), options: () => read(options), fn: () => evaluate(m, fn, env) }
   }
   // made elsewhere: its value has the parts, its type has the function's type
   const at = declaration.name
   const read = () => programOf(exported(m, file, name, at)) ?? reject(m, at, `${name} is no program, though its type says so`)
   const fn = m.checker.getTypeAtLocation(at).getProperty('fn')
   if (fn === undefined) return reject(m, at, `the type of ${name} is no program's`)
-  return { node: at, at, type: m.checker.getTypeOfSymbol(fn), config: () => read().config, options: () => read().options, fn: () => read().fn }
+  return { node: at, at, optionsAt: at, type: m.checker.getTypeOfSymbol(fn), config: () => read().config, options: () => read().options, fn: () => read().fn }
 }
 
 /** Which results take the place of which parameters: those below the path that the program's options name. */
@@ -73,7 +77,10 @@ const updatesOf = (m: Machine, options: Value, func: Func, outputs: readonly { r
   if (path === undefined) return []
   if (typeof path !== 'string') return reject(m, at, `program: updates is ${describe(path)}, not a path`)
   const below = outputs.flatMap((output, i) => (output.path === path || output.path.startsWith(`${path}.`) || output.path.startsWith(`${path}[`) ? [i] : []))
-  if (below.length === 0) return reject(m, at, `program: updates names '${path}', and no result lies there`)
+  if (below.length === 0) {
+    const names = [...new Set(outputs.map(output => /^[^.[]*/.exec(output.path)?.[0] ?? ''))].filter(name => name !== '')
+    return reject(m, at, `program: updates names '${path}', and no result lies there`, names.length === 0 ? undefined : `the results are ${names.join(', ')}`)
+  }
   return below.map(i => {
     const output = outputs[i]!
     const input = func.params.findIndex(p => p.path === output.path)
@@ -86,7 +93,7 @@ const updatesOf = (m: Machine, options: Value, func: Func, outputs: readonly { r
 
 const lowerOne = (base: Machine, found: Found): Program => {
   const m = fresh(base)
-  const { node, at: fn, type, ...parts } = partsOf(m, found)
+  const { node, at: fn, optionsAt, type, ...parts } = partsOf(m, found)
   const root = region(undefined)
   m.region = root
   m.root = root
@@ -113,7 +120,7 @@ const lowerOne = (base: Machine, found: Found): Program => {
   const ids: readonly Id[] = guarded(m, fn, () => results.map(r => use(root, r.tensor).id))
   const func: Func = root.build.finish(ids)
   const { line, file: shownFile } = placeOf(found.declaration, m.cwd)
-  const updates = updatesOf(m, parts.options(), func, outputs, fn)
+  const updates = updatesOf(m, parts.options(), func, outputs, optionsAt)
   return { name: found.name, file: shownFile, line, config: m.config, func, outputs: results.map(r => r.path), updates }
 }
 
