@@ -28,10 +28,12 @@ export const seedOption = whole(0, Number.MAX_SAFE_INTEGER, 'a whole number from
 /** A whole number of at least 1. */
 export const positive = whole(1, Number.MAX_SAFE_INTEGER, 'a whole number of at least 1')
 
+/** A number of threads. */
+export const threadsOption = whole(1, mostThreads, `a whole number from 1 to ${mostThreads}`)
+
 /** Adds `--threads N`. */
 export const withThreads = (command: Command): Command => command.option('--threads <n>',
-  'at most so many threads; none beyond what is of use to the program, and the results are the same (default: the number of cores)',
-  whole(1, mostThreads, `a whole number from 1 to ${mostThreads}`))
+  'at most so many threads; none beyond what is of use to the program, and the results are the same (default: the number of cores)', threadsOption)
 
 /** A number above 0. */
 export const positiveNumber = (text: string): number => {

@@ -21,5 +21,10 @@ export const repeat = (seconds: number, least: number, f: () => void): readonly 
   return times
 }
 
-/** `12.3 ms`. */
-export const msText = (value: number): string => `${value < 10 ? value.toFixed(3) : value.toFixed(1)} ms`
+const digits = (value: number): string => {
+  const size = Math.abs(value)
+  return size >= 10 ? value.toFixed(1) : size >= 0.1 || size === 0 ? value.toFixed(3) : value.toPrecision(2)
+}
+
+/** `12.3 ms`, `0.123 ms`, `0.0012 ms`. */
+export const msText = (value: number): string => `${digits(value)} ms`

@@ -4,14 +4,14 @@
  */
 import { spawnSync } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
-import { availableParallelism, cpus } from 'node:os'
+import { cpus } from 'node:os'
 import { join } from 'node:path'
 import { Command } from 'commander'
 import { print, Refusal, refuse } from '../../dsl/errors.ts'
 import { openBuild } from '../../runtime/build.ts'
 import { nodeHost } from '../../runtime/device/node.ts'
 import { better, measureRates, type Rates } from '../../runtime/device/rates.ts'
-import { positive } from '../../runtime/commands/command.ts'
+import { threadsOption } from '../../runtime/commands/command.ts'
 import { orThrow } from '../../runtime/train/task.ts'
 import { measureAllocation } from './allocation.ts'
 import { compareRow, install, type Compared } from './compare.ts'
@@ -97,7 +97,7 @@ await new Command('npm run bench --')
   .option('--quick', 'a first look of less than a minute: fewer rounds, only VDSM `small`')
   .option('--only <name>', `one row: ${rows.map(row => row.name).join(', ')}`)
   .option('--peers', 'other libraries as well: installs those of test/bench/peers from npm, once; some of them take minutes')
-  .option('--threads <n>', 'as many threads beside one', positive, availableParallelism())
+  .option('--threads <n>', 'as many threads beside one', threadsOption, nodeHost(out).threads.available())
   .action(bench)
   .parseAsync()
   .catch((error: unknown) => {

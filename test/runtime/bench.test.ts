@@ -4,7 +4,7 @@ import * as assert from 'uvu/assert'
 import { nodeHost } from '../../runtime/device/node.ts'
 import { better, measureRates, type Rates } from '../../runtime/device/rates.ts'
 import { floorOf, floorOfAll, nearLimit } from '../../runtime/measure/floor.ts'
-import { median } from '../../runtime/measure/times.ts'
+import { median, msText } from '../../runtime/measure/times.ts'
 import type { Measured, Speed } from '../bench/measure.ts'
 import { markdown, type Results } from '../bench/table.ts'
 
@@ -25,6 +25,10 @@ test('kernels one after the other add up, as often as they run', () => {
 
 test('medians of odd and even numbers of times', () => {
   assert.equal([median([3, 1, 2]), median([4, 1, 3, 2])], [2, 2.5])
+})
+
+test('milliseconds are told to two digits at least', () => {
+  assert.equal([123.45, 9.8765, 0.12345, 0.0123, 0.0000034, 0, -0.0456].map(msText), ['123.5 ms', '9.877 ms', '0.123 ms', '0.012 ms', '0.0000034 ms', '0.000 ms', '-0.046 ms'])
 })
 
 for (const threads of [1, 2]) {
