@@ -168,7 +168,10 @@ export const pack = (
     if (!wholeGroups) return byLane()
     if (lane0.size % 4 === 0) return across({ id: lane0.id, aligned: true })
     const place0 = vars.length === 1 ? first : divided(b, first, 'mod', lane0.size)
-    b.branch(b.call('le', 'bool', place0, i32(lane0.size - 4)), () => across({ id: lane0.id, aligned: false }), byLane)
+    // a group that is padding alone begins behind the last row
+    const within = b.call('le', 'bool', place0, i32(lane0.size - 4))
+    const there = vars.length === 1 ? within : b.call('and', 'bool', within, b.call('lt', 'bool', first, i32(total)))
+    b.branch(there, () => across({ id: lane0.id, aligned: false }), byLane)
   })
   if (!several) return groups(from, to, pairs ? 2 : 1)
   const full = b.call('sub', 'i32', b.call('min', 'i32', to, i32(Math.floor(total / 4))), from)

@@ -180,6 +180,17 @@ test('the same bits wherever the parts of a product are cut, and in any order', 
   }
 })
 
+test('panels of nothing but padding read nothing', () => {
+  const [m, n, k, s] = [139, 19, 800, 3]
+  const [b, i, j, l] = [v(s, 'b'), v(m, 'i'), v(n, 'j'), v(k, 'l')]
+  const x = load(0, ix(0, [m * k, b], [m, l], [1, i]))
+  const product3 = kernel([b, j, i], product([l], x, load(1, ix(0, [n, l], [1, j]))), { buffer: 2, at: ix(0, [m * n, b], [m, j], [1, i]), value: acc })
+  const parts = partsOf(product3, [s * m * k, k * n, s * m * n], (given, d, space) => packed(given, [], d, space, () => 1e6)!)
+  // another batch of the operand would lie beyond the end of the memory
+  assert.ok(4 * (s + 1) * m * k > parts.memory.buffer.byteLength)
+  parts.run()
+})
+
 test('a product inside a loop reads and writes slices', () => {
   const [t, i, j, l] = [v(4, 't'), v(6, 'i'), v(20, 'j'), v(10, 'l')]
   const body = kernel([i, j], product([l], load(0, ix(0, [60, t], [10, i], [1, l])), load(1, ix(0, [20, l], [1, j]))), { buffer: 2, at: ix(360, [-120, t], [20, i], [1, j]), value: op('add', [acc, load(3, variable(j))]) })
