@@ -47,7 +47,7 @@ const compared = (results: Results): readonly string[] => {
 }
 
 const allocated = ({ program, threads: n, steps, growth, pauses, longestPause }: Allocation): string =>
-  `Allocation: ${program} on ${threads(n)}, ${steps} steps: the heap grows by ${growth.toFixed(0)} bytes a step; `
+  `Allocation: ${program} on ${threads(n)}, ${steps} steps: the heap ${growth > 0 ? `grows by ${growth.toFixed(0)} bytes a step` : 'does not grow'}; `
     + `${pauses} collections, the longest pause ${longestPause.toFixed(2)} ms.`
 
 export const markdown = (results: Results): string => {
