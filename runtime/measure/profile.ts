@@ -60,7 +60,7 @@ export const profileOf = ({ kernels: all }: Pick<ProgramInfo, 'kernels'>, times:
   const [ms, floorMs, lost] = [total(s => s.ms), total(s => s.floorMs), total(s => Math.max(0, s.lostMs))]
   return {
     ms, floorMs, gap: ms / floorMs,
-    steps: steps.map(s => ({ ...s, share: s.ms / ms, lostShare: Math.max(0, s.lostMs) / lost })).sort((a, b) => b.ms - a.ms),
+    steps: steps.map(s => ({ ...s, share: s.ms / ms, lostShare: lost > 0 ? Math.max(0, s.lostMs) / lost : 0 })).sort((a, b) => b.ms - a.ms),
   }
 }
 

@@ -4,6 +4,7 @@ import * as assert from 'uvu/assert'
 import { nodeHost } from '../../runtime/device/node.ts'
 import { better, measureRates, type Rates } from '../../runtime/device/rates.ts'
 import { floorOf, floorOfAll, nearLimit } from '../../runtime/measure/floor.ts'
+import { profileOf, profileText } from '../../runtime/measure/profile.ts'
 import { median, msText } from '../../runtime/measure/times.ts'
 import type { Measured, Speed } from '../bench/measure.ts'
 import { markdown, type Results } from '../bench/table.ts'
@@ -29,6 +30,21 @@ test('medians of odd and even numbers of times', () => {
 
 test('milliseconds are told to two digits at least', () => {
   assert.equal([123.45, 9.8765, 0.12345, 0.0123, 0.0000034, 0, -0.0456].map(msText), ['123.5 ms', '9.877 ms', '0.123 ms', '0.012 ms', '0.0000034 ms', '0.000 ms', '-0.046 ms'])
+})
+
+test('a profile: the best run of each step beside its floor, and what is lost', () => {
+  const kernel = { places: ['models/m.ts:3:4', 'models/m.ts:5:6'], flops: 2e6, work: 2e6, bytes: 0, count: 1 }
+  const kernels = [{ ...kernel, name: 'first', step: 0 }, { ...kernel, name: 'second', step: 1 }]
+  const profile = profileOf({ kernels }, [[2, 1.5, 3], [5, 4]], rates)
+  assert.equal(profile.steps.map(({ step, ms, medianMs, floorMs, gap, lostMs }) => ({ step, ms, medianMs, floorMs, gap, lostMs })), [
+    { step: 1, ms: 4, medianMs: 4.5, floorMs: 1, gap: 4, lostMs: 3 }, { step: 0, ms: 1.5, medianMs: 2, floorMs: 1, gap: 1.5, lostMs: 0.5 },
+  ])
+  assert.equal([profile.ms, profile.floorMs, profile.gap], [5.5, 2, 2.75])
+  const lines = profileText(profile).split('\n')
+  assert.is(lines[2], '      4.000  72.7%      0.5     1.000   4.00     3.000  85.7%  s1 second                        m.ts:3:4 +1')
+  // Faster than the floor: nothing is lost.
+  assert.not.match(profileText(profileOf({ kernels }, [[0.5], [0.9]], rates)), /NaN/)
+  assert.not.match(profileText(profileOf({ kernels: [] }, [[0.5]], rates)), /NaN|Infinity/)
 })
 
 for (const threads of [1, 2]) {
