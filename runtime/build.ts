@@ -30,7 +30,7 @@ const checkOptions = ({ device, threads }: LoadOptions): E.Either<Failure, void>
   }
   return device === 'eager' && threads > 1
     ? E.left({ kind: 'usage', message: `threads: the eager device runs on one thread, not on ${threads}`,
-      remedy: 'Use the device wasm, or leave the number of threads out.' })
+      remedy: 'Use the device wasm, or one thread.' })
     : E.right(undefined)
 }
 
