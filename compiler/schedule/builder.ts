@@ -166,3 +166,16 @@ export const builder = (name: string) => {
     finish: (extent: number): Nest => ({ name, params, locals, body: frames[0]!.stmts, extent }),
   }
 }
+
+const log2 = (n: number): number | null => (n > 0 && (n & (n - 1)) === 0 ? Math.log2(n) : null)
+/** value * by */
+export const multiplied = (b: Builder, value: Value, by: number): Value => {
+  const bits = log2(by)
+  return value.kind === 'const' || bits === null || bits === 0 ? b.call('mul', 'i32', value, i32(by)) : b.call('shl', 'i32', value, i32(bits))
+}
+/** A quotient or remainder, where the value is not negative. */
+export const divided = (b: Builder, value: Value, kind: 'div' | 'mod', by: number): Value => {
+  const bits = log2(by)
+  if (kind === 'div') return bits === null ? b.call('div', 'i32', value, i32(by)) : b.call('shr', 'i32', value, i32(bits))
+  return bits === null ? b.call('rem', 'i32', value, i32(by)) : b.call('and', 'i32', value, i32(by - 1))
+}

@@ -1,4 +1,16 @@
-/** Which schedule a kernel gets: the first that fits. */
+/**
+ * Which schedule a kernel gets: the first that fits.
+ *
+ * - stencil/: every output sums a few taps of one image (blurs, depthwise convolutions, pooling), and the gradient of such taps.
+ * - grid/: a product one of whose sides is read in overlapping windows, so that many pairs of a column and a step read one
+ *   position. A convolution is a product of its weights (the rows) by windows of its image (columns: places of the result;
+ *   steps of the sum: channels and taps): gridded.ts finds its positions, cuts.ts its parts, convolve.ts packs the weights,
+ *   fills a block's grid of positions and multiplies; correlate.ts does weight gradients, where places are what is summed over.
+ * - product/: any other product, both of whose sides are packed into panels first.
+ * - elementwise.ts: all the rest, sums and extremes included.
+ *
+ * What strides backwards and is none of the first two becomes several kernels, one for each residue (phases.ts).
+ */
 import { elementwise } from './elementwise.ts'
 import type { Dialect } from './expression.ts'
 import type { Kernel, Var } from './kernel.ts'

@@ -1,6 +1,5 @@
 /** Several loop variables counted as one number. */
-import type { Builder } from './builder.ts'
-import { divided } from './expression.ts'
+import { type Builder, divided } from './builder.ts'
 import type { Var } from './kernel.ts'
 import type { Value } from './nest.ts'
 

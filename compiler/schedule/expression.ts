@@ -3,7 +3,7 @@
  * does not depend on that variable stays scalar; loads with stride 1 along it are vector loads; what cannot be a vector
  * (gathers, divisions that split a group, guards that hold for some lanes only) is computed lane by lane.
  */
-import type { Builder } from './builder.ts'
+import { type Builder, divided, multiplied } from './builder.ts'
 import { type Along, strideAlong, varsOf, varsOfIndex } from './dependence.ts'
 import { flushed } from './flush.ts'
 import type { Expr, Guard, Index } from './kernel.ts'
@@ -79,17 +79,6 @@ const parts = (env: Env, index: Index, scale: number): { readonly sum: Value; re
   }
   return { sum: levels(env, terms), constant }
 }
-const log2 = (n: number): number | null => (n > 0 && (n & (n - 1)) === 0 ? Math.log2(n) : null)
-export const multiplied = (b: Builder, value: Value, by: number): Value => {
-  const bits = log2(by)
-  return value.kind === 'const' || bits === null || bits === 0 ? b.call('mul', 'i32', value, i32(by)) : b.call('shl', 'i32', value, i32(bits))
-}
-export const divided = (b: Builder, value: Value, kind: 'div' | 'mod', by: number): Value => {
-  const bits = log2(by)
-  if (kind === 'div') return bits === null ? b.call('div', 'i32', value, i32(by)) : b.call('shr', 'i32', value, i32(bits))
-  return bits === null ? b.call('rem', 'i32', value, i32(by)) : b.call('and', 'i32', value, i32(by - 1))
-}
-
 /** The value of an index, an i32 (of the first lane, or of the lane of `env`). */
 export const indexValue = (env: Env, index: Index): Value => {
   const { sum, constant } = parts(env, index, 1)

@@ -4,7 +4,7 @@
  * range of parts begins.
  */
 import { type Composite, decode, sizeOf } from './composite.ts'
-import { divided, multiplied } from './expression.ts'
+import { divided, multiplied } from './builder.ts'
 import type { Expr, Reduction, Store, Var } from './kernel.ts'
 import type { Scope, Span, Vars } from './loops.ts'
 import { i32 } from './nest.ts'

@@ -28,7 +28,7 @@ const exprId = (expr: Expr): number => {
 }
 
 /** A text that is equal exactly where two atoms are. */
-export const atomKey = (atom: Atom): string => {
+const atomKey = (atom: Atom): string => {
   switch (atom.kind) {
     case 'var':
       return `v${atom.id}`
@@ -72,29 +72,6 @@ const merge = (terms: readonly Term[]): readonly Term[] => {
     .filter(([, t]) => t.coef !== 0)
     .sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0))
     .map(([, t]) => t)
-}
-
-/** Variables of an index, also inside quotients, remainders and computed values' own indices (`inside` visits those). */
-export const variablesOf = (index: Index, inside: (expr: Expr) => Iterable<number> = () => []): Set<number> => {
-  const found = new Set<number>()
-  const visit = (i: Index): void => {
-    for (const { atom } of i.terms) {
-      switch (atom.kind) {
-        case 'var':
-          found.add(atom.id)
-          break
-        case 'div':
-        case 'mod':
-          visit(atom.of)
-          break
-        case 'value':
-          for (const v of inside(atom.expr)) found.add(v)
-          break
-      }
-    }
-  }
-  visit(index)
-  return found
 }
 
 /** The most that a computed index can be: it comes clamped, as minimum(.., size - 1). */

@@ -2,7 +2,8 @@
  * Windows reach beyond the edge of an image for few positions only. Here an expression is parted into the same expression
  * without its bounds checks, and the checks; a schedule runs the bare expression wherever it can show that all checks hold.
  */
-import { type Env, divided, indexValue } from './expression.ts'
+import { divided } from './builder.ts'
+import { type Env, indexValue } from './expression.ts'
 import type { Expr, Guard, Index, Var } from './kernel.ts'
 import { type Value, i32 } from './nest.ts'
 

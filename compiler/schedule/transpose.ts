@@ -23,7 +23,7 @@ export const heightOf = ({ stores }: Kernel, across: Var): number =>
   stores.some(s => (strideAlong(s.at, { id: across.id, aligned: true }) ?? 0) % 512 === 0) ? 8 : 16
 
 /** Four vectors, row by row, turned into four vectors column by column. */
-const turned = (b: Builder, [r0, r1, r2, r3]: readonly Value[]): readonly Value[] => {
+export const turned = (b: Builder, [r0, r1, r2, r3]: readonly Value[]): readonly Value[] => {
   const mix = (x: Value, y: Value, lanes: readonly [number, number, number, number]): Value =>
     b.let({ kind: 'shuffle', type: vectorOf(x.type), a: x, b: y, lanes })
   const [t0, t1] = [mix(r0!, r1!, [0, 4, 1, 5]), mix(r2!, r3!, [0, 4, 1, 5])]

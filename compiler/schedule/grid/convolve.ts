@@ -5,11 +5,11 @@
  * (strides going backwards) share one grid; each class has its own steps, and the stores put the classes together.
  */
 import { packingShare, roundUp, rowElements } from '../product/blocks.ts'
-import type { Builder } from '../builder.ts'
+import { type Builder, multiplied } from '../builder.ts'
 import { decode, sizeOf } from '../composite.ts'
-import { planOf } from '../product/cuts.ts'
-import { type Line, epilogue } from '../product/epilogue.ts'
-import { type Dialect, multiplied } from '../expression.ts'
+import { planOf } from './cuts.ts'
+import { type Line, epilogue } from './epilogue.ts'
+import type { Dialect } from '../expression.ts'
 import { countOf, fill, stepOffset } from './fill.ts'
 import { type Axis, columnsOf, slope } from './grid.ts'
 import type { Gridded } from './gridded.ts'

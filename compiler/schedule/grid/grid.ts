@@ -162,7 +162,7 @@ export const overlapOf = ({ axes }: Grid): number =>
   axes.reduce((n, a) => n * (((a.column?.size ?? 1) * (a.step?.size ?? 1)) / a.by / a.position.size), 1)
 
 /** step = by * to + first */
-export type Renamed = { readonly step: Var; readonly to: Var; readonly by: number; readonly first: number }
+type Renamed = { readonly step: Var; readonly to: Var; readonly by: number; readonly first: number }
 
 /** Replaces step variables by those of one class. */
 export const inClass = (expr: Expr, axes: readonly Renamed[], sizes: (id: number) => number): Expr => {

@@ -1,7 +1,6 @@
 /** Where columns and steps lie within a grid (fill.ts): what tiles over it add up. */
-import type { Builder } from '../builder.ts'
+import { type Builder, multiplied } from '../builder.ts'
 import { type Composite, decode } from '../composite.ts'
-import { multiplied } from '../expression.ts'
 import { type Placed, columnStride } from './fill.ts'
 import { columnsOf } from './grid.ts'
 import type { Var } from '../kernel.ts'

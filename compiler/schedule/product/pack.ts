@@ -3,15 +3,16 @@
  * back. The operand is any expression (a window of an image, a mask, an activation), evaluated once per packed element.
  * A panel holds `width` rows (or columns) side by side for every step of the reduction: position (k * width + lane).
  */
-import type { Builder } from '../builder.ts'
 import { kernelIndices } from '../collapse.ts'
 import { bare, holdThroughout, interval, operations, splittable, unrolledOperations } from '../interior.ts'
 import { type Composite, decode, sizeOf } from '../composite.ts'
 import { type Scope, badStrides, unitStrides } from '../loops.ts'
 import { type Along, varsOf } from '../dependence.ts'
-import { type Env, divided, lower, multiplied } from '../expression.ts'
+import { divided, multiplied } from '../builder.ts'
+import { type Env, lower } from '../expression.ts'
 import type { Expr, Var } from '../kernel.ts'
 import { type Local, type Value, i32, lanesOf } from '../nest.ts'
+import { turned } from '../transpose.ts'
 
 /** A block of the reduction: the first of `vars` from `from` to `to`, the others whole; `outer` variables are fixed around it. */
 export type Depth = { readonly vars: Composite; readonly from: Value; readonly to: Value }
@@ -99,14 +100,6 @@ const overDepth = (depth: Depth, scope: ReadonlyMap<number, Value>, fours: boole
   b.branch(holdThroughout(envs, inside.guards, depth.vars), () => run(inside.expr, false), () => run(expr, false))
 }
 
-/** Four vectors, row by row, turned into four vectors column by column. */
-const transposed = (b: Builder, [r0, r1, r2, r3]: readonly Value[]): readonly Value[] => {
-  const mix = (a: Value, c: Value, lanes: readonly [number, number, number, number]): Value => b.let({ kind: 'shuffle', type: 'f32x4', a, b: c, lanes })
-  const [t0, t1] = [mix(r0!, r1!, [0, 4, 1, 5]), mix(r2!, r3!, [0, 4, 1, 5])]
-  const [t2, t3] = [mix(r0!, r1!, [2, 6, 3, 7]), mix(r2!, r3!, [2, 6, 3, 7])]
-  return [mix(t0, t1, [0, 1, 4, 5]), mix(t0, t1, [2, 3, 6, 7]), mix(t2, t3, [0, 1, 4, 5]), mix(t2, t3, [2, 3, 6, 7])]
-}
-
 /** Groups of four neighbours that are read together: 128 bytes. */
 const stretch = 8
 
@@ -161,7 +154,7 @@ export const pack = (
       overDepth(depth, scope, fours, expr, ends, (e, vs, step, by4) => {
         const lane = (along: Along | null) => each.map((columns, i) => lower(env(new Map([...scope, ...columns, ...vs]), along, copyOf(step) + i + 1), e))
         if (!by4) return store(step, 0, b.call('lanes', 'f32x4', ...lane(null)))
-        const columns = transposed(b, lane({ id: deep!.id, aligned: false }).map(wide))
+        const columns = turned(b, lane({ id: deep!.id, aligned: false }).map(wide))
         columns.forEach((column, i) => store(step, i, column))
       })
     }

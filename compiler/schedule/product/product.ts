@@ -4,10 +4,10 @@
  * serves several parts; parts are blocks of the longer one, or pieces of a long sum whose results a last nest adds up.
  */
 import { addingShare, blocked, leastParts, packingShare, roundUp, shorter } from './blocks.ts'
-import type { Builder } from '../builder.ts'
+import { type Builder, divided, multiplied } from '../builder.ts'
 import { collapse } from '../collapse.ts'
 import { type Composite, decode, sizeOf } from '../composite.ts'
-import { type Dialect, divided, multiplied, perform } from '../expression.ts'
+import { type Dialect, perform } from '../expression.ts'
 import { firstRead } from '../grid/gridded.ts'
 import type { Kernel, Var } from '../kernel.ts'
 import { type Scope, type Vars, byStride, open } from '../loops.ts'

@@ -3,9 +3,9 @@
  * edges filled in. Where outputs step over columns, a row is parted into their residues, so that what one tap reads for
  * four neighbouring outputs is one vector.
  */
-import type { Builder } from '../builder.ts'
+import { type Builder, multiplied } from '../builder.ts'
 import { type Cut, cuts, within } from './edges.ts'
-import { type Env, lower, multiplied } from '../expression.ts'
+import { type Env, lower } from '../expression.ts'
 import { operations, unrolledOperations } from '../interior.ts'
 import type { Expr } from '../kernel.ts'
 import { type Scope, envOf } from '../loops.ts'

@@ -4,7 +4,8 @@
  * memory (layout.ts), and then goes over the outputs (sums.ts).
  */
 import { decode, sizeOf } from '../composite.ts'
-import { type Dialect, divided } from '../expression.ts'
+import { divided } from '../builder.ts'
+import type { Dialect } from '../expression.ts'
 import type { Kernel, Var } from '../kernel.ts'
 import { type Plot, layOut, layoutOf, least, units } from './layout.ts'
 import { open } from '../loops.ts'

@@ -3,7 +3,8 @@
  * a vector. Outputs of several residues (a stride going backwards) are made side by side and interleaved. Nothing is
  * checked here, other than where rows and columns end.
  */
-import { type Env, divided, lower, multiplied, perform } from '../expression.ts'
+import { divided, multiplied } from '../builder.ts'
+import { type Env, lower, perform } from '../expression.ts'
 import type { Kernel } from '../kernel.ts'
 import { type Plot, fresh, greatest, least, picked } from './layout.ts'
 import { type Scope, envOf } from '../loops.ts'

@@ -13,7 +13,7 @@ export type Layout = {
   readonly fma: boolean
 }
 
-export const wasmType = (type: Type): WasmType => (lanesOf(type) === 4 ? 'v128' : type === 'f32' ? 'f32' : 'i32')
+const wasmType = (type: Type): WasmType => (lanesOf(type) === 4 ? 'v128' : type === 'f32' ? 'f32' : 'i32')
 
 const refused = (fn: Fn, type: Type): never => {
   throw new RangeError(`no WebAssembly for ${fn} of ${type}`)

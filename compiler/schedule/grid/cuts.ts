@@ -2,15 +2,15 @@
  * How a product over a grid (grid.ts) is cut into parts: its columns into blocks whose grid and sums fit the cache, its rows
  * too where there are few columns; and the classes of columns that meet the same steps.
  */
-import { leastParts, partWork, roundUp, rowElements } from './blocks.ts'
+import { leastParts, partWork, roundUp, rowElements } from '../product/blocks.ts'
 import { type Composite, sizeOf } from '../composite.ts'
-import { countOf, placed } from '../grid/fill.ts'
-import { type Axis, columnsOf, inClass, stepsOf } from '../grid/grid.ts'
-import { type Gridded, firstRead } from '../grid/gridded.ts'
+import { countOf, placed } from './fill.ts'
+import { type Axis, columnsOf, inClass, stepsOf } from './grid.ts'
+import { type Gridded, firstRead } from './gridded.ts'
 import type { Expr } from '../kernel.ts'
 import { byStride } from '../loops.ts'
 import { type Value, i32 } from '../nest.ts'
-import { groupsOf, tileRows } from './tile.ts'
+import { groupsOf, tileRows } from '../product/tile.ts'
 
 /** Elements of a block: of its grid, and of its sums. */
 const gridElements = 48 * 1024
@@ -103,8 +103,13 @@ export const planOf = (g: Gridded, fresh: () => number): Plan | null => {
     elementsOf(count) <= room * gridElements && sumsOf(count) <= room * sumElements &&
     blocks * Math.ceil(cutColumns / count) >= Math.min(wanted, blocks * cutColumns) &&
     (last === undefined || count * innerGroups * 4 <= room * enoughColumns)
-  let most = cutColumns
-  while (most > 1 && !fits(most)) most -= 1
+  // the most that fit: fewer always do
+  let [most, tooMany] = [1, cutColumns + 1]
+  while (tooMany - most > 1) {
+    const middle = (most + tooMany) >> 1
+    if (fits(middle)) most = middle
+    else tooMany = middle
+  }
   const cuts = Math.ceil(cutColumns / most)
   const size = Math.ceil(cutColumns / cuts)
   // rows, too, where columns do not give parts enough

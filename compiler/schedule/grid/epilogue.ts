@@ -4,7 +4,8 @@
  * stores (and whatever else their values load) go through memory in order.
  */
 import type { Scope, Vars } from '../loops.ts'
-import { type Env, divided, multiplied, perform } from '../expression.ts'
+import { divided, multiplied } from '../builder.ts'
+import { type Env, perform } from '../expression.ts'
 import type { Store, Var } from '../kernel.ts'
 import { type Type, type Value, i32 } from '../nest.ts'
 import { type Composite, decode } from '../composite.ts'
