@@ -136,6 +136,15 @@ training('a NaN in the data ends the run before it reaches the program', async (
   assert.is(trained(folder).length, 5)
 })
 
+training('all batches are drawn in one place, so that a step leaves nothing large behind', async () => {
+  const good = pendulum()
+  const places: unknown[] = []
+  const data = { ...good, batch: (request: Parameters<typeof good.batch>[0]) => (request.split === 'train' && places.push(request.into), good.batch(request)) }
+  await runSession(session(await createRun(join(root, 'one-place'), config()), { data }))
+  assert.is(places.length, 10)
+  assert.ok(places[0] instanceof Float32Array && places.every(place => place === places[0]))
+})
+
 training('a full disk ends the run, and says so', async () => {
   if (!existsSync('/dev/full')) return // Linux
   const folder = await createRun(join(root, 'full'), config())
