@@ -3,10 +3,11 @@
  * the product is cut into parts.
  */
 import { leastParts, partWork, roundUp } from './blocks.ts'
+import { kernelIndices } from '../collapse.ts'
 import { type Composite, sizeOf } from '../composite.ts'
 import { varsOf } from '../dependence.ts'
 import type { Expr, Kernel, Var } from '../kernel.ts'
-import { byStride } from '../loops.ts'
+import { byStride, unitStrides } from '../loops.ts'
 
 /** What a packed block, and the sums of a block, may hold, in elements. */
 const blockElements = 96 * 1024
@@ -36,10 +37,16 @@ export const rolesOf = (kernel: Kernel, a: Expr, b: Expr): Roles => {
   return cost(x, y) <= cost(y, x) ? { batch, rows: x, columns: y, a, b } : { batch, rows: y, columns: x, a: b, b: a }
 }
 
+/** Products that pay for packing: fewer where columns are not neighbours in memory, which the direct schedule would have to gather. */
+const [leastWork, leastGathered] = [4096, 512]
+
 /** Whether packing pays: enough work per packed element, and a tile that is not mostly padding. */
-export const worthwhile = ({ rows, columns }: Roles, steps: number): boolean => {
+export const worthwhile = ({ rows, columns, b }: Roles, steps: number): boolean => {
   const [m, n] = [sizeOf(rows), sizeOf(columns)]
-  return m >= 2 && n >= 4 && steps >= 8 && m * n * steps >= 4096 && (m * n) / (roundUp(m, 4) * roundUp(n, 8)) >= 0.4
+  const lane = columns[columns.length - 1]
+  const reads = kernelIndices({ reduction: { kind: 'reduce', op: 'sum', vars: [], value: b, dtype: 'f32' }, stores: [] })
+  const least = lane === undefined || unitStrides(reads, lane) > 0 ? leastWork : leastGathered
+  return m >= 2 && n >= 4 && steps >= 8 && m * n * steps >= least && (m * n) / (roundUp(m, 4) * roundUp(n, 8)) >= 0.4
 }
 
 export type Plan =
