@@ -3,6 +3,7 @@
  * without its bounds checks, and the checks; a schedule runs the bare expression wherever it can show that all checks hold.
  */
 import { divided } from './builder.ts'
+import { mapChoices, relaxed } from './choices.ts'
 import { type Env, indexValue } from './expression.ts'
 import type { Expr, Guard, Index, Var } from './kernel.ts'
 import { type Value, i32 } from './nest.ts'
@@ -14,31 +15,12 @@ const affine = (i: Index): boolean => i.terms.every(t => t.atom.kind === 'var')
 /** The expression without the checks that are plain bounds on sums of variables, and those checks. */
 export const bare = (expr: Expr): Bare => {
   const guards: Guard[] = []
-  const done = new Map<Expr, Expr>()
-  const strip = (e: Expr): Expr => {
-    const known = done.get(e)
-    if (known !== undefined) return known
-    const out = once(e)
-    done.set(e, out)
-    return out
-  }
-  const once = (e: Expr): Expr => {
-    switch (e.kind) {
-      case 'when':
-        if (!e.guards.every(g => g.by === 1 && affine(g.of))) return { ...e, then: strip(e.then), otherwise: strip(e.otherwise) }
-        guards.push(...e.guards)
-        return strip(e.then)
-      case 'op':
-        return { ...e, args: e.args.map(strip) }
-      case 'const':
-      case 'load':
-      case 'index':
-      case 'random':
-      case 'acc':
-        return e
-    }
-  }
-  return { expr: strip(expr), guards }
+  const stripped = mapChoices(expr, (e, strip) => {
+    if (!e.guards.every(g => g.by === 1 && affine(g.of))) return relaxed(e, e.guards, strip)
+    guards.push(...e.guards)
+    return strip(e.then)
+  })
+  return { expr: stripped, guards }
 }
 
 /** How many operations an unrolled loop body may have. */

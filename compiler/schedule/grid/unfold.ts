@@ -3,6 +3,7 @@
  * convolutions): runs over the multiples of the stride instead, so that the divided position is the step itself and the
  * other operand is read in windows that are strided forwards. Independent of any target.
  */
+import { mapChoices, relaxed } from '../choices.ts'
 import { mapIndices } from '../collapse.ts'
 import { varsOf, varsOfIndex } from '../dependence.ts'
 import { add, indexing, scale, substitute, variable } from '../indexing.ts'
@@ -10,33 +11,8 @@ import type { Expr, Guard, Index, Kernel, Var } from '../kernel.ts'
 import { simplified, zeroOutside } from '../phases.ts'
 
 /** Without the checks that always hold. */
-const checked = (expr: Expr, holds: (g: Guard) => boolean): Expr => {
-  const done = new Map<Expr, Expr>()
-  const visit = (e: Expr): Expr => {
-    const known = done.get(e)
-    if (known !== undefined) return known
-    const out = once(e)
-    done.set(e, out)
-    return out
-  }
-  const once = (e: Expr): Expr => {
-    switch (e.kind) {
-      case 'when': {
-        const guards = e.guards.filter(g => !holds(g))
-        return guards.length === 0 ? visit(e.then) : { ...e, guards, then: visit(e.then), otherwise: visit(e.otherwise) }
-      }
-      case 'op':
-        return { ...e, args: e.args.map(visit) }
-      case 'const':
-      case 'load':
-      case 'index':
-      case 'random':
-      case 'acc':
-        return e
-    }
-  }
-  return visit(expr)
-}
+const checked = (expr: Expr, holds: (g: Guard) => boolean): Expr =>
+  mapChoices(expr, (e, visit) => relaxed(e, e.guards.filter(g => !holds(g)), visit))
 
 /** The same kernel, summed over multiples of the stride where that leaves no step out. */
 export const unfolded = (kernel: Kernel, fresh: () => number, counter: (id: number) => number): Kernel => {

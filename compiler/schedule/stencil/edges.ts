@@ -2,6 +2,7 @@
  * Edges of an image, known before anything runs: an axis is cut where a bounds check on it alone begins or ceases to hold,
  * and within a cut such checks disappear from an expression.
  */
+import { mapChoices, relaxed } from '../choices.ts'
 import type { Expr, Guard, Var } from '../kernel.ts'
 import { walk } from '../walk.ts'
 
@@ -39,30 +40,6 @@ export const within = (expr: Expr, v: Var, { from }: Cut): Expr => {
     const holds = interval(g, v)
     return holds === null ? null : holds.from <= from && from < holds.to
   }
-  const done = new Map<Expr, Expr>()
-  const settle = (e: Expr): Expr => {
-    const before = done.get(e)
-    if (before !== undefined) return before
-    const after = once(e)
-    done.set(e, after)
-    return after
-  }
-  const once = (e: Expr): Expr => {
-    switch (e.kind) {
-      case 'when': {
-        if (e.guards.some(g => known(g) === false)) return settle(e.otherwise)
-        const guards = e.guards.filter(g => known(g) === null)
-        return guards.length === 0 ? settle(e.then) : { ...e, guards, then: settle(e.then), otherwise: settle(e.otherwise) }
-      }
-      case 'op':
-        return { ...e, args: e.args.map(settle) }
-      case 'const':
-      case 'load':
-      case 'index':
-      case 'random':
-      case 'acc':
-        return e
-    }
-  }
-  return settle(expr)
+  return mapChoices(expr, (e, settle) =>
+    e.guards.some(g => known(g) === false) ? settle(e.otherwise) : relaxed(e, e.guards.filter(g => known(g) === null), settle))
 }
