@@ -1,6 +1,7 @@
 /**
- * Whatever schedule a kernel gets, its parts are independent: cut anywhere and done in any order, they leave the same bits
- * as done at once. The module cuts by guesses of cost, so that only some of the cuts would be seen there.
+ * Whatever schedule a kernel gets, its parts are independent: cut anywhere and done in any order, whatever lies in scratch
+ * memory, they leave the same bits as done at once. The module cuts by guesses of cost, so that only some of the cuts
+ * would be seen there.
  */
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
@@ -30,13 +31,19 @@ const pieces = (extent: number, next: () => number, longest: number): readonly (
   return cuts.slice(1).map((hi, i) => ({ piece: [cuts[i]!, hi] as const, key: next() })).sort((x, y) => x.key - y.key).map(p => p.piece)
 }
 
-/** Checks all kernels of a function that are not in loops; returns how many stages have several parts. */
+/** A NaN that nothing computes. */
+const stale = 0x7fc0abcd
+
+/** Checks all kernels of a function that are not in loops, with NaN in all scratch memory that no part of its own has written; returns how many stages have several parts. */
 const agrees = (func: Func, fma: boolean): number => {
   const plan = planOf(optimise(func))
   const kernels = plan.steps.flatMap(s => (s.kind === 'kernel' ? [s] : []))
   return kernels.reduce((several, kernel) => {
     const { scheduled, nests, words, floats, memory } = partsOf(kernel, plan.buffers.map(b => count(b.aval.shape)), stages, fma)
     for (const { id, aval } of plan.buffers) (aval.dtype === 'f32' ? floats : words)(id).set(randomDense(aval, id).data)
+    /** What threads have of their own holds nothing from one piece to the next. */
+    const spoil = (each: 'kernel' | 'thread'): void => scheduled.scratch.forEach(s => s.each === each && words(s.space).fill(stale))
+    spoil('kernel')
     const all = new Uint8Array(memory.buffer)
     const before = all.slice()
     const results = (): readonly Int32Array[] => kernel.stores.map(s => words(s.buffer).slice())
@@ -45,7 +52,10 @@ const agrees = (func: Func, fma: boolean): number => {
     const next = stream(nests.length)
     for (const longest of [1, 4]) {
       all.set(before)
-      nests.forEach((nest, i) => pieces(scheduled.nests[i]!.extent, next, longest).forEach(([lo, hi]) => nest(lo, hi, 0)))
+      nests.forEach((nest, i) => pieces(scheduled.nests[i]!.extent, next, longest).forEach(([lo, hi]) => {
+        spoil('thread')
+        nest(lo, hi, 0)
+      }))
       results().forEach((got, i) => {
         const first = got.findIndex((x, k) => x !== want[i]![k])
         if (first >= 0) assert.unreachable(`${kernel.name}${fma ? ' (fma)' : ''}: result ${i} differs at ${first} in pieces of up to ${longest}`)
