@@ -1,6 +1,6 @@
 /**
  * Kernels before scheduling: what each fused kernel computes, as expressions over loop variables, with no word of order,
- * tiles, vectors or threads. `transform/fuse.ts` makes them from the tensor IR; each target's schedule turns them into
+ * tiles, vectors or threads. `fuse/` makes them from the tensor IR; each target's schedule turns them into
  * loop nests. A program is a `Plan`: buffers, and steps over them.
  */
 import type { Aval, DType, Elementwise } from '../../dsl/core/prim.ts'

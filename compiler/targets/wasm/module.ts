@@ -43,6 +43,11 @@ const constants = (buffers: readonly Buffer[], offsets: readonly number[]): read
     role.kind === 'constant' && offsets[id]! >= 0 ? [{ at: offsets[id]!, bytes: words(role.data, aval.dtype) }] : [],
   )
 
+/** Where positions, as signed numbers, go from the greatest to the least. */
+const half = 2 ** 31
+/** Where the threads' own memory begins, from `end` on: not across `half`, for loops compare positions in it. */
+const ownFrom = (end: number, each: number): number => (end < half && end + mostThreads * each > half ? half : end)
+
 /** Copies are cut into pieces of this many bytes. */
 const copied = 32 * 1024
 
@@ -172,7 +177,7 @@ export const compileWasm = (plan: Plan, offsets: readonly number[], top: number)
   }
   // the steps' nests first: only then is it known where each thread's own memory begins
   const steps = plan.steps.map(step => stepNodes(step, [], shared).nodes)
-  const ownBase = (): number => align(sharedEnd)
+  const ownBase = (): number => ownFrom(align(sharedEnd), ownEnd)
   const blocks = regions(steps.flat())
   const run = entry('run', blocks)
   const exports = [{ name: 'run', fn: run }, ...steps.map((nodes, i) => ({ name: `s${i}`, fn: entry(`step${i}`, regions(nodes)) }))]

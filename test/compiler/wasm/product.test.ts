@@ -5,8 +5,10 @@ import type { Expr, Index, Var } from '../../../compiler/schedule/kernel.ts'
 import { add, scale, shift, variable } from '../../../compiler/schedule/indexing.ts'
 import { phases } from '../../../compiler/schedule/phases.ts'
 import { packed } from '../../../compiler/schedule/product/product.ts'
+import { emitWasm } from '../../../compiler/targets/wasm/index.ts'
+import { mostThreads } from '../../../runtime/manifest.ts'
 import { partsOf } from './nests.ts'
-import { acc, buffers, disagreement, guard, ix, kernel, load, num, op, planOf, product, samples, v, when } from './plans.ts'
+import { acc, buffers, disagreement, guard, ix, kernel, layout, load, num, op, planOf, product, samples, v, when } from './plans.ts'
 
 // sums of up to a few hundred products of values in [-2, 2)
 const agree = (plan: Parameters<typeof disagreement>[0], tolerance = 2e-5): void => assert.is(disagreement(plan, tolerance), '')
@@ -189,6 +191,19 @@ test('panels of nothing but padding read nothing', () => {
   // another batch of the operand would lie beyond the end of the memory
   assert.ok(4 * (s + 1) * m * k > parts.memory.buffer.byteLength)
   parts.run()
+})
+
+test('own memory lies on one side of 2 GiB, where positions change their sign', () => {
+  const [i, j, l] = [v(40), v(48), v(64)]
+  const plan = planOf(buffers(40 * 64, 64 * 48, 40 * 48),
+    kernel([i, j], product([l], load(0, ix(0, [64, i], [1, l])), load(1, ix(0, [48, l], [1, j]))), { buffer: 2, at: ix(0, [48, i], [1, j]), value: acc }))
+  const { offsets } = layout(plan)
+  const half = 2 ** 31
+  for (const top of [half - 2 ** 24, half - 8192, half, half + 8192]) {
+    const { memoryBytes, threadBytes } = emitWasm(plan, offsets, top, { fma: false })
+    assert.ok(memoryBytes >= half || memoryBytes + mostThreads * threadBytes <= half, `${memoryBytes}`)
+    assert.ok(memoryBytes < top + 2 ** 20)
+  }
 })
 
 test('a product inside a loop reads and writes slices', () => {
