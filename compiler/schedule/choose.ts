@@ -11,11 +11,11 @@
  *
  * What strides backwards and is none of the first two becomes several kernels, one for each residue (phases.ts).
  */
-import { elementwise } from './elementwise.ts'
-import type { Dialect } from './expression.ts'
-import type { Kernel, Var } from './kernel.ts'
-import type { Scheduled } from './nest.ts'
-import { phases } from './phases.ts'
+import { elementwise } from './elementwise/elementwise.ts'
+import type { Dialect } from './nest/expression.ts'
+import type { Kernel, Var } from './kernel/kernel.ts'
+import type { Scheduled } from './nest/nest.ts'
+import { phases } from './kernel/phases.ts'
 import { packed } from './product/product.ts'
 import { stencil } from './stencil/stencil.ts'
 import { tapSums } from './stencil/taps.ts'

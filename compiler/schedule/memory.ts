@@ -3,8 +3,8 @@
  * their first write to the end; scratch from its first write to its last read, so that buffers whose lives do not
  * overlap share bytes. A buffer touched inside a loop lives for the whole loop.
  */
-import type { Buffer, Plan, Step } from './kernel.ts'
-import { expressions, walk } from './walk.ts'
+import type { Buffer, Plan, Step } from './kernel/kernel.ts'
+import { expressions, walk } from './kernel/walk.ts'
 
 export type Memory = {
   /** Byte offset by buffer id, multiples of 64; -1 where a buffer is never touched. */

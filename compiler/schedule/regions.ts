@@ -4,7 +4,7 @@
  * others. Short calls that follow from each other are chained and done by one thread, which costs less than waiting.
  * Independent of any target.
  */
-import type { Var } from './kernel.ts'
+import type { Var } from './kernel/kernel.ts'
 
 /** Bytes of memory. */
 export type Range = { readonly from: number; readonly to: number }

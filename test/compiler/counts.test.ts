@@ -8,7 +8,7 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { compile } from '../../compiler/compile.ts'
 import { print } from '../../dsl/errors.ts'
-import { printPlan } from '../../compiler/schedule/print.ts'
+import { printPlan } from '../../compiler/schedule/kernel/print.ts'
 
 const out = mkdtempSync(join(tmpdir(), 'vdsm-counts-'))
 test.after(() => rmSync(out, { recursive: true, force: true }))

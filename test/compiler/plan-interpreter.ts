@@ -1,11 +1,11 @@
 /**
- * A direct float64 interpreter of plans, slow and obvious: the meaning of compiler/schedule/kernel.ts. Element-wise
+ * A direct float64 interpreter of plans, slow and obvious: the meaning of compiler/schedule/kernel/kernel.ts. Element-wise
  * primitives take their meaning from the eager language.
  */
 import { allocate, type Data } from '../../dsl/core/dense.ts'
 import { evaluate } from '../../dsl/core/eager.ts'
 import { stream } from '../../dsl/core/threefry.ts'
-import type { Expr, Guard, Index, Kernel, Plan, Step, Var } from '../../compiler/schedule/kernel.ts'
+import type { Expr, Guard, Index, Kernel, Plan, Step, Var } from '../../compiler/schedule/kernel/kernel.ts'
 import type { Attrs } from '../../dsl/core/prim.ts'
 
 const opposite = { sum: 0, max: -Infinity, min: Infinity } as const

@@ -4,17 +4,17 @@
  * taps; the rows of the block are packed beside it. The steps are cut into a fixed number of parts, each with sums of its
  * own, which a last nest adds up in order.
  */
-import { decode, sizeOf } from '../composite.ts'
-import { byStride, open } from '../loops.ts'
+import { decode, sizeOf } from '../nest/composite.ts'
+import { byStride, open } from '../nest/loops.ts'
 import { addingShare, blocked, leastParts, partWork, roundUp, rowElements, shorter } from '../product/blocks.ts'
 import { countOf, fill, placed, stepOffset } from './fill.ts'
 import { type Line, epilogue } from './epilogue.ts'
 import { type Axis, columnsOf, flipped } from './grid.ts'
 import type { Gridded } from './gridded.ts'
-import { multiplied } from '../builder.ts'
-import type { Dialect } from '../expression.ts'
-import type { Var } from '../kernel.ts'
-import { type Scheduled, type Type, type Value, apply, constOf, i32 } from '../nest.ts'
+import { multiplied } from '../nest/builder.ts'
+import type { Dialect } from '../nest/expression.ts'
+import type { Var } from '../kernel/kernel.ts'
+import { type Scheduled, type Type, type Value, apply, constOf, i32 } from '../nest/nest.ts'
 import { pack } from '../product/pack.ts'
 import { distances, groupPlace } from './places.ts'
 import { groupsOf, tile, tileRows } from '../product/tile.ts'

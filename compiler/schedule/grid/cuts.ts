@@ -3,13 +3,13 @@
  * too where there are few columns; and the classes of columns that meet the same steps.
  */
 import { leastParts, partWork, roundUp, rowElements } from '../product/blocks.ts'
-import { type Composite, sizeOf } from '../composite.ts'
+import { type Composite, sizeOf } from '../nest/composite.ts'
 import { countOf, placed } from './fill.ts'
 import { type Axis, columnsOf, inClass, stepsOf } from './grid.ts'
 import { type Gridded, firstRead } from './gridded.ts'
-import type { Expr } from '../kernel.ts'
-import { byStride } from '../loops.ts'
-import { type Value, i32 } from '../nest.ts'
+import type { Expr } from '../kernel/kernel.ts'
+import { byStride } from '../nest/loops.ts'
+import { type Value, i32 } from '../nest/nest.ts'
 import { groupsOf, tileRows } from '../product/tile.ts'
 
 /** Elements of a block: of its grid, and of its sums. */

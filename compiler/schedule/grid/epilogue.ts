@@ -3,12 +3,12 @@
  * the tiles left them. Columns in residue classes lie class by class; they are put together again here, so that
  * stores (and whatever else their values load) go through memory in order.
  */
-import type { Scope, Vars } from '../loops.ts'
-import { divided, multiplied } from '../builder.ts'
-import { type Env, perform } from '../expression.ts'
-import type { Store, Var } from '../kernel.ts'
-import { type Type, type Value, i32 } from '../nest.ts'
-import { type Composite, decode } from '../composite.ts'
+import type { Scope, Vars } from '../nest/loops.ts'
+import { divided, multiplied } from '../nest/builder.ts'
+import { type Env, perform } from '../nest/expression.ts'
+import type { Store, Var } from '../kernel/kernel.ts'
+import { type Type, type Value, i32 } from '../nest/nest.ts'
+import { type Composite, decode } from '../nest/composite.ts'
 
 /** A variable of columns: those from `from` to `to`; column `by * (start + i) + r` has its sums at r * classes + i * stride elements. */
 export type Line = {

@@ -3,13 +3,13 @@
  * block of columns and steps reads. The last axis is the one along which vectors are loaded; where its columns lie `m`
  * positions apart, it is kept in `m` runs (the even positions, then the odd ones), so that columns are neighbours.
  */
-import { type Builder, divided, multiplied } from '../builder.ts'
-import type { Scope } from '../loops.ts'
+import { type Builder, divided, multiplied } from '../nest/builder.ts'
+import type { Scope } from '../nest/loops.ts'
 import { type Axis, inClass, slope, stepsOf } from './grid.ts'
-import { type Env, lower } from '../expression.ts'
-import { bare, interval, splittable } from '../interior.ts'
-import type { Expr, Var } from '../kernel.ts'
-import { type Value, i32 } from '../nest.ts'
+import { type Env, lower } from '../nest/expression.ts'
+import { bare, interval, splittable } from '../nest/interior.ts'
+import type { Expr, Var } from '../kernel/kernel.ts'
+import { type Value, i32 } from '../nest/nest.ts'
 
 /** An axis as it lies in memory: at most `count` positions, `here` of them now, from position `base` on. */
 export type Placed = {

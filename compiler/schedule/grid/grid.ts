@@ -4,12 +4,12 @@
  * a grid of positions instead of one element per column and step, an image takes no more room than the image. Positions
  * that count only where divisible (strides going backwards) are kept alone; columns then fall into residue classes.
  */
-import { mapIndices } from '../collapse.ts'
-import { varsOf } from '../dependence.ts'
-import { add, indexing, scale, shift, substitute, variable } from '../indexing.ts'
-import type { Expr, Guard, Index, Var } from '../kernel.ts'
-import { simplified } from '../phases.ts'
-import { indicesOf } from '../walk.ts'
+import { mapIndices } from '../kernel/collapse.ts'
+import { varsOf } from '../kernel/dependence.ts'
+import { add, indexing, scale, shift, substitute, variable } from '../kernel/indexing.ts'
+import type { Expr, Guard, Index, Var } from '../kernel/kernel.ts'
+import { simplified } from '../kernel/phases.ts'
+import { indicesOf } from '../kernel/walk.ts'
 
 /** One axis: position = ((column * m + step * e) - rest) / by - low, for the columns and steps where that is whole. */
 export type Axis = {

@@ -1,10 +1,10 @@
 /** Which products are scheduled by grids, and what their operands are then. */
-import { byStride } from '../loops.ts'
-import { kernelIndices } from '../collapse.ts'
-import { strideAlong, varsOf } from '../dependence.ts'
+import { byStride } from '../nest/loops.ts'
+import { kernelIndices } from '../kernel/collapse.ts'
+import { strideAlong, varsOf } from '../kernel/dependence.ts'
 import { type Axis, type Grid, columnsOf, gridOf, overlapOf } from './grid.ts'
-import type { Expr, Index, Kernel, Var } from '../kernel.ts'
-import { type Composite, sizeOf } from '../composite.ts'
+import type { Expr, Index, Kernel, Var } from '../kernel/kernel.ts'
+import { type Composite, sizeOf } from '../nest/composite.ts'
 
 export type Gridded = {
   readonly kernel: Kernel

@@ -1,10 +1,10 @@
 /** Where columns and steps lie within a grid (fill.ts): what tiles over it add up. */
-import { type Builder, multiplied } from '../builder.ts'
-import { type Composite, decode } from '../composite.ts'
+import { type Builder, multiplied } from '../nest/builder.ts'
+import { type Composite, decode } from '../nest/composite.ts'
 import { type Placed, columnStride } from './fill.ts'
 import { columnsOf } from './grid.ts'
-import type { Var } from '../kernel.ts'
-import { type Value, i32 } from '../nest.ts'
+import type { Var } from '../kernel/kernel.ts'
+import { type Value, i32 } from '../nest/nest.ts'
 
 /** Calls `put` with the index of every combination of `steps`, the last fastest, and the sum of their distances (in units). */
 export const distances = (

@@ -3,12 +3,12 @@
  * convolutions): runs over the multiples of the stride instead, so that the divided position is the step itself and the
  * other operand is read in windows that are strided forwards. Independent of any target.
  */
-import { mapChoices, relaxed } from '../choices.ts'
-import { mapIndices } from '../collapse.ts'
-import { varsOf, varsOfIndex } from '../dependence.ts'
-import { add, indexing, scale, substitute, variable } from '../indexing.ts'
-import type { Expr, Guard, Index, Kernel, Var } from '../kernel.ts'
-import { simplified, zeroOutside } from '../phases.ts'
+import { mapChoices, relaxed } from '../kernel/choices.ts'
+import { mapIndices } from '../kernel/collapse.ts'
+import { varsOf, varsOfIndex } from '../kernel/dependence.ts'
+import { add, indexing, scale, substitute, variable } from '../kernel/indexing.ts'
+import type { Expr, Guard, Index, Kernel, Var } from '../kernel/kernel.ts'
+import { simplified, zeroOutside } from '../kernel/phases.ts'
 
 /** Without the checks that always hold. */
 const checked = (expr: Expr, holds: (g: Guard) => boolean): Expr =>

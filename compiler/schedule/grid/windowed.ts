@@ -1,12 +1,12 @@
 /** The schedule of products with windows: which of the two there are fits. */
-import { collapse } from '../collapse.ts'
+import { collapse } from '../kernel/collapse.ts'
 import { convolved } from './convolve.ts'
-import type { Dialect } from '../expression.ts'
+import type { Dialect } from '../nest/expression.ts'
 import { correlated } from './correlate.ts'
 import { columnsOf } from './grid.ts'
 import { gridded } from './gridded.ts'
-import type { Kernel, Var } from '../kernel.ts'
-import type { Scheduled } from '../nest.ts'
+import type { Kernel, Var } from '../kernel/kernel.ts'
+import type { Scheduled } from '../nest/nest.ts'
 import { unfolded } from './unfold.ts'
 
 /** Schedules a product whose columns read overlapping windows, or null where it is none or does not fit. Scratch spaces are numbered from `space` on. */

@@ -1,5 +1,5 @@
 /** Sizes that all schedules of products keep to, and how long sums are cut into blocks of steps. */
-import { type Composite, sizeOf } from '../composite.ts'
+import { type Composite, sizeOf } from '../nest/composite.ts'
 
 /** Into how many parts a heavy product is cut, at least. */
 export const leastParts = 16

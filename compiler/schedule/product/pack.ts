@@ -3,16 +3,16 @@
  * back. The operand is any expression (a window of an image, a mask, an activation), evaluated once per packed element.
  * A panel holds `width` rows (or columns) side by side for every step of the reduction: position (k * width + lane).
  */
-import { kernelIndices } from '../collapse.ts'
-import { bare, holdThroughout, interval, operations, splittable, unrolledOperations } from '../interior.ts'
-import { type Composite, decode, sizeOf } from '../composite.ts'
-import { type Scope, badStrides, unitStrides } from '../loops.ts'
-import { type Along, varsOf } from '../dependence.ts'
-import { divided, multiplied } from '../builder.ts'
-import { type Env, lower } from '../expression.ts'
-import type { Expr, Var } from '../kernel.ts'
-import { type Local, type Value, i32, lanesOf } from '../nest.ts'
-import { turned } from '../transpose.ts'
+import { kernelIndices } from '../kernel/collapse.ts'
+import { bare, holdThroughout, interval, operations, splittable, unrolledOperations } from '../nest/interior.ts'
+import { type Composite, decode, sizeOf } from '../nest/composite.ts'
+import { type Scope, badStrides, unitStrides } from '../nest/loops.ts'
+import { type Along, varsOf } from '../kernel/dependence.ts'
+import { divided, multiplied } from '../nest/builder.ts'
+import { type Env, lower } from '../nest/expression.ts'
+import type { Expr, Var } from '../kernel/kernel.ts'
+import { type Local, type Value, i32, lanesOf } from '../nest/nest.ts'
+import { turned } from '../elementwise/transpose.ts'
 
 /** A block of the reduction: the first of `vars` from `from` to `to`, the others whole; `outer` variables are fixed around it. */
 export type Depth = { readonly vars: Composite; readonly from: Value; readonly to: Value }

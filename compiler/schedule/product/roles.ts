@@ -3,11 +3,11 @@
  * the product is cut into parts.
  */
 import { leastParts, partWork, roundUp } from './blocks.ts'
-import { kernelIndices } from '../collapse.ts'
-import { type Composite, sizeOf } from '../composite.ts'
-import { varsOf } from '../dependence.ts'
-import type { Expr, Kernel, Var } from '../kernel.ts'
-import { byStride, unitStrides } from '../loops.ts'
+import { kernelIndices } from '../kernel/collapse.ts'
+import { type Composite, sizeOf } from '../nest/composite.ts'
+import { varsOf } from '../kernel/dependence.ts'
+import type { Expr, Kernel, Var } from '../kernel/kernel.ts'
+import { byStride, unitStrides } from '../nest/loops.ts'
 
 /** What a packed block, and the sums of a block, may hold, in elements. */
 const blockElements = 96 * 1024

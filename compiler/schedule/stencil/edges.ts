@@ -2,9 +2,9 @@
  * Edges of an image, known before anything runs: an axis is cut where a bounds check on it alone begins or ceases to hold,
  * and within a cut such checks disappear from an expression.
  */
-import { mapChoices, relaxed } from '../choices.ts'
-import type { Expr, Guard, Var } from '../kernel.ts'
-import { walk } from '../walk.ts'
+import { mapChoices, relaxed } from '../kernel/choices.ts'
+import type { Expr, Guard, Var } from '../kernel/kernel.ts'
+import { walk } from '../kernel/walk.ts'
 
 /** The values of `v` for which a check holds, from <= v < to; null where it is not a plain bound on `v` alone. */
 const interval = (guard: Guard, v: Var): Cut | null => {

@@ -3,13 +3,13 @@
  * edges filled in. Where outputs step over columns, a row is parted into their residues, so that what one tap reads for
  * four neighbouring outputs is one vector.
  */
-import { type Builder, multiplied } from '../builder.ts'
+import { type Builder, multiplied } from '../nest/builder.ts'
 import { type Cut, cuts, within } from './edges.ts'
-import { type Env, lower } from '../expression.ts'
-import { operations, unrolledOperations } from '../interior.ts'
-import type { Expr } from '../kernel.ts'
-import { type Scope, envOf } from '../loops.ts'
-import { type Value, i32 } from '../nest.ts'
+import { type Env, lower } from '../nest/expression.ts'
+import { operations, unrolledOperations } from '../nest/interior.ts'
+import type { Expr } from '../kernel/kernel.ts'
+import { type Scope, envOf } from '../nest/loops.ts'
+import { type Value, i32 } from '../nest/nest.ts'
 import type { Axis, Window } from './window.ts'
 
 /** `rows` rows of `pitch` elements; in a row, residue r of the column begins at r * run. */

@@ -3,13 +3,13 @@
  * block of rows of one image, or several small images one after the other: it lays the image out in the thread's own
  * memory (layout.ts), and then goes over the outputs (sums.ts).
  */
-import { decode, sizeOf } from '../composite.ts'
-import { divided } from '../builder.ts'
-import type { Dialect } from '../expression.ts'
-import type { Kernel, Var } from '../kernel.ts'
+import { decode, sizeOf } from '../nest/composite.ts'
+import { divided } from '../nest/builder.ts'
+import type { Dialect } from '../nest/expression.ts'
+import type { Kernel, Var } from '../kernel/kernel.ts'
 import { type Plot, layOut, layoutOf, least, units } from './layout.ts'
-import { open } from '../loops.ts'
-import { type Scheduled, type Value, constOf, i32 } from '../nest.ts'
+import { open } from '../nest/loops.ts'
+import { type Scheduled, type Value, constOf, i32 } from '../nest/nest.ts'
 import { addUp } from './sums.ts'
 import { type Window, windowOf } from './window.ts'
 

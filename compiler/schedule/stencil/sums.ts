@@ -3,13 +3,13 @@
  * a vector. Outputs of several residues (a stride going backwards) are made side by side and interleaved. Nothing is
  * checked here, other than where rows and columns end.
  */
-import { divided, multiplied } from '../builder.ts'
-import { type Env, lower, perform } from '../expression.ts'
-import type { Kernel } from '../kernel.ts'
+import { divided, multiplied } from '../nest/builder.ts'
+import { type Env, lower, perform } from '../nest/expression.ts'
+import type { Kernel } from '../kernel/kernel.ts'
 import { type Plot, fresh, greatest, least, picked } from './layout.ts'
-import { type Scope, envOf } from '../loops.ts'
-import { type Value, constOf, i32 } from '../nest.ts'
-import { walk } from '../walk.ts'
+import { type Scope, envOf } from '../nest/loops.ts'
+import { type Value, constOf, i32 } from '../nest/nest.ts'
+import { walk } from '../kernel/walk.ts'
 import type { Window } from './window.ts'
 
 /** Sums that are carried side by side, at least; multiply-adds of an unrolled turn, at most. */

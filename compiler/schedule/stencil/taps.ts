@@ -4,16 +4,16 @@
  * is read in windows is laid out as for the window itself; each tap's sum is kept in a vector. A second stage adds what the
  * parts found and performs the stores.
  */
-import { collapse, kernelIndices } from '../collapse.ts'
-import { decode, sizeOf } from '../composite.ts'
-import { varsOf } from '../dependence.ts'
-import { divided, multiplied } from '../builder.ts'
-import { type Dialect, lower, perform } from '../expression.ts'
-import { variable } from '../indexing.ts'
-import type { Expr, Kernel, Reduction, Var } from '../kernel.ts'
+import { collapse, kernelIndices } from '../kernel/collapse.ts'
+import { decode, sizeOf } from '../nest/composite.ts'
+import { varsOf } from '../kernel/dependence.ts'
+import { divided, multiplied } from '../nest/builder.ts'
+import { type Dialect, lower, perform } from '../nest/expression.ts'
+import { variable } from '../kernel/indexing.ts'
+import type { Expr, Kernel, Reduction, Var } from '../kernel/kernel.ts'
 import { type Plot, fresh, layOut, layoutOf, units } from './layout.ts'
-import { envOf, loops, open, unitStrides } from '../loops.ts'
-import { type Local, type Nest, type Scheduled, type Value, constOf, f32, i32 } from '../nest.ts'
+import { envOf, loops, open, unitStrides } from '../nest/loops.ts'
+import { type Local, type Nest, type Scheduled, type Value, constOf, f32, i32 } from '../nest/nest.ts'
 import { unfolded } from '../grid/unfold.ts'
 import { type Axis, type Tap, type Window, few, windowIn } from './window.ts'
 

@@ -4,13 +4,13 @@
  * a stride going backwards, and guarded at its edges. The result says which positions each residue of y and x reads, and
  * gives the image as an expression of the position alone. Independent of any target.
  */
-import { collapse, mapIndices } from '../collapse.ts'
-import { sizeOf } from '../composite.ts'
-import { strideAlong, varsOf } from '../dependence.ts'
-import { indexing, scale, shift, substitute, variable } from '../indexing.ts'
-import type { Expr, Guard, Index, Kernel, Reduction, Var } from '../kernel.ts'
-import { simplified, zeroOutside } from '../phases.ts'
-import { indicesOf, walk } from '../walk.ts'
+import { collapse, mapIndices } from '../kernel/collapse.ts'
+import { sizeOf } from '../nest/composite.ts'
+import { strideAlong, varsOf } from '../kernel/dependence.ts'
+import { indexing, scale, shift, substitute, variable } from '../kernel/indexing.ts'
+import type { Expr, Guard, Index, Kernel, Reduction, Var } from '../kernel/kernel.ts'
+import { simplified, zeroOutside } from '../kernel/phases.ts'
+import { indicesOf, walk } from '../kernel/walk.ts'
 
 /** A step of the window: the value of the tap variable, and the position that it reads, counted from that of residue 0. */
 export type Tap = { readonly tap: number; readonly at: number }

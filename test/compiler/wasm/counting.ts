@@ -4,7 +4,7 @@
  * never, too early or too late leaves other words behind than `expected`, which goes through the calls in order.
  */
 import { type Block, type Call, type Node, regions } from '../../../compiler/schedule/regions.ts'
-import { type Local, type Nest, type Stmt, type Value, apply, i32 } from '../../../compiler/schedule/nest.ts'
+import { type Local, type Nest, type Stmt, type Value, apply, i32 } from '../../../compiler/schedule/nest/nest.ts'
 import { type Body, binary } from '../../../compiler/targets/wasm/binary.ts'
 import { type Bytes, code, scalarCode, signed, types, unsigned } from '../../../compiler/targets/wasm/encode.ts'
 import { printNest } from '../../../compiler/targets/wasm/print.ts'

@@ -2,8 +2,8 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import type { DType, Elementwise } from '../../../dsl/core/prim.ts'
-import type { Expr } from '../../../compiler/schedule/kernel.ts'
-import { indexing, variable } from '../../../compiler/schedule/indexing.ts'
+import type { Expr } from '../../../compiler/schedule/kernel/kernel.ts'
+import { indexing, variable } from '../../../compiler/schedule/kernel/indexing.ts'
 import { buffers, disagreement, guard, ix, kernel, load, num, op, planOf, samples, v, when } from './plans.ts'
 
 const sizes = [1, 3, 4, 7, 17, 63, 65, 300]

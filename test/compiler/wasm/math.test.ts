@@ -7,7 +7,7 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import type { Elementwise } from '../../../dsl/core/prim.ts'
-import { elementwise } from '../../../compiler/schedule/elementwise.ts'
+import { elementwise } from '../../../compiler/schedule/elementwise/elementwise.ts'
 import { partsOf } from './nests.ts'
 import { ix, kernel, load, op, v } from './plans.ts'
 

@@ -3,9 +3,9 @@
  * range is cut changes no bit, and for benchmarks of single kernels.
  */
 import v8 from 'node:v8'
-import type { Kernel } from '../../../compiler/schedule/kernel.ts'
-import type { Dialect } from '../../../compiler/schedule/expression.ts'
-import type { Scheduled } from '../../../compiler/schedule/nest.ts'
+import type { Kernel } from '../../../compiler/schedule/kernel/kernel.ts'
+import type { Dialect } from '../../../compiler/schedule/nest/expression.ts'
+import type { Scheduled } from '../../../compiler/schedule/nest/nest.ts'
 import { binary } from '../../../compiler/targets/wasm/binary.ts'
 import { overShared } from '../../../runtime/device/sharing.ts'
 import { maths } from '../../../compiler/targets/wasm/math.ts'

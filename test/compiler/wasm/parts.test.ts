@@ -4,9 +4,9 @@
  */
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { elementwise } from '../../../compiler/schedule/elementwise.ts'
-import { add, scale, variable } from '../../../compiler/schedule/indexing.ts'
-import type { Kernel } from '../../../compiler/schedule/kernel.ts'
+import { elementwise } from '../../../compiler/schedule/elementwise/elementwise.ts'
+import { add, scale, variable } from '../../../compiler/schedule/kernel/indexing.ts'
+import type { Kernel } from '../../../compiler/schedule/kernel/kernel.ts'
 import { interpret } from '../plan-interpreter.ts'
 import { partsOf } from './nests.ts'
 import { acc, buffers, guard, ix, kernel, load, num, op, planOf, product, samples, v, when } from './plans.ts'

@@ -4,8 +4,8 @@
  */
 import v8 from 'node:v8'
 import { emitWasm } from '../../../compiler/targets/wasm/index.ts'
-import type { Buffer, Expr, Guard, Index, Kernel, Plan, Reduction, Step, Store, Var } from '../../../compiler/schedule/kernel.ts'
-import { add, constant, scale, shift, variable } from '../../../compiler/schedule/indexing.ts'
+import type { Buffer, Expr, Guard, Index, Kernel, Plan, Reduction, Step, Store, Var } from '../../../compiler/schedule/kernel/kernel.ts'
+import { add, constant, scale, shift, variable } from '../../../compiler/schedule/kernel/indexing.ts'
 import type { DType, Elementwise } from '../../../dsl/core/prim.ts'
 import { interpret } from '../plan-interpreter.ts'
 

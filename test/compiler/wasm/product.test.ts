@@ -1,9 +1,9 @@
 /** Kernels with a product (matrix products, convolutions and their gradients), compiled to WebAssembly, against the float64 interpreter of plans. */
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import type { Expr, Index, Var } from '../../../compiler/schedule/kernel.ts'
-import { add, scale, shift, variable } from '../../../compiler/schedule/indexing.ts'
-import { phases } from '../../../compiler/schedule/phases.ts'
+import type { Expr, Index, Var } from '../../../compiler/schedule/kernel/kernel.ts'
+import { add, scale, shift, variable } from '../../../compiler/schedule/kernel/indexing.ts'
+import { phases } from '../../../compiler/schedule/kernel/phases.ts'
 import { packed } from '../../../compiler/schedule/product/product.ts'
 import { emitWasm } from '../../../compiler/targets/wasm/index.ts'
 import { mostThreads } from '../../../runtime/manifest.ts'

@@ -4,8 +4,8 @@
  */
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import type { Expr, Guard, Index, Plan, Reduction, Var } from '../../../compiler/schedule/kernel.ts'
-import { add, constant, indexing, scale, shift, variable } from '../../../compiler/schedule/indexing.ts'
+import type { Expr, Guard, Index, Plan, Reduction, Var } from '../../../compiler/schedule/kernel/kernel.ts'
+import { add, constant, indexing, scale, shift, variable } from '../../../compiler/schedule/kernel/indexing.ts'
 import { acc, buffers, disagreement, kernel, load, num, op, planOf, v, when } from './plans.ts'
 
 const source = (seed: number) => {

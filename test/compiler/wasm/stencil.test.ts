@@ -1,8 +1,8 @@
 /** Sums over small windows and their gradients, compiled to WebAssembly, against the float64 interpreter of plans. */
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import type { Expr, Index, Kernel, Reduction, Var } from '../../../compiler/schedule/kernel.ts'
-import { add, indexing, scale, shift, variable } from '../../../compiler/schedule/indexing.ts'
+import type { Expr, Index, Kernel, Reduction, Var } from '../../../compiler/schedule/kernel/kernel.ts'
+import { add, indexing, scale, shift, variable } from '../../../compiler/schedule/kernel/indexing.ts'
 import { stencil } from '../../../compiler/schedule/stencil/stencil.ts'
 import { maths } from '../../../compiler/targets/wasm/math.ts'
 import { partsOf } from './nests.ts'

@@ -1,8 +1,8 @@
 /** Gradients of a window's weights: sums over images for every tap, compiled to WebAssembly, against the float64 interpreter of plans. */
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import type { Expr, Index, Kernel } from '../../../compiler/schedule/kernel.ts'
-import { add, indexing, scale, shift, variable } from '../../../compiler/schedule/indexing.ts'
+import type { Expr, Index, Kernel } from '../../../compiler/schedule/kernel/kernel.ts'
+import { add, indexing, scale, shift, variable } from '../../../compiler/schedule/kernel/indexing.ts'
 import { tapSums } from '../../../compiler/schedule/stencil/taps.ts'
 import { maths } from '../../../compiler/targets/wasm/math.ts'
 import { partsOf } from './nests.ts'

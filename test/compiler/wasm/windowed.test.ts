@@ -4,8 +4,8 @@
  */
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import type { Expr, Index, Kernel, Plan, Var } from '../../../compiler/schedule/kernel.ts'
-import { add, scale, shift, variable } from '../../../compiler/schedule/indexing.ts'
+import type { Expr, Index, Kernel, Plan, Var } from '../../../compiler/schedule/kernel/kernel.ts'
+import { add, scale, shift, variable } from '../../../compiler/schedule/kernel/indexing.ts'
 import { windowed } from '../../../compiler/schedule/grid/windowed.ts'
 import { partsOf } from './nests.ts'
 import { acc, buffers, disagreement, guard, ix, kernel, load, num, op, planOf, product, samples, v, when } from './plans.ts'

@@ -1,8 +1,8 @@
 /** What the schedules build loops with: opening a nest, visiting assignments of variables, and which variable to vectorise along. */
 import { builder, type Builder } from './builder.ts'
-import { type Along, strideAlong } from './dependence.ts'
+import { type Along, strideAlong } from '../kernel/dependence.ts'
 import type { Dialect, Env } from './expression.ts'
-import type { Index, Var } from './kernel.ts'
+import type { Index, Var } from '../kernel/kernel.ts'
 import { type Local, type Value, i32 } from './nest.ts'
 
 export type Vars = ReadonlyMap<number, Value>

@@ -3,11 +3,11 @@
  * every kernel that reads them, and what decays, as the moments of an optimiser do, would stay there for ever. Sums and
  * products with constants make none to speak of, and are stored as they are.
  */
-import type { Elementwise } from '../../dsl/core/prim.ts'
+import type { Elementwise } from '../../../dsl/core/prim.ts'
 import type { Builder } from './builder.ts'
-import type { Expr } from './kernel.ts'
+import type { Expr } from '../kernel/kernel.ts'
 import { type Value, constOf, lanesOf, widened } from './nest.ts'
-import { walk } from './walk.ts'
+import { walk } from '../kernel/walk.ts'
 
 const shrinking: ReadonlySet<Elementwise> = new Set(['exp', 'pow', 'sigmoid', 'softplus'])
 const constant = (e: Expr): boolean => e.kind === 'const'

@@ -4,9 +4,9 @@
  * (gathers, divisions that split a group, guards that hold for some lanes only) is computed lane by lane.
  */
 import { type Builder, divided, multiplied } from './builder.ts'
-import { type Along, strideAlong, varsOf, varsOfIndex } from './dependence.ts'
+import { type Along, strideAlong, varsOf, varsOfIndex } from '../kernel/dependence.ts'
 import { flushed } from './flush.ts'
-import type { Expr, Guard, Index } from './kernel.ts'
+import type { Expr, Guard, Index } from '../kernel/kernel.ts'
 import { type Type, type Value, apply, constOf, i32, lanesOf, vectorOf, widened } from './nest.ts'
 import { type Maths, operation } from './operations.ts'
 import { threefry } from './random.ts'

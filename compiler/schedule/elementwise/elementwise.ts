@@ -3,20 +3,20 @@
  * stride, and reductions, either four results at a time or with partial results along the reduced variable. Loops are cut
  * into parts for the threads; a reduction of few results goes in two stages.
  */
-import { collapse, kernelIndices } from './collapse.ts'
-import { strideAlong } from './dependence.ts'
-import { type Dialect, type Env, lower, perform } from './expression.ts'
-import { type Cut, cut, overParts, partsFor, slow, workOf } from './extent.ts'
-import { bare } from './interior.ts'
-import type { Expr, Index, Kernel, Var } from './kernel.ts'
-import { type Scope, type Span, type Vars, badStrides, byStride, envOf, grouped, innermost, open, roundDown, unitStrides, wholeOf } from './loops.ts'
-import { type Nest, type Scheduled, i32 } from './nest.ts'
+import { collapse, kernelIndices } from '../kernel/collapse.ts'
+import { strideAlong } from '../kernel/dependence.ts'
+import { type Dialect, type Env, lower, perform } from '../nest/expression.ts'
+import { type Cut, cut, overParts, partsFor, slow, workOf } from '../nest/extent.ts'
+import { bare } from '../nest/interior.ts'
+import type { Expr, Index, Kernel, Var } from '../kernel/kernel.ts'
+import { type Scope, type Span, type Vars, badStrides, byStride, envOf, grouped, innermost, open, roundDown, unitStrides, wholeOf } from '../nest/loops.ts'
+import { type Nest, type Scheduled, i32 } from '../nest/nest.ts'
 import { staged } from './partial.ts'
 import { type Reduce, asReduce, reduced } from './reduce.ts'
 import { heightOf, tile, turnable } from './transpose.ts'
-import { walk } from './walk.ts'
+import { walk } from '../kernel/walk.ts'
 
-export { type Scope, badStrides, byStride, loops, open, unitStrides } from './loops.ts'
+export { type Scope, badStrides, byStride, loops, open, unitStrides } from '../nest/loops.ts'
 
 /** Elements of the inner loop of a transposition: one line of each row that it reads stays in a cache of eight ways. */
 const strip = 8

@@ -5,11 +5,11 @@
  */
 import { type Composite, decode, sizeOf } from './composite.ts'
 import { divided, multiplied } from './builder.ts'
-import type { Expr, Reduction, Store, Var } from './kernel.ts'
+import type { Expr, Reduction, Store, Var } from '../kernel/kernel.ts'
 import type { Scope, Span, Vars } from './loops.ts'
 import { i32 } from './nest.ts'
 import { transcendental } from './operations.ts'
-import { walk } from './walk.ts'
+import { walk } from '../kernel/walk.ts'
 
 /** How many parts are enough, and nanoseconds of work that are worth a part. */
 const enough = 64

@@ -2,8 +2,8 @@
 import fc from 'fast-check'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { add, constant, equal, indexKey, indexing, linear, scale, shift, substitute, variable } from '../../../compiler/schedule/indexing.ts'
-import type { Index } from '../../../compiler/schedule/kernel.ts'
+import { add, constant, equal, indexKey, indexing, linear, scale, shift, substitute, variable } from '../../../../compiler/schedule/kernel/indexing.ts'
+import type { Index } from '../../../../compiler/schedule/kernel/kernel.ts'
 
 const at = (index: Index, values: readonly number[]): number =>
   index.terms.reduce((sum, { coef, atom }) => {

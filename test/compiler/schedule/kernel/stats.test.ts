@@ -1,12 +1,12 @@
 /** FLOPs and bytes of kernels, worked out by hand. */
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { plan } from '../../../compiler/fuse/plan.ts'
-import { builder, type Builder } from '../../../compiler/ir/build.ts'
-import type { Id } from '../../../compiler/ir/ir.ts'
-import { printPlan } from '../../../compiler/schedule/print.ts'
-import { statsOf } from '../../../compiler/schedule/stats.ts'
-import type { Aval } from '../../../dsl/core/prim.ts'
+import { plan } from '../../../../compiler/fuse/plan.ts'
+import { builder, type Builder } from '../../../../compiler/ir/build.ts'
+import type { Id } from '../../../../compiler/ir/ir.ts'
+import { printPlan } from '../../../../compiler/schedule/kernel/print.ts'
+import { statsOf } from '../../../../compiler/schedule/kernel/stats.ts'
+import type { Aval } from '../../../../dsl/core/prim.ts'
 
 const f = (...shape: readonly number[]): Aval => ({ shape, dtype: 'f32' })
 const planned = (make: (b: Builder) => readonly Id[]) => {

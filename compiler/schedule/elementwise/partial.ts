@@ -2,10 +2,10 @@
  * Long reductions of few results in two stages: a fixed number of partial results, which are independent parts, and a
  * kernel that joins them in their order and does the stores. Chunks of the reduced variables become variables of the result.
  */
-import { mapKernel } from './collapse.ts'
-import { sizeOf } from './composite.ts'
-import { add, indexing, linear, scale, shift, substitute, variable } from './indexing.ts'
-import type { Kernel, Var } from './kernel.ts'
+import { mapKernel } from '../kernel/collapse.ts'
+import { sizeOf } from '../nest/composite.ts'
+import { add, indexing, linear, scale, shift, substitute, variable } from '../kernel/indexing.ts'
+import type { Kernel, Var } from '../kernel/kernel.ts'
 import { type Reduce } from './reduce.ts'
 
 /** `partial` kernels fill the `elements` of a scratch space, `whole` joins them. */

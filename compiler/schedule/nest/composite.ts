@@ -1,6 +1,6 @@
 /** Several loop variables counted as one number. */
 import { type Builder, divided } from './builder.ts'
-import type { Var } from './kernel.ts'
+import type { Var } from '../kernel/kernel.ts'
 import type { Value } from './nest.ts'
 
 /** The last variable counts fastest. */

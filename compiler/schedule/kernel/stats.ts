@@ -3,10 +3,10 @@
  * every kernel reads each element that it needs once and writes each of its own once. Copies between turns of a loop are
  * left out: another plan could do without them.
  */
-import type { Elementwise } from '../../dsl/core/prim.ts'
+import type { Elementwise } from '../../../dsl/core/prim.ts'
 import { elementsRead, shareOf } from './footprint.ts'
 import type { Expr, Guard, Index, Kernel, Plan, Step, Var } from './kernel.ts'
-import { bytesOf } from './memory.ts'
+import { bytesOf } from '../memory.ts'
 import { expressions, walk } from './walk.ts'
 
 /** Of one run. */

@@ -3,8 +3,8 @@
  * tiles, vectors or threads. `fuse/` makes them from the tensor IR; each target's schedule turns them into
  * loop nests. A program is a `Plan`: buffers, and steps over them.
  */
-import type { Aval, DType, Elementwise } from '../../dsl/core/prim.ts'
-import type { Origin } from '../ir/ir.ts'
+import type { Aval, DType, Elementwise } from '../../../dsl/core/prim.ts'
+import type { Origin } from '../../ir/ir.ts'
 
 /** A loop variable, counting 0 .. size-1. Ids are unique within a plan. */
 export type Var = { readonly id: number; readonly size: number; readonly name: string }

@@ -2,9 +2,9 @@
 import fc from 'fast-check'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { elementsRead, shareOf } from '../../../compiler/schedule/footprint.ts'
-import { indexing } from '../../../compiler/schedule/indexing.ts'
-import type { Expr, Guard, Index, Kernel, Var } from '../../../compiler/schedule/kernel.ts'
+import { elementsRead, shareOf } from '../../../../compiler/schedule/kernel/footprint.ts'
+import { indexing } from '../../../../compiler/schedule/kernel/indexing.ts'
+import type { Expr, Guard, Index, Kernel, Var } from '../../../../compiler/schedule/kernel/kernel.ts'
 
 const vars: readonly Var[] = [3, 4, 5, 6].map((size, i) => ({ id: i, size, name: `v${i}` }))
 const counter: Var = { id: 9, size: 4, name: 't' }

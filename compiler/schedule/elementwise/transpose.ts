@@ -2,14 +2,14 @@
  * Transpositions: where every load is contiguous along one variable and every store along another, tiles of four by four
  * are computed in vectors of the first and turned in registers.
  */
-import type { Builder } from './builder.ts'
-import { strideAlong } from './dependence.ts'
-import { address, lower } from './expression.ts'
-import { flushed } from './flush.ts'
-import type { Kernel, Var } from './kernel.ts'
-import { type Scope, type Vars, envOf } from './loops.ts'
-import { type Local, type Value, vectorOf } from './nest.ts'
-import { loadsOf } from './walk.ts'
+import type { Builder } from '../nest/builder.ts'
+import { strideAlong } from '../kernel/dependence.ts'
+import { address, lower } from '../nest/expression.ts'
+import { flushed } from '../nest/flush.ts'
+import type { Kernel, Var } from '../kernel/kernel.ts'
+import { type Scope, type Vars, envOf } from '../nest/loops.ts'
+import { type Local, type Value, vectorOf } from '../nest/nest.ts'
+import { loadsOf } from '../kernel/walk.ts'
 
 /** Whether a kernel that stores along `along` is better computed along `across`. */
 export const turnable = ({ reduction, stores }: Kernel, along: Var, across: Var): boolean => {

@@ -1,12 +1,12 @@
 /** Reductions within a part: of one result, of four, or of several groups of four, with several partial results side by side. */
-import type { Builder } from './builder.ts'
-import { kernelIndices } from './collapse.ts'
-import { strideAlong, varsOf } from './dependence.ts'
-import { type Env, lower } from './expression.ts'
-import { bare, holdThroughout, operations, unrolledOperations } from './interior.ts'
-import type { Expr, Reduction, Var } from './kernel.ts'
-import { byStride, grouped, innermost, loops, taps, wholeOf } from './loops.ts'
-import { type Fn, type Value, apply, constOf, vectorOf } from './nest.ts'
+import type { Builder } from '../nest/builder.ts'
+import { kernelIndices } from '../kernel/collapse.ts'
+import { strideAlong, varsOf } from '../kernel/dependence.ts'
+import { type Env, lower } from '../nest/expression.ts'
+import { bare, holdThroughout, operations, unrolledOperations } from '../nest/interior.ts'
+import type { Expr, Reduction, Var } from '../kernel/kernel.ts'
+import { byStride, grouped, innermost, loops, taps, wholeOf } from '../nest/loops.ts'
+import { type Fn, type Value, apply, constOf, vectorOf } from '../nest/nest.ts'
 
 export type Reduce = Extract<Reduction, { kind: 'reduce' }>
 

@@ -3,9 +3,9 @@
  * without its bounds checks, and the checks; a schedule runs the bare expression wherever it can show that all checks hold.
  */
 import { divided } from './builder.ts'
-import { mapChoices, relaxed } from './choices.ts'
+import { mapChoices, relaxed } from '../kernel/choices.ts'
 import { type Env, indexValue } from './expression.ts'
-import type { Expr, Guard, Index, Var } from './kernel.ts'
+import type { Expr, Guard, Index, Var } from '../kernel/kernel.ts'
 import { type Value, i32 } from './nest.ts'
 
 export type Bare = { readonly expr: Expr; readonly guards: readonly Guard[] }

@@ -2,7 +2,7 @@
  * Every element-wise primitive in terms of the loop-nest language. Operands come with equal lanes, so each rule serves
  * scalars and vectors alike. Transcendental functions are the target's (`Maths`).
  */
-import type { DType, Elementwise } from '../../dsl/core/prim.ts'
+import type { DType, Elementwise } from '../../../dsl/core/prim.ts'
 import type { Builder } from './builder.ts'
 import { type Fn, type Type, type Value, constOf, i32, lanesOf, scalarOf, widened } from './nest.ts'
 
