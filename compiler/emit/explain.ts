@@ -1,6 +1,6 @@
 /** What `vdsm compile --explain` prints of a program: its size before and after fusion, its memory, and its kernels with the lines they come from. */
-import { printPlan } from '../schedule/print.ts'
-import { statsOf } from '../schedule/stats.ts'
+import { printPlan } from '../schedule/kernel/print.ts'
+import { statsOf } from '../schedule/kernel/stats.ts'
 import type { Built } from './build.ts'
 
 const si = (n: number, unit: string): string => {

@@ -3,7 +3,7 @@
  * current one at the end of the step. Where nothing of the step still reads the current value by then - the kernels that
  * read it have run, and the one that writes reads at most the element that it replaces - it is written there at once.
  */
-import type { Copy, Loop, Plan, Step } from '../schedule/kernel.ts'
+import type { Copy, Loop, Plan, Step } from '../schedule/kernel/kernel.ts'
 import { touches } from '../schedule/memory.ts'
 import { mayReplace, ordered, rename } from './inplace.ts'
 

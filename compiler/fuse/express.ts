@@ -5,9 +5,9 @@
 import type { Attrs, Dimension } from '../../dsl/core/prim.ts'
 import { refuse } from '../../dsl/errors.ts'
 import type { Func, Id, Op } from '../ir/ir.ts'
-import { add, constant, equal, indexKey, isConstant, linear, ofAtom, scale, shift, zero } from '../schedule/indexing.ts'
-import type { Indexing } from '../schedule/indexing.ts'
-import type { Expr, Guard, Index } from '../schedule/kernel.ts'
+import { add, constant, equal, indexKey, isConstant, linear, ofAtom, scale, shift, zero } from '../schedule/kernel/indexing.ts'
+import type { Indexing } from '../schedule/kernel/indexing.ts'
+import type { Expr, Guard, Index } from '../schedule/kernel/kernel.ts'
 
 /** A function being planned: its instructions, and where its values live. */
 export type Scope = {

@@ -3,11 +3,11 @@
  * of its stores, that store takes the array's memory. Half of what an element-wise kernel moves is then in the cache
  * already, and less is alive at one time. `replaced` are pairs of an output and the input whose place it takes.
  */
-import { mapKernel } from '../schedule/collapse.ts'
-import { equal } from '../schedule/indexing.ts'
-import type { Buffer, Kernel, Plan, Step, Store } from '../schedule/kernel.ts'
+import { mapKernel } from '../schedule/kernel/collapse.ts'
+import { equal } from '../schedule/kernel/indexing.ts'
+import type { Buffer, Kernel, Plan, Step, Store } from '../schedule/kernel/kernel.ts'
 import { touches } from '../schedule/memory.ts'
-import { expressions, loadsOf } from '../schedule/walk.ts'
+import { expressions, loadsOf } from '../schedule/kernel/walk.ts'
 
 /** Whether a kernel may write `store` over a buffer: it reads of that what it replaces at most, and no reduction does. */
 export const mayReplace = ({ reduction, stores }: Kernel, store: Store, is: (buffer: number) => boolean): boolean => {

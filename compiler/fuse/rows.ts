@@ -7,13 +7,13 @@
  * A kernel goes by rows if one of its variables cuts every large array that it touches into slices that lie one after the
  * other, and kernels go together if they cut the arrays that they pass on alike.
  */
-import { collapse, kernelIndices, mapKernel } from '../schedule/collapse.ts'
-import { partsFor, workOf } from '../schedule/extent.ts'
-import { add, indexing, scale, substitute, variable } from '../schedule/indexing.ts'
-import type { Expr, Index, Kernel, Loop, Plan, Step, Var } from '../schedule/kernel.ts'
+import { collapse, kernelIndices, mapKernel } from '../schedule/kernel/collapse.ts'
+import { partsFor, workOf } from '../schedule/nest/extent.ts'
+import { add, indexing, scale, substitute, variable } from '../schedule/kernel/indexing.ts'
+import type { Expr, Index, Kernel, Loop, Plan, Step, Var } from '../schedule/kernel/kernel.ts'
 import { touches } from '../schedule/memory.ts'
-import { asReduce } from '../schedule/reduce.ts'
-import { expressions, loadsOf } from '../schedule/walk.ts'
+import { asReduce } from '../schedule/elementwise/reduce.ts'
+import { expressions, loadsOf } from '../schedule/kernel/walk.ts'
 
 export type Limits = {
   /** The fewest elements of an array that is worth keeping in the cache between two kernels. */

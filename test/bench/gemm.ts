@@ -6,8 +6,8 @@
 import { emitWasm } from '../../compiler/targets/wasm/index.ts'
 import { load as start } from '../compiler/parallel.ts'
 import { acc, buffers, guard, ix, kernel, layout, load, planOf, product, v, when } from '../compiler/wasm/plans.ts'
-import type { Index, Plan } from '../../compiler/schedule/kernel.ts'
-import { add, scale, shift, variable } from '../../compiler/schedule/indexing.ts'
+import type { Index, Plan } from '../../compiler/schedule/kernel/kernel.ts'
+import { add, scale, shift, variable } from '../../compiler/schedule/kernel/indexing.ts'
 import { processorTimes } from './times.ts'
 
 const matmul = (m: number, n: number, k: number, ta = false, tb = false): Plan => {

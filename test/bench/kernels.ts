@@ -3,8 +3,8 @@
  * Run with `node --import tsx test/bench/kernels.ts [filter]`.
  */
 import { acc, buffers, guard, ix, kernel, load, num, op, planOf, product, start, v, when } from '../compiler/wasm/plans.ts'
-import type { Plan } from '../../compiler/schedule/kernel.ts'
-import { add, scale, shift, variable } from '../../compiler/schedule/indexing.ts'
+import type { Plan } from '../../compiler/schedule/kernel/kernel.ts'
+import { add, scale, shift, variable } from '../../compiler/schedule/kernel/indexing.ts'
 import type { Elementwise } from '../../dsl/core/prim.ts'
 import { processorTimes } from './times.ts'
 

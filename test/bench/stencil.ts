@@ -5,16 +5,16 @@
  */
 import { acc, buffers, guard, ix, kernel, load, num, op, planOf, product, v, when } from '../compiler/wasm/plans.ts'
 import { partsOf } from '../compiler/wasm/nests.ts'
-import type { Index, Kernel, Plan } from '../../compiler/schedule/kernel.ts'
-import { elementwise } from '../../compiler/schedule/elementwise.ts'
-import type { Dialect } from '../../compiler/schedule/expression.ts'
-import type { Scheduled } from '../../compiler/schedule/nest.ts'
-import { phases } from '../../compiler/schedule/phases.ts'
+import type { Index, Kernel, Plan } from '../../compiler/schedule/kernel/kernel.ts'
+import { elementwise } from '../../compiler/schedule/elementwise/elementwise.ts'
+import type { Dialect } from '../../compiler/schedule/nest/expression.ts'
+import type { Scheduled } from '../../compiler/schedule/nest/nest.ts'
+import { phases } from '../../compiler/schedule/kernel/phases.ts'
 import { packed } from '../../compiler/schedule/product/product.ts'
 import { stencil } from '../../compiler/schedule/stencil/stencil.ts'
 import { tapSums } from '../../compiler/schedule/stencil/taps.ts'
 import { windowed } from '../../compiler/schedule/grid/windowed.ts'
-import { add, indexing, scale, shift, variable } from '../../compiler/schedule/indexing.ts'
+import { add, indexing, scale, shift, variable } from '../../compiler/schedule/kernel/indexing.ts'
 
 const timeOf = (run: () => void): number => {
   const from = process.cpuUsage()

@@ -3,15 +3,15 @@
  * together (threads.ts), one function `s0`, `s1`, ... per step of the plan, and `run`, which takes all steps in order.
  * Constants are data segments; the memory is imported.
  */
-import type { Buffer, Kernel, Loop, Plan, Step, Var } from '../../schedule/kernel.ts'
+import type { Buffer, Kernel, Loop, Plan, Step, Var } from '../../schedule/kernel/kernel.ts'
 import { schedule, type Names } from '../../schedule/choose.ts'
-import type { Dialect } from '../../schedule/expression.ts'
+import type { Dialect } from '../../schedule/nest/expression.ts'
 import { mostThreads } from '../../../runtime/manifest.ts'
 import { bytesOf } from '../../schedule/memory.ts'
-import type { Nest, Scratch } from '../../schedule/nest.ts'
+import type { Nest, Scratch } from '../../schedule/nest/nest.ts'
 import { type Block, type Call, type Node, type Range, regions, serial, usefulThreads } from '../../schedule/regions.ts'
-import { nanoseconds } from '../../schedule/stats.ts'
-import { spacesOf } from '../../schedule/spaces.ts'
+import { nanoseconds } from '../../schedule/kernel/stats.ts'
+import { spacesOf } from '../../schedule/nest/spaces.ts'
 import { type Body, type Data, binary, words } from './binary.ts'
 import { type Bytes, code, memoryCopy, scalarCode, signed, types, unsigned } from './encode.ts'
 import { maths } from './math.ts'

@@ -2,8 +2,8 @@
  * Prints a loop nest as the body of a WebAssembly function. Scalars of type bool, i32 and u32 are i32; vectors are v128,
  * a vector of bools being a mask of all ones or zeros per lane.
  */
-import type { Fn, Local, Nest, Scalar, Stmt, Type, Value } from '../../schedule/nest.ts'
-import { lanesOf, scalarOf, valueKey } from '../../schedule/nest.ts'
+import type { Fn, Local, Nest, Scalar, Stmt, Type, Value } from '../../schedule/nest/nest.ts'
+import { lanesOf, scalarOf, valueKey } from '../../schedule/nest/nest.ts'
 import { code, float, scalarCode, signed, simd, types, unsigned, vectorCode, word, type WasmType } from './encode.ts'
 
 export type Layout = {
