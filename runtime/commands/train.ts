@@ -25,7 +25,7 @@ import { attempt, orThrow, right } from '../train/task.ts'
 import { oneOf, positive, positiveNumber, seedOption, withBuild, withThreads, type Register } from './command.ts'
 
 /** Steps of a whole run where --steps is not given. */
-const DEFAULT_STEPS: Readonly<Record<keyof typeof schedules, number>> = { tiny: 200, small: 400, paper: 10_000 }
+const DEFAULT_STEPS: Readonly<Record<keyof typeof schedules, number>> = { tiny: 200, small: 1000, paper: 10_000 }
 const DEFAULTS = { config: 'small', data: 'pendulum', seed: 0, checkpointEvery: 100, pictureEvery: 100 } as const
 
 const configNames = Object.keys(schedules) as readonly (keyof typeof schedules)[] // keys of a closed record
