@@ -8,6 +8,28 @@ import type { Codec, Values } from '../report/pictures.ts'
 import type { Numbers, Shape } from './loop.ts'
 import type { Programs } from './programs.ts'
 
+/** The latent variables of one video, at their locations: s [S], d [D], z [T, Z]. */
+export type Latents = { readonly s: Float32Array; readonly d: Float32Array; readonly z: Float32Array }
+
+/**
+ * A model of videos as plain functions of one video of `frames` frames: planar RGB in [0, 1], [frames, 3, side, side]. A key
+ * is two words u32 and decides every draw; `spread` scales the noise of the transitions (1, the default, samples; 0 follows
+ * the means). All arrays that are returned are the caller's own.
+ */
+export type VideoCodec = {
+  /** T: frames of every video that goes in or comes out. */
+  readonly frames: number
+  readonly side: number
+  /** x [T, 3, side, side] -> locations of q(s | x), q(d | x), q(z | x). */
+  readonly encode: (x: Float32Array) => Latents
+  /** s [S], z [T, Z] -> means [T, 3, side, side]. For a transfer: s of one video, z of another. */
+  readonly decode: (s: Float32Array, z: Float32Array) => Float32Array
+  /** A video from the priors. */
+  readonly generate: (key: Uint32Array, spread?: number) => Latents & { readonly x: Float32Array }
+  /** The T frames after pose z [Z] (the last row of `z`, or of what `encode` gave), with their poses [T, Z]. */
+  readonly continuation: (s: Float32Array, d: Float32Array, z: Float32Array, key: Uint32Array, spread?: number) => { readonly z: Float32Array; readonly x: Float32Array }
+}
+
 /** Copies the parameters in `trainStep`'s state to the inputs below `params` of `target`. */
 const giveParameters = (trainStep: Executable, target: Executable): void => {
   for (const { path } of target.program.inputs) {
