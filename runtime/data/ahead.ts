@@ -8,8 +8,9 @@
  *
  * Where there is no shared memory, or the worker cannot be started, or is lost, batches are drawn in place: the same, later.
  */
+import * as E from 'fp-ts/lib/Either.js'
 import { MessageChannel, receiveMessageOnPort, Worker } from 'node:worker_threads'
-import { Refusal, refuse, type Failure } from '../../dsl/errors.ts'
+import { refuse, type Failure } from '../../dsl/errors.ts'
 import { checkPixels, FRAME, type BatchRequest, type DataSet } from './dataset.ts'
 import { openData, type DataConfig } from './open.ts'
 
@@ -68,9 +69,119 @@ export const inPlace = (data: () => DataSet, request: Request, why: string): Ahe
   close: async () => undefined,
 })
 
+type Crew = {
+  readonly order: (order: Order) => void
+  /** What the worker has reported since the last time. */
+  readonly reports: () => readonly Report[]
+  /** Sleeps until the worker has something to report, or for a nap. */
+  readonly sleep: () => void
+  /** Why the worker has ended; null as long as it lives. */
+  readonly lost: () => string | null
+  readonly end: () => Promise<void>
+}
+
+/** Starts the worker. Throws where there are no threads or no shared memory. Options of the process (--import and the like) are not for it. */
+const startCrew = (given: Given): Crew => {
+  const { port1: port, port2 } = new MessageChannel()
+  const { words } = given
+  const worker = new Worker(new URL('./ahead-worker.mjs', import.meta.url), { name: 'vdsm data', execArgv: [], workerData: { ...given, port: port2 }, transferList: [port2] })
+  let lost: string | null = null
+  let heard = 0
+  worker.on('error', error => { lost ??= error instanceof Error ? error.message : String(error) })
+  worker.on('exit', () => { lost ??= 'it has ended' })
+  worker.unref()
+  const reports = (): readonly Report[] => {
+    // Counted before looking: what comes meanwhile ends the next sleep at once.
+    heard = Atomics.load(words, 0)
+    const found: Report[] = []
+    for (let each = receiveMessageOnPort(port); each !== undefined; each = receiveMessageOnPort(port)) found.push(each.message as Report) // ahead-serve.ts sends nothing else
+    return found
+  }
+  return {
+    order: order => port.postMessage(order),
+    reports,
+    sleep: () => void Atomics.wait(words, 0, heard, NAP),
+    lost: () => lost,
+    end: async () => {
+      port.close()
+      await worker.terminate()
+    },
+  }
+}
+
+const shared = (size: number): Float32Array => new Float32Array(new SharedArrayBuffer(size * Float32Array.BYTES_PER_ELEMENT))
+
 /** Starts drawing the batches of the steps `from` to `options.last`, as `request` says. Every batch has the size of the first. */
 export const openAhead = (config: DataConfig, request: Request, from: number, options: AheadOptions): Ahead => {
-  let opened = options.data
-  const data = (): DataSet => (opened ??= openData(config))
-  return inPlace(data, request, 'not yet')
+  const { last } = options
+  let known = options.data
+  const data = (): DataSet => (known ??= openData(config))
+  const started = E.tryCatch(
+    (): readonly [Crew, readonly Float32Array[]] => {
+      const places = Array.from({ length: PLACES }, () => shared(sizeOf(request(from))))
+      return [startCrew({ config, places, words: new Int32Array(new SharedArrayBuffer(4)) }), places]
+    },
+    error => (error instanceof Error ? error.message : String(error)),
+  )
+  if (E.isLeft(started)) return inPlace(data, request, started.left)
+  const [crew, places] = started.right
+
+  /** The step whose batch each place holds or will hold. */
+  const promised: (number | null)[] = places.map(() => null)
+  const ended = new Map<number, Failure | null>()
+  let [due, isOpen] = [from, false]
+  let [refused, failed]: [Failure | null, string | null] = [null, null]
+
+  const lost = (): string | null => failed ?? crew.lost()
+  const listen = (): void => {
+    for (const report of crew.reports()) {
+      switch (report.kind) {
+        case 'open': isOpen = true; break
+        case 'drawn': ended.set(report.step, null); break
+        case 'refused': if (report.step === undefined) refused = report.failure; else ended.set(report.step, report.failure); break
+        case 'failed': failed ??= report.message
+      }
+    }
+  }
+  /** Has the batches from `step` on drawn, as far as there are places. */
+  const order = (step: number): void => {
+    for (let next = step; next < step + PLACES && next <= last; next++) {
+      const place = promised.indexOf(null)
+      if (place < 0 || promised.includes(next)) continue
+      promised[place] = next
+      crew.order({ step: next, place, request: request(next) })
+    }
+  }
+  const fetch = async (step: number, into: Float32Array): Promise<void> => {
+    listen()
+    if (isOpen) order(step + 1)
+    const place = promised.indexOf(step)
+    const come = (): boolean => refused !== null || ended.has(step) || lost() !== null
+    while (place >= 0 && !come()) {
+      crew.sleep()
+      await nextTurn()
+      listen()
+    }
+    const failure = refused ?? ended.get(step)
+    if (failure !== undefined && failure !== null) return refuse(failure)
+    const frames = places[place]
+    if (frames === undefined || !ended.has(step)) return draw(data(), request(step), into)
+    into.set(frames)
+    ended.delete(step)
+    promised[place] = null
+    order(step + 1)
+  }
+
+  if (known === undefined) order(from)
+  return {
+    next: async (step, into) => {
+      if (step !== due) refuse({ kind: 'bug', where: 'batches ahead', message: `step ${step} was asked for, ${due} is next` })
+      due += 1
+      const before = performance.now()
+      await fetch(step, into)
+      return { waited: performance.now() - before }
+    },
+    obstacle: lost,
+    close: crew.end,
+  }
 }

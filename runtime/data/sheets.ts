@@ -12,7 +12,8 @@ const SHEET_HEIGHT = 21 * SIDE
 export const CELL = SIDE * SIDE * 4
 
 /** Which column each of the eight frames of an action comes from. `paper`: as the paper's pictures play them; `li-mandt`: as in Li and Mandt 2018. */
-export type FrameChoice = 'paper' | 'li-mandt'
+export const FRAME_CHOICES = ['paper', 'li-mandt'] as const
+export type FrameChoice = (typeof FRAME_CHOICES)[number]
 
 type ActionName = 'spellcast' | 'walk' | 'slash'
 
