@@ -14,6 +14,7 @@ import type { Any, Check, Tensor } from '../tensor.ts'
 import type { Batched } from '../tree.ts'
 import type { Conv, ConvT } from './conv.ts'
 import type { Linear } from './linear.ts'
+import type { Lstm } from './lstm.ts'
 
 type Floats = Tensor<Shape>
 /** Border: draws in a shape that has passed its check. */
@@ -109,6 +110,18 @@ export const defaultConv = <const I extends Dim, const O extends Dim, const K ex
   const keys = split(key, 2)
   const bound = 1 / Math.sqrt(sizeOf(i) * k * k)
   return { weight: typed(symmetric(at(keys, 0), [o, i, k, k], bound)), bias: typed(symmetric(at(keys, 1), [o], bound)) }
+}
+
+/** PyTorch's default, weights uniform on (-b, b), b = 1 / sqrt(hidden); biases 0, but 1 for the forget gate, so that a cell starts by keeping. */
+export const initLstm = <const I extends Dim, const H extends Dim>(key: Key, i: I, h: H): Lstm<I, H> => {
+  const keys = split(key, 2)
+  const [inputs, size] = [sizeOf(i), sizeOf(h)]
+  const bound = 1 / Math.sqrt(size)
+  const bias: Any = op('concat', [fill([size], 'f32', 0), fill([size], 'f32', 1), fill([2 * size], 'f32', 0)], { axis: 0 })
+  return {
+    weightIh: typed(symmetric(at(keys, 0), [4 * size, inputs], bound)), weightHh: typed(symmetric(at(keys, 1), [4 * size, size], bound)),
+    biasIh: typed(bias), biasHh: typed(fill([4 * size], 'f32', 0)),
+  }
 }
 
 /** The identity map: ones on the diagonal, no bias. */

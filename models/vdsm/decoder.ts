@@ -3,7 +3,7 @@
  * frames, W = sum_k w_k W_k, by the mixture w that the identity s stands for.
  */
 import { convTranspose, type ConvT } from '../../dsl/nn/index.ts'
-import { concat, contract, leakyRelu, mul, reshape, softmax, type Batched } from '../../dsl/index.ts'
+import { concat, contract, leakyRelu, mul, reshape, softmax, vmap, type Batched } from '../../dsl/index.ts'
 import { bernoulli, type Bernoulli } from '../../dsl/prob/index.ts'
 import type { Scalar, Tensor, Vec } from '../../dsl/tensor.ts'
 import type { Options } from './config.ts'
@@ -39,4 +39,12 @@ export const decoder = ({ slope }: Options, p: Decoder, who: Vec<'S'>, z: Vec<'Z
   const c = leakyRelu(convTranspose(p.layer3, b, up), slope)
   const d = leakyRelu(convTranspose(p.layer4, c, up), slope)
   return bernoulli(convTranspose(p.layer5, d, up))
+}
+
+/** p(x_1:T | s, z_1:T): the frames of one identity, by its own decoder. */
+export const frames = (o: Options, bank: Bank, temperature: Scalar, s: Vec<'S'>, z: Tensor<['T', 'Z']>): Bernoulli<['T', 3, 64, 64]> => {
+  const w = mixture(s, temperature)
+  const own = blended(bank, w)
+  const who = o.decoderInput === 's' ? s : w
+  return vmap(z, zt => decoder(o, own, who, zt))
 }

@@ -1,14 +1,18 @@
 /**
- * Annealing of stage 1: pure functions of progress in [0, 1], the share of the training steps that are done. They run on
- * the host; a training step takes their values as scalars. Progress outside [0, 1] counts as its nearer end.
+ * Annealing of both stages: pure functions of progress in [0, 1], the share of a stage's training steps that are done. They run
+ * on the host; a training step takes their values as scalars. Progress outside [0, 1] counts as its nearer end.
  */
+
+import type { ConfigName } from './config.ts'
 
 /** A value that depends on progress. */
 export type Curve = (progress: number) => number
 
 /** What a training step of stage 1 is annealed by. */
-export type Values = { readonly learningRate: number; readonly temperature: number; readonly lambdaS: number; readonly lambdaZ: number }
-export type Curves = { readonly [K in keyof Values]: Curve }
+export type FrameValues = { readonly learningRate: number; readonly temperature: number; readonly lambdaS: number; readonly lambdaZ: number }
+/** What one of stage 2 is annealed by. */
+export type VideoValues = FrameValues & { readonly lambdaD: number }
+export type Curves<V> = { readonly [K in keyof V]: Curve }
 
 const share = (progress: number, start: number, end: number): number => Math.min(1, Math.max(0, (progress - start) / (end - start)))
 
@@ -29,11 +33,11 @@ export const through = (anchors: readonly (readonly [number, number])[]): Curve 
 }
 
 /**
- * Small (and tiny): lambda_z falls 10 -> 1 geometrically over the first 40 %, so that what is constant in a group has to
- * pass through s first; lambda_s rises 0.1 -> 1 over the first third, half cosine; the mixture sharpens 1 -> 4 over the
+ * Stage 1, small (and tiny): lambda_z falls 10 -> 1 geometrically over the first 40 %, so that what is constant in a group has
+ * to pass through s first; lambda_s rises 0.1 -> 1 over the first third, half cosine; the mixture sharpens 1 -> 4 over the
  * last half; the learning rate falls 2e-3 -> 3e-4 along half a cosine over the whole run.
  */
-export const small: Curves = {
+const smallFrames: Curves<FrameValues> = {
   learningRate: halfCosine(2e-3, 3e-4),
   temperature: halfCosine(1, 4, 0.5, 1),
   lambdaS: halfCosine(0.1, 1, 0, 1 / 3),
@@ -41,24 +45,32 @@ export const small: Curves = {
 }
 
 /**
- * Paper: lambda_z passes 30, 0.2 (50 %), 0.4 (80 %), 1 (the published code lays a quadratic spline through these anchors
- * and clips what overshoots; here it is geometric between them); lambda_s as above; temperature 1 -> 10 over the last
- * half, half cosine; learning rate 1e-3 throughout.
+ * Stage 1, paper: lambda_z passes 30, 0.2 (50 %), 0.4 (80 %), 1 (the published code lays a quadratic spline through these
+ * anchors and clips what overshoots; here it is geometric between them); lambda_s as above; temperature 1 -> 10 over the
+ * last half, half cosine; learning rate 1e-3 throughout.
  */
-export const paper: Curves = {
+const paperFrames: Curves<FrameValues> = {
   learningRate: constant(1e-3),
   temperature: halfCosine(1, 10, 0.5, 1),
   lambdaS: halfCosine(0.1, 1, 0, 1 / 3),
   lambdaZ: through([[0, 30], [0.5, 0.2], [0.8, 0.4], [1, 1]]),
 }
 
-/** By the name of the configuration. */
-export const schedules = { tiny: small, small, paper } as const satisfies Readonly<Record<string, Curves>>
+/** Stage 2, at the temperature that stage 1 ended with: lambda_z passes 0.1, 0.4, 0.4, 1 at thirds of the stage; lambda_s and lambda_d rise 0.1 -> 1 over the first third. */
+const video = (temperature: number, learningRate: Curve): Curves<VideoValues> => ({
+  learningRate,
+  temperature: constant(temperature),
+  lambdaS: halfCosine(0.1, 1, 0, 1 / 3),
+  lambdaD: halfCosine(0.1, 1, 0, 1 / 3),
+  lambdaZ: through([[0, 0.1], [1 / 3, 0.4], [2 / 3, 0.4], [1, 1]]),
+})
+
+const small = { frames: smallFrames, video: video(4, halfCosine(2e-3, 3e-4)) }
+const paper = { frames: paperFrames, video: video(10, constant(1e-3)) }
+
+/** By the name of the configuration, for each stage. */
+export const schedules = { tiny: small, small, 'paper-sprites': paper, 'paper-mug': paper } as const satisfies Readonly<Record<ConfigName, { readonly frames: Curves<FrameValues>; readonly video: Curves<VideoValues> }>>
 
 /** The values of all curves at one progress. */
-export const valuesAt = (curves: Curves, progress: number): Values => ({
-  learningRate: curves.learningRate(progress),
-  temperature: curves.temperature(progress),
-  lambdaS: curves.lambdaS(progress),
-  lambdaZ: curves.lambdaZ(progress),
-})
+export const valuesAt = <V extends Readonly<Record<keyof V, number>>>(curves: Curves<V>, progress: number): V =>
+  Object.fromEntries(Object.entries<Curve>(curves).map(([name, curve]) => [name, curve(progress)])) as V // a curve for every name of V

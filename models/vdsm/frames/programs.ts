@@ -1,25 +1,25 @@
 /** What is compiled for every configuration: the training step and its pieces, inference and evaluation. */
-import { adam, adamInit, at, clipByGlobalNorm, mean, mul, randomNormal, sizeOf, split, vmap, type AdamState, type Batched, type Key } from '../../dsl/index.ts'
-import { expected } from '../../dsl/prob/index.ts'
-import type { Scalar, Tensor } from '../../dsl/tensor.ts'
-import type { Options } from './config.ts'
-import { frames } from './generative.ts'
-import { posterior, type Noise } from './guide.ts'
+import { adam, adamInit, at, clipByGlobalNorm, mean, mul, randomNormal, sizeOf, split, vmap, type AdamState, type Batched, type Key } from '../../../dsl/index.ts'
+import { expected } from '../../../dsl/prob/index.ts'
+import type { Scalar, Tensor, Vec } from '../../../dsl/tensor.ts'
+import type { Options } from '../config.ts'
+import { frames } from '../decoder.ts'
+import { posterior, type Clip, type Guide, type Noise } from './guide.ts'
 import { startParams } from './init.ts'
 import { gradient, loss, objective, type Annealing, type Metrics, type Params } from './objective.ts'
 
 /** All that training carries from step to step. */
 export type State = { readonly params: Params; readonly optimizer: AdamState<Params> }
-/** B groups of T frames: RGB in [0, 1]. */
-export type Batch = Tensor<['B', 'T', 3, 64, 64]>
+/** B groups of P parts of T frames: RGB in [0, 1]. */
+export type Batch = Tensor<['B', 'P', 'T', 3, 64, 64]>
 export type BatchNoise = Batched<'B', Noise>
 /** What a training step is annealed by; see schedules.ts for the curves. */
 export type Schedule = { readonly learningRate: Scalar; readonly temperature: Scalar; readonly lambdaS: Scalar; readonly lambdaZ: Scalar }
 
 /** Location and scale of q(s | x) and q(z | x). */
 export type Encoded = {
-  readonly s: { readonly loc: Tensor<['B', 'S']>; readonly scale: Tensor<['B', 'S']> }
-  readonly z: { readonly loc: Tensor<['B', 'T', 'Z']>; readonly scale: Tensor<['B', 'T', 'Z']> }
+  readonly s: { readonly loc: Vec<'S'>; readonly scale: Vec<'S'> }
+  readonly z: { readonly loc: Tensor<['T', 'Z']>; readonly scale: Tensor<['T', 'Z']> }
 }
 export type StepMetrics = Metrics & {
   /** Global norm of the gradient before it is clipped. */
@@ -27,17 +27,17 @@ export type StepMetrics = Metrics & {
 }
 /**
  * The true bound (every weight 1), means over a batch. Pixels between 0 and 1 count as means of the Bernoulli likelihood, so
- * even a perfect model has -elbo above zero: the entropy of the pixel values. klS is shared by the T frames of a group, so
- * bounds compare only between models that are given groups of one size.
+ * even a perfect model has -elbo above zero: the entropy of the pixel values. klS is shared by the T frames of a part, so
+ * bounds compare only between models that are given parts of one size.
  */
 export type Evaluation = {
-  /** Nats per frame; KL(q(s) || p(s)) counts once per group. */
+  /** Nats per frame; KL(q(s) || p(s)) counts once per part. */
   readonly elbo: Scalar
   /** -elbo in bits per number of a frame (3 x 64 x 64 of them). */
   readonly bitsPerDim: Scalar
   /** log p(x_t | s, z_t) of a frame, in nats. */
   readonly logLikelihood: Scalar
-  /** KL(q(s | x) || p(s)) of a group, in nats. */
+  /** KL(q(s | x) || p(s)) of a part, in nats. */
   readonly klS: Scalar
   /** KL(q(z_t | x_t) || p(z)) of a frame, in nats. */
   readonly klZ: Scalar
@@ -46,7 +46,7 @@ export type Evaluation = {
 /** Standard normal noise for a batch. */
 const noise = (key: Key): BatchNoise => {
   const keys = split(key, 2)
-  return { s: randomNormal(at(keys, 0), ['B', 'S']), z: randomNormal(at(keys, 1), ['B', 'T', 'Z']) }
+  return { s: randomNormal(at(keys, 0), ['B', 'P', 'S']), z: randomNormal(at(keys, 1), ['B', 'P', 'T', 'Z']) }
 }
 
 export const programs = (o: Options) => {
@@ -68,32 +68,31 @@ export const programs = (o: Options) => {
     return { state: { params: next.params, optimizer: next.state }, metrics: { ...metrics, gradientNorm: norm } }
   }
 
-  /** q(s | x) of B groups, q(z | x) of their T frames each: locations and standard deviations. */
-  const encode = (params: Params, x: Batch): Encoded => {
-    const q = vmap(x, group => posterior(o, params.guide, group))
-    return { s: { loc: q.s.loc, scale: q.s.scale }, z: { loc: q.z.loc, scale: q.z.scale } }
+  /** q(s | x) of T frames of one identity, q(z | x) of each: locations and standard deviations. */
+  const encode = (params: Guide, x: Clip): Encoded => {
+    const { s, z } = posterior(o, params, x)
+    return { s: { loc: s.loc, scale: s.scale }, z: { loc: z.loc, scale: z.scale } }
   }
 
-  /** Means, in [0, 1], of the T frames of B groups: identity s, poses z. Swap rows of s to swap identities. */
-  const decode = (params: Params, s: Tensor<['B', 'S']>, z: Tensor<['B', 'T', 'Z']>, temperature: Scalar): Batch =>
-    vmap({ s, z }, group => expected(frames(o, params.bank, temperature, group)))
+  /** Means, in [0, 1], of T frames: identity s, poses z. Take s from elsewhere to swap identities. */
+  const decode = (params: Pick<Params, 'bank'>, s: Vec<'S'>, z: Tensor<['T', 'Z']>, temperature: Scalar): Clip => expected(frames(o, params.bank, temperature, s, z))
 
   /** Frames by way of the means of q(s | x) and q(z | x). */
-  const reconstruct = (params: Params, x: Batch, temperature: Scalar): Batch => {
-    const q = encode(params, x)
-    return decode(params, q.s.loc, q.z.loc, temperature)
+  const reconstruct = (params: Params, x: Clip, temperature: Scalar): Clip => {
+    const { s, z } = posterior(o, params, x)
+    return decode(params, s.loc, z.loc, temperature)
   }
 
   /** The true bound, by one draw for each latent variable. */
   const evaluate = (params: Params, x: Batch, eps: BatchNoise, temperature: Scalar): Evaluation => {
     const parts = vmap({ x, eps }, group => bound({ params, temperature }, { x: group.x }, group.eps, { s: 1, z: 1 }))
-    const perFrame = 1 / sizeOf('T')
+    const perFrame = 1 / (sizeOf('P') * sizeOf('T'))
     const elbo = mul(mean(parts.elbo), perFrame)
     return {
       elbo,
       bitsPerDim: mul(elbo, -1 / (3 * 64 * 64 * Math.LN2)),
       logLikelihood: mul(mean(parts.logLikelihood.x), perFrame),
-      klS: mean(parts.kl.s),
+      klS: mul(mean(parts.kl.s), 1 / sizeOf('P')),
       klZ: mul(mean(parts.kl.z), perFrame),
     }
   }

@@ -5,20 +5,20 @@
  * (config `input`), a gain on the last layer of q(s | x), scale heads that start as constants, and a bank whose experts
  * share half of their initial variance.
  */
-import { at, split, type Key } from '../../dsl/index.ts'
-import { initConv, initExpertsConvT, initLinear, leakyGain } from '../../dsl/nn/index.ts'
-import type { Dim } from '../../dsl/shape.ts'
-import type { Options } from './config.ts'
-import type { Bank } from './decoder.ts'
-import type { Encoder } from './encoder.ts'
+import { at, split, type Key } from '../../../dsl/index.ts'
+import { initConv, initExpertsConvT, initLinear, leakyGain } from '../../../dsl/nn/index.ts'
+import type { Dim } from '../../../dsl/shape.ts'
+import type { Options } from '../config.ts'
+import type { Bank } from '../decoder.ts'
+import type { Encoder } from '../encoder.ts'
 import type { Params } from './objective.ts'
-import type { Head } from './static.ts'
+import type { Head } from '../heads.ts'
 
 /** The number that softplus takes to x > 0. */
-const unSoftplus = (x: number): number => Math.log(Math.expm1(x))
+export const unSoftplus = (x: number): number => Math.log(Math.expm1(x))
 
 /** A head whose location starts as a centred map of a given gain, and whose scale starts at one value for all inputs. */
-const startHead = <const I extends Dim, const O extends Dim>(key: Key, i: I, o: O, gain: number, scale: number): Head<I, O> => ({
+export const startHead = <const I extends Dim, const O extends Dim>(key: Key, i: I, o: O, gain: number, scale: number): Head<I, O> => ({
   loc: initLinear(key, i, o, { gain, centred: true }),
   scale: initLinear(key, i, o, { gain: 0, bias: unSoftplus(scale) }),
 })
@@ -52,11 +52,9 @@ const startBank = (key: Key, { slope, start }: Options): Bank => {
 export const startParams = (o: Options, key: Key): Params => {
   const keys = split(key, 4)
   return {
-    guide: {
-      encoder: startEncoder(at(keys, 0), o.slope),
-      identity: startHead(at(keys, 1), 'E', 'S', o.start.gainS, o.start.scaleS),
-      pose: startHead(at(keys, 2), 'F', 'Z', o.start.gainZ, o.start.scaleZ),
-    },
+    encoder: startEncoder(at(keys, 0), o.slope),
+    identity: startHead(at(keys, 1), 'E', 'S', o.start.gainS, o.start.scaleS),
+    pose: startHead(at(keys, 2), 'F', 'Z', o.start.gainZ, o.start.scaleZ),
     bank: startBank(at(keys, 3), o),
   }
 }

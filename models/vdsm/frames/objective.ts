@@ -1,13 +1,14 @@
-/** The objective of stage 1: the annealed ELBO of one group of frames (Eq. 7), and the loss of a batch of groups. */
-import { mean, mul, sizeOf, valueAndGrad, vmap, type Batched } from '../../dsl/index.ts'
-import { elbo } from '../../dsl/prob/index.ts'
-import type { Scalar } from '../../dsl/tensor.ts'
-import type { Options } from './config.ts'
-import type { Bank } from './decoder.ts'
+/** The objective of stage 1: the annealed ELBO of one group (Eq. 7, for each of its parts), and the loss of a batch of groups. */
+import { mean, mul, sizeOf, valueAndGrad, vmap, type Batched } from '../../../dsl/index.ts'
+import { elbo } from '../../../dsl/prob/index.ts'
+import type { Scalar } from '../../../dsl/tensor.ts'
+import type { Options } from '../config.ts'
+import type { Bank } from '../decoder.ts'
 import { generative, type Latents } from './generative.ts'
 import { guide, type Data, type Guide, type Noise } from './guide.ts'
 
-export type Params = { readonly guide: Guide; readonly bank: Bank }
+/** All parameters of stage 1. */
+export type Params = Guide & { readonly bank: Bank }
 /** What one evaluation of the objective is annealed by; see schedules.ts. The temperature multiplies s: it is 1 / tau. */
 export type Annealing = { readonly temperature: Scalar; readonly lambdaS: Scalar; readonly lambdaZ: Scalar }
 
@@ -15,40 +16,40 @@ export type Annealing = { readonly temperature: Scalar; readonly lambdaS: Scalar
 type At = { readonly params: Params; readonly temperature: Scalar }
 
 /**
- * sum_t E_q[log p(x_t | s, z_t)] - lambda_z sum_t KL(q(z_t | x_t) || p(z)) - lambda_s KL(q(s | x) || p(s)), by one draw.
+ * Summed over parts: sum_t E_q[log p(x_t | s, z_t)] - lambda_z sum_t KL(q(z_t | x_t) || p(z)) - lambda_s KL(q(s | x) || p(s)), by one draw.
  */
 export const objective = (o: Options) =>
   elbo(
-    ({ params }: At, data: Data, noise: Noise) => guide(o, params.guide, data, noise),
+    ({ params }: At, data: Data, noise: Noise) => guide(o, params, data, noise),
     ({ params, temperature }: At, latents: Latents) => generative(o, params.bank, temperature, latents),
   )
 
-/** Means over a batch, in nats: of a frame, and for s of a group. */
+/** Means over a batch, in nats: of a frame, and for s of a part. */
 export type Metrics = {
   /** The negative annealed bound of a frame: what is minimised. */
   readonly loss: Scalar
   /** log p(x_t | s, z_t) of a frame. */
   readonly logLikelihood: Scalar
-  /** KL(q(s | x) || p(s)) of a group. */
+  /** KL(q(s | x) || p(s)) of a part. */
   readonly klS: Scalar
   /** KL(q(z_t | x_t) || p(z)) of a frame. */
   readonly klZ: Scalar
 }
 
 /**
- * The loss of B groups of T frames: the mean negative bound of a frame, that is of a group divided by T. So its size, the
- * gradient's norm and the learning rate do not depend on B or T; the relative weights of Eq. 7 are kept.
+ * The loss of B groups of P parts of T frames: the mean negative bound of a frame, that is of a group divided by P T. So its
+ * size, the gradient's norm and the learning rate do not depend on B, P or T; the relative weights of Eq. 7 are kept.
  */
 export const loss = (o: Options) => {
   const bound = objective(o)
   return (params: Params, x: Batched<'B', Data>['x'], eps: Batched<'B', Noise>, { temperature, lambdaS, lambdaZ }: Annealing): readonly [Scalar, Metrics] => {
     const parts = vmap({ x, eps }, group => bound({ params, temperature }, { x: group.x }, group.eps, { s: lambdaS, z: lambdaZ }))
-    const perFrame = 1 / sizeOf('T')
+    const perFrame = 1 / (sizeOf('P') * sizeOf('T'))
     const value = mul(mean(parts.elbo), -perFrame)
     return [value, {
       loss: value,
       logLikelihood: mul(mean(parts.logLikelihood.x), perFrame),
-      klS: mean(parts.kl.s),
+      klS: mul(mean(parts.kl.s), 1 / sizeOf('P')),
       klZ: mul(mean(parts.kl.z), perFrame),
     }]
   }
