@@ -41,7 +41,17 @@ export const readBytes = (path: string, missing?: string): TE.TaskEither<Failure
     error => readFailure(path, error, missing),
   )
 
-/** The same for a small text, at once. */
+/** The whole file, at once; throws a `Refusal`. */
+export const readBytesNow = (path: string, missing?: string): Uint8Array => {
+  try {
+    const data = readFileSync(path)
+    return new Uint8Array(data.buffer, data.byteOffset, data.byteLength)
+  } catch (error) {
+    throw new Refusal(readFailure(path, error, missing))
+  }
+}
+
+/** A small text, at once. */
 export const readText = (path: string, missing?: string): E.Either<Failure, string> =>
   E.tryCatch(() => readFileSync(path, 'utf8'), error => readFailure(path, error, missing))
 
