@@ -1,0 +1,73 @@
+/** Embeddings as the host holds them: a Gaussian for each sequence, draws from it, and rows of features for probes. */
+import type { Stream } from '../data/random.ts'
+
+/** `count` diagonal Gaussians over `width` variables: locations and standard deviations, each [count, width]. */
+export type Gaussians = { readonly count: number; readonly width: number; readonly loc: Float32Array; readonly scale: Float32Array }
+
+/** `count` rows of `width` features, [count, width], and the class of each row. */
+export type Rows = { readonly count: number; readonly width: number; readonly x: Float32Array; readonly label: Int32Array }
+
+/** Standard normal numbers (Box and Muller). */
+export const normals = (n: number, s: Stream): Float32Array => {
+  const out = new Float32Array(n)
+  for (let i = 0; i < n; i += 2) {
+    const radius = Math.sqrt(-2 * Math.log(1 - s.uniform()))
+    const angle = 2 * Math.PI * s.uniform()
+    out[i] = radius * Math.cos(angle)
+    if (i + 1 < n) out[i + 1] = radius * Math.sin(angle)
+  }
+  return out
+}
+
+const repeated = <A extends Float32Array | Int32Array>(make: (n: number) => A, data: A, times: number): A => {
+  const out = make(data.length * times)
+  for (let i = 0; i < times; i++) out.set(data, i * data.length)
+  return out
+}
+
+/** The locations as features. */
+export const locations = ({ count, width, loc }: Gaussians, label: Int32Array): Rows => ({ count, width, x: loc, label })
+
+/** `times` draws from every Gaussian as features. */
+export const draws = ({ count, width, loc, scale }: Gaussians, label: Int32Array, times: number, s: Stream): Rows => {
+  const x = normals(times * count * width, s)
+  for (let i = 0; i < x.length; i++) x[i] = (loc[i % loc.length] as number) + (scale[i % loc.length] as number) * (x[i] as number)
+  return { count: times * count, width, x, label: repeated(n => new Int32Array(n), label, times) }
+}
+
+/** The Gaussians of some sequences, in that order. */
+export const pickGaussians = ({ width, loc, scale }: Gaussians, indices: readonly number[]): Gaussians => {
+  const pick = (from: Float32Array): Float32Array => {
+    const out = new Float32Array(indices.length * width)
+    indices.forEach((index, i) => out.set(from.subarray(index * width, (index + 1) * width), i * width))
+    return out
+  }
+  return { count: indices.length, width, loc: pick(loc), scale: pick(scale) }
+}
+
+/** Mean and standard deviation of every column. */
+export type Moments = { readonly mean: Float64Array; readonly deviation: Float64Array }
+
+export const momentsOf = (x: Float32Array, width: number): Moments => {
+  const count = x.length / width
+  const mean = new Float64Array(width)
+  const square = new Float64Array(width)
+  for (let i = 0; i < x.length; i++) mean[i % width]! += (x[i] as number) / count
+  for (let i = 0; i < x.length; i++) square[i % width]! += ((x[i] as number) - (mean[i % width] as number)) ** 2 / count
+  return { mean, deviation: square.map(Math.sqrt) }
+}
+
+/**
+ * The rows moved to mean 0 and deviation 1 by given moments, and padded with zeros to `padded` columns. A column that did
+ * not vary becomes zeros.
+ */
+export const standardised = ({ count, width, x, label }: Rows, { mean, deviation }: Moments, padded: number): Rows => {
+  const out = new Float32Array(count * padded)
+  for (let row = 0; row < count; row++) {
+    for (let j = 0; j < width; j++) {
+      const spread = deviation[j] as number
+      out[row * padded + j] = spread > 0 ? ((x[row * width + j] as number) - (mean[j] as number)) / spread : 0
+    }
+  }
+  return { count, width: padded, x: out, label }
+}
