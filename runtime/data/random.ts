@@ -62,4 +62,4 @@ export const shuffled = <A>(items: readonly A[], s: Stream): readonly A[] => {
 }
 
 /** What a stream or key is for; the first number of its path after the seed, so that no two uses share numbers. */
-export const PURPOSE = { split: 1, batch: 2, sequences: 3, start: 4, step: 5, pictures: 6, evaluate: 7, stage: 8 } as const
+export const PURPOSE = { split: 1, batch: 2, sequences: 3, start: 4, step: 5, pictures: 6, evaluate: 7, stage: 8, infer: 9 } as const
