@@ -1,12 +1,14 @@
-/** `encode`, `decode` and `evaluate` with the parameters that are being trained: for pictures, and to judge held-out frames. */
+/** The model that is being trained, as plain functions: for pictures, and to judge held-out frames. */
 import { refuse } from '../../dsl/errors.ts'
-import type { Executable } from '../executor.ts'
-import type { DataSet } from '../data/dataset.ts'
+import { FRAME, SIDE, type DataSet, type Order } from '../data/dataset.ts'
 import { PURPOSE, stream } from '../data/random.ts'
+import type { Executable } from '../executor.ts'
+import { sizeOfShape } from '../manifest.ts'
 import { restOf } from '../paths.ts'
-import type { Codec, Values } from '../report/pictures.ts'
-import type { Numbers, Shape } from './loop.ts'
-import type { Programs } from './programs.ts'
+import type { Codec } from '../report/pictures.ts'
+import { shapeOf } from './loop.ts'
+import { PICTURE_PROGRAMS, type PictureProgram, type Programs } from './programs.ts'
+import type { Numbers } from './stages.ts'
 
 /** The latent variables of one video, at their locations: s [S], d [D], z [T, Z]. */
 export type Latents = { readonly s: Float32Array; readonly d: Float32Array; readonly z: Float32Array }
@@ -30,11 +32,12 @@ export type VideoCodec = {
   readonly continuation: (s: Float32Array, d: Float32Array, z: Float32Array, key: Uint32Array, spread?: number) => { readonly z: Float32Array; readonly x: Float32Array }
 }
 
-/** Copies the parameters in `trainStep`'s state to the inputs below `params` of `target`. */
+/** Copies the parameters in the memory of `trainStep`, trained and frozen, to the inputs below `params` of `target`. */
 const giveParameters = (trainStep: Executable, target: Executable): void => {
+  const known = new Set(trainStep.program.inputs.map(({ path }) => path))
   for (const { path } of target.program.inputs) {
     const rest = restOf(path, 'params')
-    if (rest !== null) target.set(path, trainStep.input(`state.params${rest}`))
+    if (rest !== null) target.set(path, trainStep.input(known.has(`frozen${rest}`) ? `frozen${rest}` : `state.params${rest}`))
   }
 }
 
@@ -47,35 +50,93 @@ const giveSchedule = (schedule: Numbers, target: Executable): void => {
 }
 
 /** A f32 output, copied out of the program's memory. */
-const output = (program: Executable, path: string): Values => {
-  const slot = program.program.outputs.find(each => each.path === path)
+const output = (program: Executable, path: string): Float32Array => {
   const data = program.get(path)
-  if (slot === undefined || !(data instanceof Float32Array)) return refuse({ kind: 'bug', where: 'pictures', message: `${program.program.id} has no f32 output ${path}` })
-  return { shape: slot.shape, data }
+  return data instanceof Float32Array ? data : refuse({ kind: 'bug', where: 'pictures', message: `${program.program.id} has no f32 output ${path}` })
 }
 
-/** What the pictures need, or nothing where the model has no `encode` and `decode`. */
-export const codecOf = async (programs: Programs, schedule: Numbers): Promise<Codec | undefined> => {
-  const { trainStep } = programs
-  const encode = await programs.encode?.()
-  const decode = await programs.decode?.()
-  if (encode === undefined || decode === undefined) return undefined
-  for (const target of [encode, decode]) {
-    giveParameters(trainStep, target)
-    giveSchedule(schedule, target)
+/** The only output of a program, whatever it is called. */
+const onlyOutput = (program: Executable): Float32Array => output(program, program.program.outputs[0]?.path ?? '')
+
+/** Those programs with the parameters and the schedule that they take, or nothing where one of them is not there. */
+const ready = async <K extends PictureProgram>(programs: Programs, schedule: Numbers, names: readonly K[]): Promise<Readonly<Record<K, Executable>> | undefined> => {
+  const loaded: [string, Executable][] = []
+  for (const name of names) {
+    const program = await programs[name]?.()
+    if (program === undefined) return undefined
+    giveParameters(programs.trainStep, program)
+    giveSchedule(schedule, program)
+    loaded.push([name, program])
+  }
+  return Object.fromEntries(loaded) as Readonly<Record<K, Executable>> // an entry for every name
+}
+
+/** T of a program that takes one video x [T, 3, side, side]. */
+const framesOf = (program: Executable): number => program.program.inputs.find(({ path }) => path === 'x')?.shape[0] ?? 0
+
+/** Stage 1, for its pictures: any number of videos of `frames` frames, one after the other. Nothing where the model has no programs for it. */
+export const codecOf = async (programs: Programs, schedule: Numbers): Promise<(Codec & { readonly frames: number }) | undefined> => {
+  const found = await ready(programs, schedule, PICTURE_PROGRAMS[1])
+  if (found === undefined) return undefined
+  const { encode, decode } = found
+  const frames = framesOf(encode)
+  const [sizeS, sizeZ] = (['s', 'z'] as const).map(path => sizeOfShape(decode.program.inputs.find(slot => slot.path === path)?.shape ?? [])) as [number, number]
+  const each = (data: Float32Array, size: number): readonly Float32Array[] => Array.from({ length: data.length / size }, (_, i) => data.subarray(i * size, (i + 1) * size))
+  const put = (parts: readonly Float32Array[]): Float32Array => {
+    const all = new Float32Array(parts.reduce((n, part) => n + part.length, 0))
+    parts.reduce((at, part) => (all.set(part, at), at + part.length), 0)
+    return all
   }
   return {
+    frames,
     encode: x => {
-      encode.set('x', x)
-      encode.run()
-      return { s: output(encode, 's.loc'), z: output(encode, 'z.loc') }
+      const latents = each(x, frames * FRAME).map(video => {
+        encode.set('x', video)
+        encode.run()
+        return { s: output(encode, 's.loc'), z: output(encode, 'z.loc') }
+      })
+      return {
+        s: { shape: [latents.length, sizeS], data: put(latents.map(({ s }) => s)) },
+        z: { shape: [latents.length, frames, sizeZ / frames], data: put(latents.map(({ z }) => z)) },
+      }
     },
     decode: (s, z) => {
-      decode.set('s', s)
-      decode.set('z', z)
-      decode.run()
-      const only = decode.program.outputs[0]
-      return output(decode, only?.path ?? '').data
+      const identities = each(s, sizeS)
+      return put(each(z, sizeZ).map((poses, i) => {
+        decode.set('s', identities[i] ?? [])
+        decode.set('z', poses)
+        decode.run()
+        return onlyOutput(decode)
+      }))
+    },
+  }
+}
+
+/** Stage 2 as functions of one video. Nothing where the model has no programs for it. */
+export const videoCodecOf = async (programs: Programs, schedule: Numbers): Promise<VideoCodec | undefined> => {
+  const found = await ready(programs, schedule, PICTURE_PROGRAMS[2])
+  if (found === undefined) return undefined
+  const { encode, decode, generate, continuation } = found
+  const run = (program: Executable, inputs: Readonly<Record<string, ArrayLike<number>>>): Executable => {
+    program.setAll(inputs)
+    program.run()
+    return program
+  }
+  return {
+    frames: framesOf(encode),
+    side: SIDE,
+    encode: x => {
+      const q = run(encode, { x })
+      return { s: output(q, 's.loc'), d: output(q, 'd.loc'), z: output(q, 'z.loc') }
+    },
+    decode: (s, z) => onlyOutput(run(decode, { s, z })),
+    generate: (key, spread = 1) => {
+      const p = run(generate, { key, spread: [spread] })
+      return { s: output(p, 's'), d: output(p, 'd'), z: output(p, 'z'), x: output(p, 'x') }
+    },
+    continuation: (s, d, z, key, spread = 1) => {
+      const p = run(continuation, { s, d, z, key, spread: [spread] })
+      return { z: output(p, 'z'), x: output(p, 'x') }
     },
   }
 }
@@ -90,18 +151,18 @@ const normals = (n: number, ...path: readonly number[]): Float32Array => {
  * The outputs of `evaluate` on held-out frames: means over `batches` batches, the same frames and the same noise at every
  * call, so that values of different steps compare. Nothing where the model has no `evaluate`.
  */
-export const judgeHeldOut = async (programs: Programs, schedule: Numbers, data: DataSet, shape: Shape, seed: number, batches = 4): Promise<Numbers | undefined> => {
-  const { trainStep } = programs
+export const judgeHeldOut = async (programs: Programs, schedule: Numbers, data: DataSet, order: Order, seed: number, batches = 4): Promise<Numbers | undefined> => {
   const evaluate = await programs.evaluate?.()
-  if (evaluate === undefined) return undefined
-  giveParameters(trainStep, evaluate)
+  const shape = shapeOf(evaluate?.program.inputs.find(({ path }) => path === 'x'))
+  if (evaluate === undefined || shape === undefined) return undefined
+  giveParameters(programs.trainStep, evaluate)
   giveSchedule(schedule, evaluate)
   const scalars = evaluate.program.outputs.filter(slot => slot.shape.length === 0)
   const sums = new Map<string, number>()
   for (let i = 0; i < batches; i++) {
-    evaluate.set('x', data.batch({ split: 'heldOut', groups: shape.groups, frames: shape.frames, seed, step: i }).x)
+    evaluate.set('x', data.batch({ split: 'heldOut', ...shape, seed, step: i, order }).x)
     evaluate.program.inputs.forEach(({ path, shape: dims }, index) => {
-      if (restOf(path, 'eps') !== null) evaluate.set(path, normals(dims.reduce((n, d) => n * d, 1), seed, PURPOSE.evaluate, i, index))
+      if (restOf(path, 'eps') !== null) evaluate.set(path, normals(sizeOfShape(dims), seed, PURPOSE.evaluate, i, index))
     })
     evaluate.run()
     for (const { path } of scalars) sums.set(path, (sums.get(path) ?? 0) + (evaluate.view(path)[0] ?? Number.NaN) / batches)

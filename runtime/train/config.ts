@@ -5,7 +5,7 @@
 import * as E from 'fp-ts/lib/Either.js'
 import * as t from 'io-ts'
 import type { Failure } from '../../dsl/errors.ts'
-import { DataConfig } from '../data/open.ts'
+import { DataConfig, DATA_KEYS } from '../data/open.ts'
 import { decodeProblems } from '../manifest.ts'
 
 const whole = (least: number): t.Type<number> =>
@@ -23,22 +23,31 @@ const positive = new t.Type<number>(
   t.identity,
 )
 
-export const runVersion = 1
+export const runVersion = 2
 
+/** Stage 1 trains on single frames, stage 2 on videos with what stage 1 has learnt about frames. */
+export type StageNumber = 1 | 2
+
+const Stages = t.union([t.readonly(t.tuple([t.literal(1), t.literal(2)])), t.readonly(t.tuple([t.literal(1)])), t.readonly(t.tuple([t.literal(2)]))], 'stages ([1, 2], [1] or [2])')
+
+const steps = { frames: whole(1), video: whole(1) }
 const required = {
   version: t.literal(runVersion),
-  /** Name of the model's configuration: programs vdsm/<config>/... and the schedule of that name. */
+  /** Name of the model's configuration: programs vdsm/<config>/... and the schedules of that name. */
   config: t.string,
-  stage: t.literal(1),
+  /** What is trained here, in order. */
+  stages: Stages,
   data: DataConfig,
   seed: whole(0),
-  /** Length of the whole run; annealing is relative to it. */
-  steps: whole(1),
+  /** Length of stage 1 (frames) and of stage 2 (video), whichever of them are trained here; annealing is relative to it. */
+  steps: t.readonly(t.type(steps)),
   checkpointEvery: whole(1),
   pictureEvery: whole(1),
 }
 const optional = {
-  /** The learning rate at the start, where it is not the schedule's own; the schedule's shape is kept. */
+  /** The checkpoint of stage 1 from which stage 2 starts: there if, and only if, stage 1 is not trained here. */
+  from: t.string,
+  /** The learning rate at the start, where it is not the schedule's own; see `withLearningRate`. */
   learningRate: positive,
   /** The most threads that may be used, where that was said. It does not change the numbers. */
   threads: whole(1),
@@ -47,25 +56,40 @@ const optional = {
 export const RunConfig = t.readonly(t.intersection([t.type(required), t.partial(optional)]))
 export type RunConfig = t.TypeOf<typeof RunConfig>
 
-const dataKeys = ['name', 'splitSeed', 'folder', 'frameChoice', 'frames']
+/** How long a stage of the run is. */
+export const stepsOf = (config: RunConfig, stage: StageNumber): number => (stage === 1 ? config.steps.frames : config.steps.video)
 
-const unknownKeys = (value: unknown, known: readonly string[], prefix: string): readonly string[] =>
+const remedy = 'Restore the file as the run wrote it, or start a new run with another --out.'
+
+const member = (value: unknown, key: string): unknown => (typeof value === 'object' && value !== null && key in value ? (value as Readonly<Record<string, unknown>>)[key] : undefined)
+
+const unknownKeys = (value: unknown, known: readonly string[], prefix = ''): readonly string[] =>
   typeof value === 'object' && value !== null ? Object.keys(value).filter(key => !known.includes(key)).map(key => `${prefix}${key}`) : []
 
 /** Decodes the text of a config.json. Unknown keys, missing keys and bad values are named, with what was expected. */
 export const parseRunConfig = (text: string, path: string): E.Either<Failure, RunConfig> => {
-  const remedy = 'Restore the file as the run wrote it, or start a new run with another --out.'
   const json = E.tryCatch((): unknown => JSON.parse(text), error => (error instanceof Error ? error.message : String(error)))
   if (E.isLeft(json)) return E.left({ kind: 'file', path, message: `not valid JSON (${json.left})`, remedy })
+  const no = (message: string, then = remedy): E.Either<Failure, RunConfig> => E.left({ kind: 'config', where: path, message, remedy: then })
+  if (member(json.right, 'version') === 1) {
+    return no('the run was begun by an earlier version, which trained one stage only', 'Start a new run with another --out.')
+  }
   const known = [...Object.keys(required), ...Object.keys(optional)]
-  const data = typeof json.right === 'object' && json.right !== null && 'data' in json.right ? json.right.data : undefined
-  const strange = [...unknownKeys(json.right, known, ''), ...unknownKeys(data, dataKeys, 'data.')]
+  const strange = [
+    ...unknownKeys(json.right, known),
+    ...unknownKeys(member(json.right, 'steps'), Object.keys(steps), 'steps.'),
+    ...unknownKeys(member(json.right, 'data'), DATA_KEYS, 'data.'),
+  ]
   if (strange.length > 0) {
-    const list = `Remove or rename it. Known keys: ${known.join(', ')}; in data: ${dataKeys.join(', ')}.`
-    return E.left({ kind: 'config', where: path, message: `unknown key ${strange.map(key => `'${key}'`).join(', ')}`, remedy: list })
+    return no(`unknown key ${strange.map(key => `'${key}'`).join(', ')}`, `Remove or rename it. Known keys: ${known.join(', ')}; in data: ${DATA_KEYS.join(', ')}.`)
   }
   const decoded = RunConfig.decode(json.right)
-  return E.isLeft(decoded) ? E.left({ kind: 'config', where: path, message: decodeProblems(decoded.left, 5), remedy }) : E.right(decoded.right)
+  if (E.isLeft(decoded)) return no(decodeProblems(decoded.left, 5))
+  const { from, stages } = decoded.right
+  if ((stages[0] === 2) !== (from !== undefined)) {
+    return no(from === undefined ? "from: expected the checkpoint of stage 1 that stage 2 starts from, found nothing" : 'from: a run that trains stage 1 starts from nothing else')
+  }
+  return decoded
 }
 
 /** The text of a config.json. */

@@ -1,9 +1,9 @@
 /**
  * The folder of a run:
  *
- *     config.json     what was asked for        checkpoints/step-00000500.safetensors
- *     revision.txt    the source's git revision pictures/swap-00000500.png, reconstruction-..., loss.png
- *     metrics.jsonl   a line a step             lock           while a process is at work in it
+ *     config.json     what was asked for         checkpoints/stage1-step-00000500.safetensors, stage2-...
+ *     revision.txt    the source's git revision  pictures/stage1-swap-00000500.png, stage1-loss.png, ...
+ *     metrics.jsonl   a line a step              lock           while a process is at work in it
  */
 import { execFileSync } from 'node:child_process'
 import { existsSync, readdirSync, statSync } from 'node:fs'
@@ -11,7 +11,7 @@ import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { Refusal, refuse } from '../../dsl/errors.ts'
 import { makeFolder, readText, writeAtomic, writeFailure } from '../io/files.ts'
-import { parseRunConfig, printRunConfig, type RunConfig } from './config.ts'
+import { parseRunConfig, printRunConfig, type RunConfig, type StageNumber } from './config.ts'
 import { orThrow, right } from './task.ts'
 
 export type RunFolder = {
@@ -22,7 +22,8 @@ export type RunFolder = {
   readonly pictures: string
 }
 
-const runFolder = (path: string): RunFolder => ({
+/** The paths of a run's files; nothing is looked at. */
+export const runFolder = (path: string): RunFolder => ({
   path,
   config: join(path, 'config.json'),
   metrics: join(path, 'metrics.jsonl'),
@@ -107,12 +108,25 @@ export const newestRun = (root = 'runs'): string => {
   return newest === undefined ? refuse({ kind: 'usage', message: `there is no run in ${root}/ to resume`, remedy: 'Start one with: vdsm train' }) : join(root, newest)
 }
 
-const CHECKPOINT = /^step-(\d+)\.safetensors$/
+const CHECKPOINT = /^stage([12])-step-(\d+)\.safetensors$/
 
-export const checkpointPath = (folder: RunFolder, step: number): string => join(folder.checkpoints, `step-${String(step).padStart(8, '0')}.safetensors`)
+/** A place in a run: so many steps of that stage are done, and all of the stages before it. */
+export type Place = { readonly stage: StageNumber; readonly step: number }
+export type CheckpointFile = Place & { readonly path: string }
 
-/** The checkpoints of a run, oldest first. */
-export const listCheckpoints = (folder: RunFolder): readonly { readonly step: number; readonly path: string }[] =>
+/** Below 0 where `a` comes before `b`. */
+export const comparePlaces = (a: Place, b: Place): number => a.stage - b.stage || a.step - b.step
+
+/** Name of a file of a step, without the rest of it. */
+export const placeName = ({ stage, step }: Place, what = 'step'): string => `stage${stage}-${what}-${String(step).padStart(8, '0')}`
+
+export const checkpointPath = (folder: RunFolder, place: Place): string => join(folder.checkpoints, `${placeName(place)}.safetensors`)
+
+/** The checkpoints of a run in the order of training. */
+export const listCheckpoints = (folder: RunFolder): readonly CheckpointFile[] =>
   (existsSync(folder.checkpoints) ? readdirSync(folder.checkpoints) : [])
-    .flatMap(name => { const found = CHECKPOINT.exec(name); return found === null ? [] : [{ step: Number(found[1]), path: join(folder.checkpoints, name) }] })
-    .sort((a, b) => a.step - b.step)
+    .flatMap(name => {
+      const found = CHECKPOINT.exec(name)
+      return found === null ? [] : [{ stage: found[1] === '1' ? 1 : 2, step: Number(found[2]), path: join(folder.checkpoints, name) } as const]
+    })
+    .sort(comparePlaces)

@@ -1,35 +1,38 @@
 /**
  * The training loop, for any program of the form
  *
- *     trainStep(state, x, key, schedule) -> { state, metrics }
+ *     trainStep(state, [frozen,] x, key, schedule) -> { state, metrics }
  *
- * x is [B, T, 3, 64, 64] f32, key u32[2], every leaf of `schedule` and of `metrics` that is a scalar is fed or read by
- * name. The state stays in the program's memory. Batch, key and schedule of a step are functions of (seed, step), so a run
- * that starts again from the state after n steps goes on as if it had never stopped.
+ * x is [B, P, T, 3, 64, 64] f32, key u32[2], every leaf of `schedule` and of `metrics` that is a scalar is fed or read by
+ * name. The state stays in the program's memory, and so does what is frozen. Batch, key and schedule of a step are
+ * functions of (seed, step), so a run that starts again from the state after n steps goes on as if it had never stopped.
  */
 import { refuse } from '../../dsl/errors.ts'
-import { checkPixels, FRAME, SIDE, type DataSet } from '../data/dataset.ts'
+import type { Ahead } from '../data/ahead.ts'
+import { FRAME, SIDE } from '../data/dataset.ts'
 import { keyOf, PURPOSE } from '../data/random.ts'
 import { sameShape, transfer, typeText, type Executable } from '../executor.ts'
-import type { ProgramInfo } from '../manifest.ts'
+import type { ProgramInfo, Slot } from '../manifest.ts'
 import { restOf } from '../paths.ts'
+import type { Numbers, Schedule } from './stages.ts'
 
-export type Numbers = Readonly<Record<string, number>>
+/** What a step took, in milliseconds: in all, and of that until its batch was there. */
+export type Timing = { readonly milliseconds: number; readonly waited: number }
 
 export type Job = {
-  /** The compiled training step; its inputs below `state` hold the state to start from. */
+  /** The compiled training step; its inputs below `state` hold the state to start from, those below `frozen` what stays as it is. */
   readonly program: Executable
-  readonly data: DataSet
+  /** Training batches, from step `from` on. */
+  readonly batches: Ahead
   readonly seed: number
   /** Steps of the whole run, and how many of them are done already. */
   readonly steps: number
   readonly from: number
-  /** Values by name at a progress in [0, 1). */
-  readonly schedule: (progress: number) => Numbers
+  readonly schedule: Schedule
   /** Asked after every step; true ends the run early, with its state saved. */
   readonly stopped: () => boolean
   /** Called after every good step; `step` counts the steps that are done. */
-  readonly onStep: (step: number, metrics: Numbers, schedule: Numbers) => void
+  readonly onStep: (step: number, metrics: Numbers, schedule: Numbers, timing: Timing) => void
   readonly checkpointEvery: number
   /** Saves the state; called every `checkpointEvery` steps and when the run ends, never with a value that is not finite. */
   readonly save: (step: number) => Promise<void>
@@ -39,27 +42,35 @@ export type Job = {
   readonly lastGood: () => string | undefined
 }
 
-export type Outcome = { readonly step: number; readonly end: 'finished' | 'stopped' }
+export type Ending = { readonly step: number; readonly end: 'finished' | 'stopped' }
 
-export type Shape = { readonly groups: number; readonly frames: number; readonly side: number }
+export type Shape = { readonly groups: number; readonly parts: number; readonly frames: number }
 
-/** B and T of a training step. Refuses a program whose arrays are not those of a training step, naming them. */
+/** B, P and T of an array of frames [B, P, T, 3, 64, 64]; nothing where it is something else. */
+export const shapeOf = (x: Slot | undefined): Shape | undefined => {
+  const [groups = 0, parts = 0, frames = 0, ...rest] = x?.shape ?? []
+  return x?.dtype === 'f32' && sameShape(rest, [3, SIDE, SIDE]) ? { groups, parts, frames } : undefined
+}
+
+/** B, P and T of a training step. Refuses a program whose arrays are not those of a training step, naming them. */
 export const checkTrainStep = (program: ProgramInfo, scheduled: readonly string[]): Shape => {
   const input = (path: string) => program.inputs.find(slot => slot.path === path)
   const x = input('x')
   const key = input('key')
   const wanted = scheduled.map(name => `schedule.${name}`)
-  const others = program.inputs.filter(({ path }) => path !== 'x' && path !== 'key' && restOf(path, 'state') === null && !wanted.includes(path))
-  const [groups = 0, frames = 0, ...rest] = x?.shape ?? []
+  const others = program.inputs.filter(({ path }) => path !== 'x' && path !== 'key' && restOf(path, 'state') === null && restOf(path, 'frozen') === null && !wanted.includes(path))
+  const shape = shapeOf(x)
   const problems = [
-    ...(x === undefined || x.dtype !== 'f32' || !sameShape(rest, [3, SIDE, SIDE]) ? [`expected input x: f32[B, T, 3, ${SIDE}, ${SIDE}], got ${x === undefined ? 'no x' : typeText(x)}`] : []),
+    ...(shape === undefined ? [`expected input x: f32[B, P, T, 3, ${SIDE}, ${SIDE}], got ${x === undefined ? 'no x' : typeText(x)}`] : []),
     ...(key === undefined || key.dtype !== 'u32' || !sameShape(key.shape, [2]) ? [`expected input key: u32[2], got ${key === undefined ? 'no key' : typeText(key)}`] : []),
     ...wanted.flatMap(path => { const slot = input(path); return slot?.dtype === 'f32' && slot.shape.length === 0 ? [] : [`expected input ${path}: f32[], got ${slot === undefined ? 'none' : typeText(slot)}`] }),
     ...others.map(slot => `nothing is known to feed input ${slot.path}: ${typeText(slot)}`),
     ...(program.outputs.some(slot => isMetric(slot.path)) ? [] : ['no output lies below metrics']),
   ]
-  if (problems.length > 0) refuse({ kind: 'arrays', program: program.id, problems, remedy: 'A training step is trainStep(state, x, key, schedule) -> { state, metrics }.' })
-  return { groups, frames, side: SIDE }
+  if (problems.length > 0 || shape === undefined) {
+    return refuse({ kind: 'arrays', program: program.id, problems, remedy: 'A training step is trainStep(state, x, key, schedule) -> { state, metrics }, or (state, frozen, x, key, schedule).' })
+  }
+  return shape
 }
 
 const isMetric = (path: string): boolean => restOf(path, 'metrics') !== null
@@ -98,11 +109,11 @@ const nextTurn = (): Promise<void> => new Promise(done => setImmediate(done))
  * Trains from step `from` until `steps` are done or `stopped()` says so. A metric that is not finite ends the run at its
  * step; nothing is saved then (the program may have left the new state in the place of the old one already).
  */
-export const train = async (job: Job): Promise<Outcome> => {
-  const { program, data, seed, steps } = job
-  const { groups, frames } = checkTrainStep(program.program, Object.keys(job.schedule(0)))
+export const train = async (job: Job): Promise<Ending> => {
+  const { program, batches, seed, steps } = job
+  const { groups, parts, frames } = checkTrainStep(program.program, Object.keys(job.schedule(0)))
   const readMetrics = metricsReader(program)
-  const images = new Float32Array(groups * frames * FRAME)
+  const images = new Float32Array(groups * parts * frames * FRAME)
   const remedy = (): string => {
     const path = job.lastGood()
     const kept = path === undefined ? 'No checkpoint had been written yet.' : `The last good checkpoint is kept: ${path}`
@@ -117,10 +128,10 @@ export const train = async (job: Job): Promise<Outcome> => {
   }
 
   for (let done = job.from; done < steps; done++) {
+    const start = performance.now()
     const schedule = job.schedule(done / steps)
-    const batch = data.batch({ split: 'train', groups, frames, seed, step: done, into: images })
-    checkPixels(data.name, batch)
-    program.set('x', batch.x)
+    const { waited } = await batches.next(done, images)
+    program.set('x', images)
     program.set('key', stepKey(seed, done))
     for (const [name, value] of Object.entries(schedule)) program.set(`schedule.${name}`, [value])
     program.run()
@@ -128,13 +139,17 @@ export const train = async (job: Job): Promise<Outcome> => {
     for (const [name, value] of Object.entries(metrics)) if (!Number.isFinite(value)) fail(done + 1, name, String(value))
     program.feed('state', 'state')
     const step = done + 1
-    job.onStep(step, metrics, schedule)
+    job.onStep(step, metrics, schedule, { milliseconds: performance.now() - start, waited })
     await nextTurn() // signals arrive here
     const last = step === steps
     const stop = !last && job.stopped()
     if (last || stop || step % job.checkpointEvery === 0) await save(step)
     if (stop) return { step, end: 'stopped' }
-    if (last || step % job.pictureEvery === 0) await job.picture(step)
+    if (isPictured(job, step)) await job.picture(step)
   }
   return { step: steps, end: 'finished' }
 }
+
+/** Whether pictures are drawn after that step. */
+export const isPictured = ({ steps, pictureEvery }: { readonly steps: number; readonly pictureEvery: number }, step: number): boolean =>
+  step > 0 && (step === steps || step % pictureEvery === 0)

@@ -5,10 +5,11 @@
 import { closeSync, fsyncSync, openSync, readFileSync, writeSync } from 'node:fs'
 import { Refusal } from '../../dsl/errors.ts'
 import { writeAtomic, writeFailure } from '../io/files.ts'
+import { comparePlaces, type Place } from './folder.ts'
 import { orThrow } from './task.ts'
 
-/** One line: the step (counted from 1: how many are done), and numbers by name. */
-export type MetricsLine = Readonly<Record<string, number | string>> & { readonly step: number }
+/** One line: its stage and step (counted from 1: how many are done), and numbers by name. */
+export type MetricsLine = Readonly<Record<string, number | string>> & Place
 
 export type MetricsFile = {
   readonly append: (line: MetricsLine) => void
@@ -35,7 +36,8 @@ export const openMetrics = (path: string): MetricsFile => {
   }
 }
 
-const isLine = (u: unknown): u is MetricsLine => typeof u === 'object' && u !== null && 'step' in u && typeof u.step === 'number'
+const isLine = (u: unknown): u is MetricsLine =>
+  typeof u === 'object' && u !== null && 'step' in u && typeof u.step === 'number' && 'stage' in u && (u.stage === 1 || u.stage === 2)
 
 const parseLine = (text: string): readonly MetricsLine[] => {
   try {
@@ -55,8 +57,8 @@ export const readMetrics = (path: string): readonly MetricsLine[] => {
   }
 }
 
-/** Drops every line after `step`: a resumed run writes them again. */
-export const truncateMetrics = async (path: string, step: number): Promise<void> => {
-  const kept = readMetrics(path).filter(line => line.step <= step)
+/** Drops every line after a place in the run: a resumed run writes them again. */
+export const truncateMetrics = async (path: string, place: Place): Promise<void> => {
+  const kept = readMetrics(path).filter(line => comparePlaces(line, place) <= 0)
   await orThrow(writeAtomic(path, kept.map(line => `${JSON.stringify(line)}\n`).join('')))
 }

@@ -1,20 +1,20 @@
-/** The programs of one model configuration that a run uses. All but the training step are loaded when they are first needed: each holds memory of its own. */
+/** The programs of one stage that a run uses. All but the training step are loaded when they are first needed: each holds memory of its own. */
 import type { Executable } from '../executor.ts'
 
 export type Load = () => Promise<Executable>
 
+/** The programs of which pictures are made: of stage 1 where `encode` and `decode` are there, of stage 2 where all four are. */
+export const PICTURE_PROGRAMS = { 1: ['encode', 'decode'], 2: ['encode', 'decode', 'generate', 'continuation'] } as const
+export type PictureProgram = (typeof PICTURE_PROGRAMS)[1 | 2][number]
+
 export type Programs = {
-  /** (state, x, key, schedule) -> { state, metrics } */
+  /** (state, [frozen,] x, key, schedule) -> { state, metrics } */
   readonly trainStep: Executable
-  /** key -> { params, optimizer }. Asked for once. */
+  /** key -> { params, optimizer }, the state of the training step. Asked for once. */
   readonly init: Load
-  /** (params, x) -> { s: { loc, scale }, z: { loc, scale } }. Pictures are drawn where both this and `decode` are there. */
-  readonly encode?: Load
-  /** (params, s, z, temperature) -> means */
-  readonly decode?: Load
   /** (params, x, eps, temperature) -> the true bound and its parts, by standard normal noise eps. Held-out frames are judged where it is there. */
   readonly evaluate?: Load
-}
+} & { readonly [K in PictureProgram]?: Load }
 
 /** Loads at the first call only. */
 export const once = (load: Load): Load => {

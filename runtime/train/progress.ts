@@ -40,8 +40,8 @@ export const meter = (now: () => number, span = 50): ((step: number) => number) 
 
 const describe = (metrics: Readonly<Record<string, number>>): string => Object.entries(metrics).map(([name, value]) => `${name} ${short(value)}`).join('  ')
 
-/** `every`: milliseconds between plain lines. */
-export const startProgress = (steps: number, from: number, sink: Sink, every = 5000, now: () => number = () => performance.now()): Progress => {
+/** `title`: what is going on, e.g. `stage 1`; `every`: milliseconds between plain lines. */
+export const startProgress = (title: string, steps: number, from: number, sink: Sink, every = 5000, now: () => number = () => performance.now()): Progress => {
   const rate = meter(now)
   rate(from)
   const stateOf = (step: number, metrics: Readonly<Record<string, number>>) => {
@@ -50,7 +50,7 @@ export const startProgress = (steps: number, from: number, sink: Sink, every = 5
   }
   if (sink.isTTY === true) {
     const bar = new SingleBar({
-      format: '{bar} {value}/{total}  {speed}  {left}  {parts}', barsize: 20, barCompleteChar: '#', barIncompleteChar: '-', hideCursor: true,
+      format: `${title} {bar} {value}/{total}  {speed}  {left}  {parts}`, barsize: 20, barCompleteChar: '#', barIncompleteChar: '-', hideCursor: true,
       stream: sink as NodeJS.WriteStream, fps: 4, // a TTY sink is the process's own stream
       gracefulExit: false,
     })
@@ -67,7 +67,7 @@ export const startProgress = (steps: number, from: number, sink: Sink, every = 5
       const { speed, left, parts } = stateOf(step, metrics)
       if (now() - shown < every && step < steps) return
       shown = now()
-      sink.write(`step ${step}/${steps}  ${speed}  ${left}  ${parts}\n`)
+      sink.write(`${title}  step ${step}/${steps}  ${speed}  ${left}  ${parts}\n`)
     },
     note: text => void sink.write(`${text}\n`),
     stop: () => undefined,

@@ -1,0 +1,131 @@
+/** From the options of `vdsm train` to the config of a run: a new one, or one that is continued. */
+import { existsSync } from 'node:fs'
+import { join, resolve } from 'node:path'
+import * as E from 'fp-ts/lib/Either.js'
+import { refuse } from '../../dsl/errors.ts'
+import { schedules } from '../../models/vdsm/schedules.ts'
+import type { Device } from '../build.ts'
+import { DataConfig, dataConfig, movedDataConfig, type DataOptions } from '../data/open.ts'
+import { readCheckpoint, type Checkpoint } from '../train/checkpoint.ts'
+import { runVersion, type RunConfig } from '../train/config.ts'
+import { listCheckpoints, openRun } from '../train/folder.ts'
+
+export type ConfigName = keyof typeof schedules
+
+/** Steps of each stage where --steps and --steps2 are not given. */
+export const DEFAULT_STEPS: Readonly<Record<ConfigName, RunConfig['steps']>> = {
+  tiny: { frames: 200, video: 100 },
+  small: { frames: 1000, video: 400 },
+  'paper-sprites': { frames: 10_000, video: 10_000 },
+  'paper-mug': { frames: 12_500, video: 400 },
+}
+export const DEFAULTS = { config: 'small', seed: 0, checkpointEvery: 100, pictureEvery: 100 } as const
+
+export const configNames = Object.keys(schedules) as readonly ConfigName[] // keys of a closed record
+
+const STAGES = { '1': [1], '2': [2], both: [1, 2] } as const satisfies Readonly<Record<string, RunConfig['stages']>>
+
+/** Refuses a name that no configuration has. */
+export const knownConfig = (name: string): ConfigName =>
+  configNames.find(known => known === name) ?? refuse({ kind: 'config', where: 'config', message: `there is no configuration '${name}'`, remedy: `There are: ${configNames.join(', ')}.` })
+
+/** What the options say, under commander's names. */
+export type Options = DataOptions & {
+  readonly config?: ConfigName
+  readonly stage?: keyof typeof STAGES
+  readonly from?: string
+  readonly steps?: number
+  readonly steps2?: number
+  readonly out?: string
+  /** True: without a folder. */
+  readonly resume?: string | true
+  readonly seed?: number
+  readonly build: string
+  readonly device?: Device
+  readonly lr?: number
+  readonly checkpointEvery?: number
+  readonly pictureEvery?: number
+  readonly threads?: number
+}
+
+/** The config of a new run. What a run of stage 2 alone is not told, it has from the checkpoint that it starts from. */
+export const newConfig = (o: Options, from: Checkpoint | undefined): RunConfig => {
+  const config = o.config ?? knownConfig(from?.metadata.config ?? DEFAULTS.config)
+  const recorded = from === undefined ? undefined : recordedData(from)
+  const stages = STAGES[o.stage ?? (from === undefined ? 'both' : '2')]
+  const idle = stages.length === 2 ? undefined : stages[0] === 1 ? (['--steps2', o.steps2] as const) : (['--steps', o.steps] as const)
+  if (idle?.[1] !== undefined) {
+    refuse({ kind: 'usage', message: `${idle[0]} is the length of stage ${stages[0] === 1 ? 2 : 1}, which is not trained here`, remedy: `Did you mean ${stages[0] === 1 ? '--steps' : '--steps2'}?` })
+  }
+  return {
+    version: runVersion,
+    config,
+    stages,
+    data: recorded === undefined || o.data !== undefined ? dataConfig(o) : movedDataConfig(recorded, o),
+    seed: o.seed ?? (from === undefined ? DEFAULTS.seed : Number(from.metadata.seed)),
+    steps: { frames: o.steps ?? DEFAULT_STEPS[config].frames, video: o.steps2 ?? DEFAULT_STEPS[config].video },
+    checkpointEvery: o.checkpointEvery ?? DEFAULTS.checkpointEvery,
+    pictureEvery: o.pictureEvery ?? DEFAULTS.pictureEvery,
+    ...(from === undefined ? {} : { from: resolve(from.path) }),
+    ...(o.lr === undefined ? {} : { learningRate: o.lr }),
+    ...(o.threads === undefined ? {} : { threads: o.threads }),
+  }
+}
+
+/** The data that a checkpoint was trained on; nothing where its record cannot be read. */
+const recordedData = ({ metadata }: Checkpoint): DataConfig | undefined => {
+  const decoded = DataConfig.decode(JSON.parse(metadata.data) as unknown)
+  return E.isLeft(decoded) ? undefined : decoded.right
+}
+
+/** The checkpoint that --from names: a file, or the newest of stage 1 in the folder of a run. */
+export const openFrom = async (path: string): Promise<Checkpoint> => {
+  if (!existsSync(join(path, 'config.json'))) return readCheckpoint(path)
+  const newest = listCheckpoints(openRun(path).folder).findLast(({ stage }) => stage === 1)
+  return newest === undefined ? refuse({ kind: 'file', path, message: 'the run has no checkpoint of stage 1', remedy: 'Give --from a run that has trained stage 1, or a checkpoint of it.' }) : readCheckpoint(newest.path)
+}
+
+/** The stages of a run that is continued: as recorded, or stage 2 after stage 1 where there was stage 1 alone. */
+const resumedStages = (recorded: RunConfig['stages'], asked: Options['stage']): RunConfig['stages'] => {
+  if (asked === undefined || String(STAGES[asked]) === String(recorded) || (asked === 'both' && recorded.length === 1 && recorded[0] === 1)) return asked === undefined ? recorded : STAGES[asked]
+  return refuse({
+    kind: 'usage', message: `--stage ${asked} contradicts the run that is resumed, which trains ${recorded.length === 2 ? 'both stages' : `stage ${recorded[0]}`}`,
+    remedy: asked === '2' ? 'To train stage 2 from what a run has learnt, in a run of its own: --stage 2 --from RUN, without --resume.' : 'Leave --stage out, or start a new run without --resume.',
+  })
+}
+
+/**
+ * The config of a run that is continued: as recorded, with the options that may change (--steps2; --steps, until stage 2
+ * has begun; --stage both, after stage 1 alone; --checkpoint-every, --picture-every, --threads; --data-dir, for files that
+ * have moved). An option that contradicts the record is refused.
+ */
+export const resumedConfig = (recorded: RunConfig, o: Options): RunConfig => {
+  const fixed = [
+    ['--config', o.config, recorded.config], ['--seed', o.seed, recorded.seed], ['--lr', o.lr, recorded.learningRate],
+    ['--from', o.from, undefined],
+  ] as const
+  for (const [name, given, was] of fixed) {
+    if (given !== undefined && given !== was) {
+      refuse({ kind: 'usage', message: `${name} ${given} contradicts the run that is resumed, which has ${was ?? 'none'}`, remedy: `Leave ${name} out, or start a new run without --resume.` })
+    }
+  }
+  return {
+    ...recorded,
+    stages: resumedStages(recorded.stages, o.stage),
+    data: movedDataConfig(recorded.data, o),
+    steps: { frames: o.steps ?? recorded.steps.frames, video: o.steps2 ?? recorded.steps.video },
+    checkpointEvery: o.checkpointEvery ?? recorded.checkpointEvery,
+    pictureEvery: o.pictureEvery ?? recorded.pictureEvery,
+    ...(o.threads === undefined ? {} : { threads: o.threads }),
+  }
+}
+
+/** Refuses --stage 2 without --from, and --from with another stage. */
+export const checkFrom = ({ stage, from }: Options): void => {
+  if (stage === '2' && from === undefined) {
+    refuse({ kind: 'usage', message: 'stage 2 starts from what stage 1 has learnt', remedy: 'Add --from with a run that has trained stage 1, or with one of its checkpoints; or leave --stage out to train both.' })
+  }
+  if (stage !== undefined && stage !== '2' && from !== undefined) {
+    refuse({ kind: 'usage', message: '--from is where stage 2 starts, stage 1 starts from nothing', remedy: 'Leave --from or --stage out.' })
+  }
+}
