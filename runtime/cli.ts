@@ -10,6 +10,10 @@ import { ownVersion } from './version.ts'
 
 const commands: Readonly<Record<string, () => Promise<{ readonly register: Register }>>> = {
   train: () => import('./commands/train.ts'),
+  generate: () => import('./commands/generate.ts'),
+  transfer: () => import('./commands/transfer.ts'),
+  continue: () => import('./commands/continue.ts'),
+  reconstruct: () => import('./commands/reconstruct.ts'),
   run: () => import('./commands/run.ts'),
   list: () => import('./commands/list.ts'),
   bench: () => import('./commands/bench.ts'),
@@ -47,7 +51,7 @@ export const main = async (argv: readonly string[]): Promise<number> => {
   const command = Object.hasOwn(commands, first) ? commands[first] : undefined
   const named = command === undefined ? '' : `${first} `
   const cli = new Command('vdsm')
-    .description('Compiles tensor programs written in TypeScript, runs them, and trains VDSM.')
+    .description('Compiles tensor programs written in TypeScript, runs them, trains VDSM, and makes videos with it.')
     .version(ownVersion(), '--version')
     .showSuggestionAfterError()
     .exitOverride()

@@ -13,7 +13,11 @@ type Indexed = { readonly palette: readonly Colour[]; readonly indices: Uint8Arr
 const MOST = 256
 
 /** Whole bytes of their own, without transparency: so gifenc wants them. */
-const opaque = ({ data }: Picture): Uint8Array => Uint8Array.from(data, (byte, i) => (i % 4 === 3 ? 255 : byte))
+const opaque = ({ data }: Picture): Uint8Array => {
+  const out = data.slice()
+  for (let i = 3; i < out.length; i += 4) out[i] = 255
+  return out
+}
 
 const colourAt = (rgba: Uint8Array, i: number): number => ((rgba[i] ?? 0) << 16) | ((rgba[i + 1] ?? 0) << 8) | (rgba[i + 2] ?? 0)
 
@@ -33,8 +37,11 @@ const placesOf = (frames: readonly Uint8Array[]): ReadonlyMap<number, number> | 
 
 const paletteOf = (places: ReadonlyMap<number, number>): readonly Colour[] => [...places.keys()].map(colour => [colour >> 16, (colour >> 8) & 255, colour & 255])
 
-const exact = (rgba: Uint8Array, places: ReadonlyMap<number, number>): Uint8Array =>
-  Uint8Array.from({ length: rgba.length / 4 }, (_, i) => places.get(colourAt(rgba, 4 * i)) ?? 0)
+const exact = (rgba: Uint8Array, places: ReadonlyMap<number, number>): Uint8Array => {
+  const out = new Uint8Array(rgba.length / 4)
+  for (let i = 0; i < out.length; i++) out[i] = places.get(colourAt(rgba, 4 * i)) ?? 0
+  return out
+}
 
 /** A frame with a palette of its own. */
 const indexed = (rgba: Uint8Array): Indexed => {

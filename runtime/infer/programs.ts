@@ -1,0 +1,62 @@
+/** The programs by which a trained model is used, from a build, with the parameters of a checkpoint in them. */
+import * as E from 'fp-ts/lib/Either.js'
+import { refuse, type Failure } from '../../dsl/errors.ts'
+import { misfit } from '../arrays.ts'
+import { openBuild, type LoadOptions } from '../build.ts'
+import { nodeHost } from '../device/node.ts'
+import { typeText, type Executable } from '../executor.ts'
+import { checkFresh } from '../fresh.ts'
+import { findProgram, type ProgramInfo } from '../manifest.ts'
+import { restOf } from '../paths.ts'
+import type { Checkpoint } from '../train/checkpoint.ts'
+import { once, type Load } from '../train/programs.ts'
+import { orThrow, right } from '../train/task.ts'
+
+/** Where each is, below the model's configuration. Poses are decoded by the program of stage 1. */
+const PLACES = { encode: 'video/encode', encodeImage: 'video/encodeImage', decode: 'frames/decode', generate: 'video/generate', continuation: 'video/continuation' } as const
+export type Name = keyof typeof PLACES
+const names = Object.keys(PLACES) as readonly Name[] // keys of a closed record
+
+export type Programs = {
+  /** Loaded, and given the parameters, when they are first asked for: each holds memory of its own. */
+  readonly load: Readonly<Record<Name, Load>>
+  readonly info: Readonly<Record<Name, ProgramInfo>>
+}
+
+/** Where a build lacks the model's programs, it was made of other sources. */
+const toCompile = (failure: Failure): Failure =>
+  failure.kind === 'usage' ? { ...failure, remedy: 'Compile VDSM first: npm run compile (or: npx vdsm compile node_modules/vdsm/models).' } : failure
+
+const parametersOf = (program: ProgramInfo) => program.inputs.filter(({ path }) => restOf(path, 'params') !== null)
+
+/** Refuses a checkpoint that lacks parameters of a program, or has others of their names. */
+const checkParameters = ({ file, path, metadata }: Checkpoint, program: ProgramInfo): void => {
+  const problems = parametersOf(program).flatMap(slot => {
+    const array = file.arrays.get(slot.path)
+    const problem = array === undefined ? `not in the checkpoint, expected ${typeText(slot)}` : misfit(slot, array)
+    return problem === null ? [] : [`${slot.path}: ${problem}`]
+  })
+  if (problems.length === 0) return
+  refuse({ kind: 'arrays', program: program.id, problems: problems.slice(0, 8),
+    remedy: `The model has changed since ${path} was written: check out that revision (${metadata.revision}) and compile, or train anew.` })
+}
+
+/** Opens a build for a checkpoint. Everything is checked now: the programs, their sources, and the parameters that they take. Throws a `Refusal`. */
+export const openPrograms = async (folder: string, checkpoint: Checkpoint, options: LoadOptions = {}): Promise<Programs> => {
+  const build = await orThrow(openBuild(nodeHost(folder)))
+  const { config } = checkpoint.metadata
+  const idOf = (name: Name): string => `vdsm/${config}/${PLACES[name]}`
+  const byName = <A>(make: (name: Name) => A): Readonly<Record<Name, A>> => Object.fromEntries(names.map(name => [name, make(name)])) as Record<Name, A> // all names are there
+  const info = byName(name => {
+    const program = right(E.mapLeft(toCompile)(findProgram(build.manifest, idOf(name))))
+    if (options.device !== 'eager') right(checkFresh(folder, program))
+    checkParameters(checkpoint, program)
+    return program
+  })
+  const load = byName(name => once(async (): Promise<Executable> => {
+    const program = await orThrow(build.load(idOf(name), options))
+    for (const { path } of parametersOf(info[name])) program.set(path, checkpoint.file.arrays.get(path)?.data ?? [])
+    return program
+  }))
+  return { info, load }
+}
