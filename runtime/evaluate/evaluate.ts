@@ -1,0 +1,168 @@
+/**
+ * How much of each factor can be read from s, from d and from z (averaged over time) of held-out sequences: a probe of each kind,
+ * for every seed, on the location of the posterior and on a draw from it. The draw is what the model passes on; the
+ * location may hold traces far below the posterior's noise. Beside it the evaluation bound, and what the posteriors cost.
+ */
+import type { DataSet } from '../data/dataset.ts'
+import { PURPOSE, stream } from '../data/random.ts'
+import type { Executable } from '../executor.ts'
+import { boundOf, type Batches, type Bound } from './bound.ts'
+import { embed, type Embedded } from './embed.ts'
+import { factsOf, type Facts } from './facts.ts'
+import { fit, sizesOf, type ProbePrograms } from './fit.ts'
+import { PROBES, recipes, type ProbeName } from './probes.ts'
+import { heldOutOf, partition, sample, type HeldOut } from './split.ts'
+import { draws, locations, pickGaussians } from './vectors.ts'
+
+export const SOURCES = ['location', 'draw'] as const
+export type Source = (typeof SOURCES)[number]
+
+/** One kind of probe on one kind of features: an entry for each seed. */
+export type Reading = {
+  readonly factor: string
+  readonly latent: string
+  readonly source: Source
+  readonly probe: ProbeName
+  /** Shares of the held-out sequences that were told right. */
+  readonly accuracy: readonly number[]
+  readonly validationAccuracy: readonly number[]
+  /** The steps after which training was best by the validation part. */
+  readonly step: readonly number[]
+}
+
+export type FactorInfo = {
+  readonly name: string
+  /** How many values it has. */
+  readonly classes: number
+  /** The share of the largest class among the held-out sequences. */
+  readonly chance: number
+}
+
+export type Evaluation = {
+  readonly heldOut: HeldOut
+  readonly frames: number
+  readonly seeds: readonly number[]
+  readonly counts: { readonly heldOut: number; readonly heldOutIdentities: number; readonly train: number; readonly trainIdentities: number }
+  readonly factors: readonly FactorInfo[]
+  /** Factors that no probe was trained for, and why. */
+  readonly skipped: readonly { readonly name: string; readonly why: string }[]
+  readonly readings: readonly Reading[]
+  readonly latents: Readonly<Record<string, Facts>>
+  readonly bound: Bound
+}
+
+/** What there is to evaluate: the model's programs with their parameters in place, the data, and the probes. */
+export type Subject = {
+  readonly stage: 1 | 2
+  readonly encode: Executable
+  readonly evaluate: Executable
+  readonly temperature: number
+  /** Standard deviations of p(s) and p(d). */
+  readonly deviation: { readonly s: number; readonly d: number }
+  readonly data: DataSet
+  readonly probes: Readonly<Record<ProbeName, ProbePrograms>>
+  readonly batches: Batches
+}
+
+/** `train` and `heldOut` sequences at most; `seeds` probes for each entry. */
+export type Plan = { readonly seed: number; readonly seeds: number; readonly train: number; readonly heldOut: number }
+
+/** Called as work gets done; the shares add up to 1. */
+export type OnShare = (share: number, what: string) => void
+
+/** Draws from every training sequence: the probe should learn what survives the noise, not one draw by heart. */
+const TRAINING_DRAWS = 4
+
+const counted = (labels: Int32Array): ReadonlyMap<number, number> => labels.reduce((counts, label) => counts.set(label, (counts.get(label) ?? 0) + 1), new Map<number, number>())
+
+/** Which factors can be probed, and why the others cannot. */
+export const choose = (data: Pick<DataSet, 'factors' | 'actions'>, test: Embedded['labels'], train: Embedded['labels'], most: number): Pick<Evaluation, 'factors' | 'skipped'> => {
+  const all = [...data.factors.map(({ name, values }) => ({ name, classes: values.length })), { name: 'action', classes: data.actions.length }]
+  const judged = all.map(({ name, classes }) => {
+    const [held, seen] = [counted(test[name] ?? new Int32Array()), counted(train[name] ?? new Int32Array())]
+    const total = [...held.values()].reduce((sum, n) => sum + n, 0)
+    const unseen = [...held.keys()].filter(label => !seen.has(label)).length
+    const why = classes > most ? `it has ${classes} values, the probes take ${most}`
+      : held.has(-1) || seen.has(-1) ? 'some sequences have no value of it'
+      : held.size < 2 ? 'the held-out sequences show one value of it only'
+      : unseen === held.size ? 'no value of the held-out sequences is in the training split' : undefined
+    return { name, classes, why, chance: Math.max(...held.values()) / total }
+  })
+  return {
+    factors: judged.flatMap(({ name, classes, chance, why }) => (why === undefined ? [{ name, classes, chance }] : [])),
+    skipped: judged.flatMap(({ name, why }) => (why === undefined ? [] : [{ name, why }])),
+  }
+}
+
+/** The rows of some of the sequences that were embedded. */
+const rowsOf = (embedded: Embedded, latent: string, factor: string, rows: readonly number[], source: Source, times: number, ...path: readonly number[]) => {
+  const gaussians = embedded.latents[latent]
+  if (gaussians === undefined) throw new Error(`no latent ${latent}`)
+  const picked = pickGaussians(gaussians, rows)
+  const label = Int32Array.from(rows, row => (embedded.labels[factor] as Int32Array)[row] as number)
+  return source === 'location' ? locations(picked, label) : draws(picked, label, times, stream(...path))
+}
+
+/** How the time divides, roughly: a fit takes as long as so many encodings. */
+const FIT_COST = 120
+
+export const evaluate = async (subject: Subject, plan: Plan, onShare: OnShare): Promise<Evaluation> => {
+  const { data, encode, probes, batches } = subject
+  const seeds = Array.from({ length: plan.seeds }, (_, i) => plan.seed + i)
+  const latentNames = encode.program.outputs.some(({ path }) => path === 'd.loc') ? ['s', 'd', 'z'] : ['s', 'z']
+  const held = sample(data.sequences.heldOut, plan.heldOut, plan.seed)
+  const samples = seeds.map(seed => sample(data.sequences.train, plan.train, seed))
+  const union = [...new Set(samples.flat())].sort((a, b) => a - b)
+
+  const fits = seeds.length * latentNames.length * SOURCES.length * PROBES.length
+  const work = held.length + union.length + batches.total + fits * FIT_COST * (data.factors.length + 1)
+  const test = await embed(encode, data, 'heldOut', held, plan.seed, () => onShare(1 / work, 'encoding'))
+  const train = await embed(encode, data, 'train', union, plan.seed, () => onShare(1 / work, 'encoding'))
+  const bound = await boundOf(subject.evaluate, batches, subject.temperature, plan.seed, () => onShare(batches.total / batches.count / work, 'bound'))
+
+  const heldOut = heldOutOf(data)
+  const { factors, skipped } = choose(data, test.labels, train.labels, sizesOf(probes.linear).classes)
+  const place = new Map(union.map((index, row) => [index, row]))
+  const parts = samples.map((indices, i) => {
+    const rows = indices.map(index => place.get(index) as number)
+    const { train: learn, validation } = partition(Int32Array.from(rows, row => train.identity[row] as number), heldOut, seeds[i] as number)
+    return { learn: learn.map(at => rows[at] as number), validation: validation.map(at => rows[at] as number) }
+  })
+  const everyTest = held.map((_, row) => row)
+  const readings: Reading[] = []
+  for (const [f, factor] of factors.entries()) {
+    for (const [l, latent] of latentNames.entries()) {
+      for (const [o, source] of SOURCES.entries()) {
+        const tasks = seeds.map((seed, i) => {
+          const { learn, validation } = parts[i] as (typeof parts)[number]
+          const rows = (embedded: Embedded, of: readonly number[], times: number, part: number) =>
+            rowsOf(embedded, latent, factor.name, of, source, times, seed, PURPOSE.evaluate, 6, l, part)
+          return { classes: factor.classes, train: rows(train, learn, TRAINING_DRAWS, 0), validation: rows(train, validation, 1, 1), test: rows(test, everyTest, 1, 2) }
+        })
+        for (const probe of PROBES) {
+          const results = []
+          for (const [i, task] of tasks.entries()) {
+            results.push(fit(probes[probe], recipes[probe], task, (seeds[i] as number) * 1000 + f * 100 + l * 10 + o))
+            onShare((FIT_COST * (data.factors.length + 1)) / factors.length / work, `${factor.name} from ${latent}`)
+            await new Promise(done => setImmediate(done))
+          }
+          readings.push({
+            factor: factor.name, latent, source, probe,
+            accuracy: results.map(r => r.accuracy), validationAccuracy: results.map(r => r.validationAccuracy), step: results.map(r => r.step),
+          })
+        }
+      }
+    }
+  }
+  const { s, d } = test.latents
+  return {
+    heldOut, frames: batches.frames, seeds, factors, skipped, readings, bound,
+    counts: { heldOut: held.length, heldOutIdentities: new Set(test.identity).size, train: samples[0]?.length ?? 0, trainIdentities: new Set(train.identity).size },
+    latents: {
+      ...(s === undefined ? {} : { s: factsOf(s, subject.deviation.s) }),
+      ...(d === undefined ? {} : { d: factsOf(d, subject.deviation.d) }),
+      // In the whole model the prior of a pose is the transition: its cost is the bound's.
+      ...(subject.stage === 1 ? { z: factsOf(test.poses, 1) } : {}),
+    },
+  }
+}
