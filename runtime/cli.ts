@@ -14,6 +14,7 @@ const commands: Readonly<Record<string, () => Promise<{ readonly register: Regis
   transfer: () => import('./commands/transfer.ts'),
   continue: () => import('./commands/continue.ts'),
   reconstruct: () => import('./commands/reconstruct.ts'),
+  evaluate: () => import('./commands/evaluate.ts'),
   run: () => import('./commands/run.ts'),
   list: () => import('./commands/list.ts'),
   bench: () => import('./commands/bench.ts'),
