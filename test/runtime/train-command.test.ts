@@ -11,7 +11,7 @@ const { folder, build } = toyBuild()
 const run = join(folder, 'run')
 mkdirSync(run)
 const recorded = printRunConfig({
-  version: 1, config: 'tiny', stage: 1, data: { name: 'pendulum', splitSeed: 0 }, seed: 3, steps: 10, checkpointEvery: 4, pictureEvery: 5,
+  version: 2, config: 'tiny', stages: [1, 2], data: { name: 'pendulum', splitSeed: 0 }, seed: 3, steps: { frames: 10, video: 6 }, checkpointEvery: 4, pictureEvery: 5,
 })
 writeFileSync(join(run, 'config.json'), recorded)
 

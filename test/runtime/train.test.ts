@@ -18,13 +18,18 @@ import { checkTrainStep } from '../../runtime/train/loop.ts'
 import { readMetrics } from '../../runtime/train/metrics.ts'
 import { duration, meter, short, startProgress } from '../../runtime/train/progress.ts'
 import { runSession, withLearningRate, type Session } from '../../runtime/train/session.ts'
-import { fakePrograms } from './support/train-programs.ts'
+import { fakePrograms, fakeSchedule, fakeStage } from './support/train-programs.ts'
 
 const root = mkdtempSync(join(tmpdir(), 'vdsm-train-'))
 const config = (more: Partial<RunConfig> = {}): RunConfig => ({
-  version: 1, config: 'tiny', stage: 1, data: { name: 'pendulum', splitSeed: 0 }, seed: 3, steps: 10, checkpointEvery: 4, pictureEvery: 5, ...more,
+  version: 2, config: 'tiny', stages: [1], data: { name: 'pendulum', splitSeed: 0 }, seed: 3, steps: { frames: 10, video: 1 }, checkpointEvery: 4, pictureEvery: 5, ...more,
 })
-const schedule = (progress: number) => ({ learningRate: 2e-3 * (1 - 0.8 * progress), temperature: 1 + progress, lambdaS: 0.1 + 0.9 * progress, lambdaZ: 10 - 9 * progress })
+/** So many steps of stage 1. */
+const long = (frames: number, more: Partial<RunConfig> = {}): RunConfig => config({ steps: { frames, video: 1 }, ...more })
+const schedule = (progress: number): { readonly learningRate: number; readonly lambdaS: number; readonly lambdaZ: number } => {
+  const { learningRate = NaN, lambdaS = NaN, lambdaZ = NaN } = fakeSchedule(1)(progress)
+  return { learningRate, lambdaS, lambdaZ }
+}
 const quiet = { write: (_: string) => true }
 
 const refused = async (act: () => unknown): Promise<Refusal> => {
@@ -38,7 +43,7 @@ const refused = async (act: () => unknown): Promise<Refusal> => {
 }
 
 const session = (folder: RunFolder, more: Partial<Session> = {}): Session => ({
-  config: config(), folder, programs: fakePrograms(), schedule, resume: false, stopped: () => false, sink: quiet, revision: 'test', ...more,
+  config: config(), folder, stages: [fakeStage(1)], data: pendulum(), resume: false, stopped: () => false, sink: quiet, revision: 'test', ...more,
 })
 
 /** The lines about training steps, without those about held-out frames. */
@@ -51,30 +56,30 @@ training.after(() => rmSync(root, { recursive: true }))
 
 training('ten steps equal five, a stop and five more, byte for byte', async () => {
   const straight = await createRun(join(root, 'straight'), config())
-  assert.equal(await runSession(session(straight)), { step: 10, end: 'finished' })
+  assert.equal(await runSession(session(straight)), { stage: 1, step: 10, end: 'finished' })
   const parts = await createRun(join(root, 'parts'), config())
-  assert.equal(await runSession(session(parts, { stopped: stopAfter(5) })), { step: 5, end: 'stopped' })
+  assert.equal(await runSession(session(parts, { stopped: stopAfter(5) })), { stage: 1, step: 5, end: 'stopped' })
   assert.equal(listCheckpoints(parts).map(c => c.step), [4, 5])
   // What a crash after the last checkpoint leaves: lines beyond it, the last one torn.
-  writeFileSync(parts.metrics, `${readFileSync(parts.metrics, 'utf8')}{"step":6,"loss":9}\n{"step":7,"lo`)
+  writeFileSync(parts.metrics, `${readFileSync(parts.metrics, 'utf8')}{"stage":1,"step":6,"loss":9}\n{"stage":1,"step":7,"lo`)
   const again = openRun(parts.path)
   assert.equal(again.config, config())
-  assert.equal(await runSession(session(again.folder, { resume: true })), { step: 10, end: 'finished' })
+  assert.equal(await runSession(session(again.folder, { resume: true })), { stage: 1, step: 10, end: 'finished' })
   assert.equal(listCheckpoints(straight).map(c => c.step), [4, 8, 10])
-  for (const name of ['step-00000008.safetensors', 'step-00000010.safetensors']) {
+  for (const name of ['stage1-step-00000008.safetensors', 'stage1-step-00000010.safetensors']) {
     assert.is(Buffer.compare(readFileSync(join(straight.checkpoints, name)), readFileSync(join(parts.checkpoints, name))), 0, name)
   }
-  const lines = (folder: RunFolder) => readMetrics(folder.metrics).map(({ milliseconds: _, ...line }) => line)
-  // The stop at step 5 came before its held-out line; every line about training is there again.
-  assert.equal(lines(parts), lines(straight).filter(line => line.step !== 5 || 'loss' in line))
+  const lines = (folder: RunFolder) => readMetrics(folder.metrics).map(({ milliseconds: _, waited: __, ...line }) => line)
+  // The stop at step 5 came before its pictures and its held-out line: they are made up for.
+  assert.equal(lines(parts), lines(straight))
   assert.equal(lines(straight).map(line => line.step), [1, 2, 3, 4, 5, 5, 6, 7, 8, 9, 10, 10])
-  for (const name of ['swap-00000005.png', 'swap-00000010.png', 'reconstruction-00000010.png', 'loss.png']) assert.ok(existsSync(join(straight.pictures, name)), name)
-  assert.is(Buffer.compare(readFileSync(join(straight.pictures, 'swap-00000010.png')), readFileSync(join(parts.pictures, 'swap-00000010.png'))), 0)
+  for (const name of ['stage1-swap-00000005.png', 'stage1-swap-00000010.png', 'stage1-reconstruction-00000010.png', 'stage1-loss.png']) assert.ok(existsSync(join(straight.pictures, name)), name)
+  assert.is(Buffer.compare(readFileSync(join(straight.pictures, 'stage1-swap-00000010.png')), readFileSync(join(parts.pictures, 'stage1-swap-00000010.png'))), 0)
 })
 
 training('the loss falls, the schedule arrives, another seed gives another run', async () => {
-  const folder = await createRun(join(root, 'falls'), config({ steps: 30, learningRate: 0.5 }))
-  await runSession(session(folder, { config: config({ steps: 30, learningRate: 0.5 }), keep: 1 }))
+  const folder = await createRun(join(root, 'falls'), long(30, { learningRate: 0.5 }))
+  await runSession(session(folder, { config: long(30, { learningRate: 0.5 }), keep: 1 }))
   const lines = readMetrics(folder.metrics)
   const loss = lines.flatMap(line => (typeof line['loss'] === 'number' ? [line['loss']] : []))
   assert.is(loss.length, 30)
@@ -97,31 +102,31 @@ training('the loss falls, the schedule arrives, another seed gives another run',
 })
 
 training('a checkpoint is a safetensors file with the state and where it comes from', async () => {
-  const path = join(root, 'straight', 'checkpoints', 'step-00000010.safetensors')
+  const path = join(root, 'straight', 'checkpoints', 'stage1-step-00000010.safetensors')
   const file = parseSafetensors(readFileSync(path), path)
   if (E.isLeft(file)) throw new Error(print(file.left))
-  assert.equal([...file.right.arrays.keys()].sort(), ['optimizer.count', 'optimizer.velocity', 'params.mean'])
+  assert.equal([...file.right.arrays.keys()].sort(), ['optimizer.count', 'optimizer.velocity', 'params.mean', 'params.tint'])
   assert.equal(file.right.arrays.get('params.mean')!.shape, [3, 64, 64])
   assert.is(file.right.arrays.get('optimizer.count')!.data[0], 10)
-  const { step, seed, config: name, data } = file.right.metadata
-  assert.equal({ step, seed, name, data }, { step: '10', seed: '3', name: 'tiny', data: '{"name":"pendulum","splitSeed":0}' })
+  const { stage, step, seed, config: name, data } = file.right.metadata
+  assert.equal({ stage, step, seed, name, data }, { stage: '1', step: '10', seed: '3', name: 'tiny', data: '{"name":"pendulum","splitSeed":0}' })
 })
 
 training('a metric that is NaN ends the run at its step and keeps the last good checkpoint', async () => {
   const folder = await createRun(join(root, 'nan'), config())
-  const { failure, message } = await refused(() => runSession(session(folder, { programs: fakePrograms({ spoil: 7 }) })))
+  const { failure, message } = await refused(() => runSession(session(folder, { stages: [fakeStage(1, { spoil: 7 })] })))
   assert.equal({ ...failure, remedy: '' }, { kind: 'nonfinite', step: 7, metric: 'loss', value: 'NaN', remedy: '' })
-  assert.match(message, /step-00000004\.safetensors/)
+  assert.match(message, /stage1-step-00000004\.safetensors/)
   assert.equal(listCheckpoints(folder).map(c => c.step), [4])
   assert.equal(trained(folder).map(line => line.step), [1, 2, 3, 4, 5, 6])
   // It can be taken up again from there.
-  assert.equal(await runSession(session(folder, { resume: true })), { step: 10, end: 'finished' })
-  assert.is(Buffer.compare(readFileSync(listCheckpoints(folder).at(-1)!.path), readFileSync(join(root, 'straight', 'checkpoints', 'step-00000010.safetensors'))), 0)
+  assert.equal(await runSession(session(folder, { resume: true })), { stage: 1, step: 10, end: 'finished' })
+  assert.is(Buffer.compare(readFileSync(listCheckpoints(folder).at(-1)!.path), readFileSync(join(root, 'straight', 'checkpoints', 'stage1-step-00000010.safetensors'))), 0)
 })
 
 training('parameters that became infinite are never saved', async () => {
   const folder = await createRun(join(root, 'infinite'), config())
-  const { failure } = await refused(() => runSession(session(folder, { programs: fakePrograms({ poison: 8 }) })))
+  const { failure } = await refused(() => runSession(session(folder, { stages: [fakeStage(1, { poison: 8 })] })))
   assert.is(failure.kind, 'nonfinite')
   assert.match(print(failure), /step 8: state\.params\.mean \(element 0 of 12288\) is Infinity/)
   assert.equal(listCheckpoints(folder).map(c => c.step), [4])
@@ -156,18 +161,18 @@ training('a full disk ends the run, and says so', async () => {
 })
 
 training('damaged, foreign and unfitting checkpoints are refused by name', async () => {
-  const make = async (name: string) => { const folder = await createRun(join(root, name), config()); return { folder, path: join(folder.checkpoints, 'step-00000004.safetensors') } }
-  const good = readFileSync(join(root, 'straight', 'checkpoints', 'step-00000010.safetensors'))
+  const make = async (name: string) => { const folder = await createRun(join(root, name), config()); return { folder, path: join(folder.checkpoints, 'stage1-step-00000004.safetensors') } }
+  const good = readFileSync(join(root, 'straight', 'checkpoints', 'stage1-step-00000010.safetensors'))
   const resume = (folder: RunFolder, more: Partial<Session> = {}) => refused(() => runSession(session(folder, { resume: true, ...more })))
   const cut = await make('cut')
   writeFileSync(cut.path, good.subarray(0, 3000))
-  assert.match((await resume(cut.folder)).message, /step-00000004\.safetensors: truncated.*\n.*No older checkpoint is whole/)
+  assert.match((await resume(cut.folder)).message, /stage1-step-00000004\.safetensors: truncated.*\n.*No older checkpoint is whole/)
   const seed = await make('seed')
   writeFileSync(seed.path, good)
   assert.match((await resume(seed.folder, { config: config({ seed: 9 }) })).message, /written with seed 3, the run has seed 9/)
-  const programs = fakePrograms()
+  const programs = fakePrograms(1)
   const renamed = { ...programs.trainStep.program, inputs: programs.trainStep.program.inputs.map(s => (s.path === 'state.params.mean' ? { ...s, path: 'state.params.average' } : s)) }
-  const changed = await resume(seed.folder, { programs: { ...programs, trainStep: { ...programs.trainStep, program: renamed } } })
+  const changed = await resume(seed.folder, { stages: [{ ...fakeStage(1), load: async () => ({ ...programs, trainStep: { ...programs.trainStep, program: renamed } }) }] })
   assert.match(changed.message, /params\.average: not in the checkpoint, expected f32\[3, 64, 64\]/)
   assert.match(changed.message, /params\.mean: the program has no such state/)
 })
@@ -177,20 +182,20 @@ training('a damaged newest checkpoint: the message names the file, and the older
   await runSession(session(folder))
   const metrics = readFileSync(folder.metrics)
   const recorded = readFileSync(folder.config)
-  writeFileSync(checkpointPath(folder, 10), '')
-  writeFileSync(checkpointPath(folder, 8), 'torn')
-  const longer = { resume: true, config: config({ steps: 14 }) }
+  writeFileSync(checkpointPath(folder, { stage: 1, step: 10 }), '')
+  writeFileSync(checkpointPath(folder, { stage: 1, step: 8 }), 'torn')
+  const longer = { resume: true, config: long(14) }
   const { message } = await refused(() => runSession(session(folder, longer)))
-  assert.match(message, /step-00000010\.safetensors: the file is empty\n.*newer to go on from step 4: .*step-00000004\.safetensors is whole/)
+  assert.match(message, /stage1-step-00000010\.safetensors: the file is empty\n.*newer to go on from step 4 of stage 1: .*stage1-step-00000004\.safetensors is whole/)
   assert.equal(readFileSync(folder.metrics), metrics, 'nothing of the run is changed by a refusal')
   assert.equal(readFileSync(folder.config), recorded, 'nothing of the run is changed by a refusal')
   for (const { path } of listCheckpoints(folder).slice(1)) rmSync(path)
-  assert.equal(await runSession(session(folder, longer)), { step: 14, end: 'finished' })
-  assert.match((await refused(() => runSession(session(folder, { resume: true, config: config({ steps: 9 }) })))).message, /has done 14 steps, --steps says 9\n.*at least 14/)
-  assert.is(openRun(folder.path).config.steps, 14)
+  assert.equal(await runSession(session(folder, longer)), { stage: 1, step: 14, end: 'finished' })
+  assert.match((await refused(() => runSession(session(folder, { resume: true, config: long(9) })))).message, /has done 14 steps of stage 1, --steps says 9\n.*at least 14/)
+  assert.is(openRun(folder.path).config.steps.frames, 14)
   for (const { path } of listCheckpoints(folder)) rmSync(path)
   const { message: none } = await refused(() => runSession(session(folder, longer)))
-  assert.match(none, /no checkpoint is there, though the run's metrics reach step 14/)
+  assert.match(none, /no checkpoint is there, though the run's metrics reach step 14 of stage 1/)
   assert.is(readMetrics(folder.metrics).at(-1)!.step, 14)
 })
 
@@ -211,7 +216,7 @@ training('one run, one process: a second one is refused, a lock that a dead proc
 })
 
 training('a program that is no training step is refused, all problems named', async () => {
-  const programs = fakePrograms()
+  const programs = fakePrograms(1)
   const [init, encode] = [await programs.init(), await programs.encode!()]
   const { message } = await refused(() => checkTrainStep(encode.program, ['temperature']))
   for (const part of [/expected input key: u32\[2\], got no key/, /expected input schedule\.temperature: f32\[\], got none/, /nothing is known to feed input params\.mean/]) assert.match(message, part)
@@ -250,8 +255,8 @@ folders('config.json: round trip, unknown keys, bad values', () => {
   const text = (value: unknown): string => { const result = parse(value); return E.isLeft(result) ? print(result.left) : 'accepted' }
   assert.match(text({ ...config(), stepz: 3 }), /unknown key 'stepz'\n.*Known keys: .*steps/)
   assert.match(text({ ...config(), data: { name: 'pendulum', splitSeed: 0, fodler: 'x' } }), /unknown key 'data\.fodler'/)
-  assert.match(text({ ...config(), steps: 'many' }), /steps: expected whole number >= 1, found "many"/)
-  assert.match(text({ ...config(), steps: 0 }), /steps: expected whole number >= 1, found 0/)
+  assert.match(text({ ...config(), steps: { frames: 1, video: 'many' } }), /steps\.video: expected whole number >= 1, found "many"/)
+  assert.match(text({ ...config(), steps: { frames: 0, video: 1 } }), /steps\.frames: expected whole number >= 1, found 0/)
   const { seed: _, ...rest } = config()
   assert.match(text(rest), /seed: expected whole number >= 0, found nothing/)
   assert.match(text('{"version": 1,'), /not valid JSON/)
@@ -264,26 +269,26 @@ const display = suite('progress')
 display('plain lines where there is no terminal: at the start, every few seconds, at the end', () => {
   const lines: string[] = []
   let clock = 0
-  const progress = startProgress(100, 0, { write: text => lines.push(text) }, 5000, () => clock)
+  const progress = startProgress('stage 1', 100, 0, { write: text => lines.push(text) }, 5000, () => clock)
   for (let step = 1; step <= 100; step++) {
     clock += 500
     progress.update(step, { loss: 1234.5678, klS: 2 })
   }
   progress.stop()
   assert.is(lines.length, 11)
-  assert.match(lines[1]!, /^step 11\/100 {2}2 steps\/s {2}45s left {2}loss 1235 {2}klS 2\n$/)
-  assert.match(lines[10]!, /^step 100\/100/)
+  assert.match(lines[1]!, /^stage 1 {2}step 11\/100 {2}2 steps\/s {2}45s left {2}loss 1235 {2}klS 2\n$/)
+  assert.match(lines[10]!, /^stage 1 {2}step 100\/100/)
 })
 
 display('a bar in a terminal, with notes above it', () => {
   const stream = new PassThrough() as PassThrough & { isTTY: true; columns: number; cursorTo: () => void; clearLine: () => void; [more: string]: unknown }
   Object.assign(stream, { isTTY: true, columns: 200, cursorTo: () => true, moveCursor: () => true, clearLine: () => true, getWindowSize: () => [200, 50] })
-  const progress = startProgress(100, 20, stream)
+  const progress = startProgress('stage 1', 100, 20, stream)
   progress.update(60, { loss: 1234.5678 })
   progress.note('a note')
   progress.stop()
   const text = String(stream.read())
-  for (const part of ['20/100', '60/100', 'steps/s', 'left', 'loss 1235', 'a note\n']) assert.ok(text.includes(part), `${part} in ${JSON.stringify(text)}`)
+  for (const part of ['stage 1 ', '20/100', '60/100', 'steps/s', 'left', 'loss 1235', 'a note\n']) assert.ok(text.includes(part), `${part} in ${JSON.stringify(text)}`)
 })
 
 display('numbers and durations', () => {
