@@ -28,7 +28,9 @@ export const runVersion = 2
 /** Stage 1 trains on single frames, stage 2 on videos with what stage 1 has learnt about frames. */
 export type StageNumber = 1 | 2
 
-const Stages = t.union([t.readonly(t.tuple([t.literal(1), t.literal(2)])), t.readonly(t.tuple([t.literal(1)])), t.readonly(t.tuple([t.literal(2)]))], 'stages ([1, 2], [1] or [2])')
+type StageList = readonly [1, 2] | readonly [1] | readonly [2]
+const isStages = (u: unknown): u is StageList => ['[1,2]', '[1]', '[2]'].includes(JSON.stringify(u))
+const Stages = new t.Type<StageList>('[1, 2], [1] or [2]', isStages, (u, c) => (isStages(u) ? t.success(u) : t.failure(u, c)), t.identity)
 
 const steps = { frames: whole(1), video: whole(1) }
 const required = {

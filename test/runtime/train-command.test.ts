@@ -31,7 +31,12 @@ const refused: readonly (readonly [string, readonly string[], number, RegExp])[]
   ['an unknown option', ['--step', '3'], 2, /^unknown option '--step'\n {2}Did you mean --steps\? See: vdsm train --help\n$/],
   ['an unknown configuration', ['--config', 'huge'], 2, /'--config <name>' argument 'huge' is invalid\. Expected tiny or small or paper/],
   ['an unknown data set', ['--data', 'mnist'], 2, /'mnist' is invalid\. Expected pendulum or sprites/],
-  ['a stage that is not there', ['--stage', '2'], 2, /'2' is invalid\. Expected 1/],
+  ['a stage that is not there', ['--stage', '3'], 2, /'3' is invalid\. Expected 1 or 2 or both/],
+  ['stage 2 from nothing', ['--stage', '2'], 2, /^stage 2 starts from what stage 1 has learnt\n {2}Add --from/],
+  ['a start for stage 1', ['--stage', 'both', '--from', run], 2, /^--from is where stage 2 starts, stage 1 starts from nothing/],
+  ['a start that is not there', ['--from', join(folder, 'none')], 1, /none: no such file/],
+  ['a start without a checkpoint', ['--from', run], 1, /run: the run has no checkpoint of stage 1\n {2}Give --from a run/],
+  ['steps of a stage that is not trained', ['--stage', '1', '--steps2', '7'], 2, /^--steps2 is the length of stage 2, which is not trained here\n {2}Did you mean --steps\?/],
   ['no steps', ['--steps', '0'], 2, /'0' is invalid\. Expected a whole number of at least 1/],
   ['half a seed', ['--seed', '1.5'], 2, /'1\.5' is invalid\. Expected a whole number from 0/],
   ['a learning rate that is none', ['--lr', '-1'], 2, /'--lr <rate>'/],
@@ -40,9 +45,11 @@ const refused: readonly (readonly [string, readonly string[], number, RegExp])[]
   ['a folder for generated data', ['--data-dir', 'x'], 2, /^--data-dir means nothing to the data set pendulum/],
   ['sprites without a folder', ['--data', 'sprites'], 2, /needs the folder.*\n {2}Add --data-dir FOLDER/],
   ['sprites in a folder that is missing', ['--data', 'sprites', '--data-dir', join(folder, 'none')], 1, /none: there is no such folder\n {2}Give --data-dir/],
-  ['a build without the model', ['--config', 'tiny'], 2, /^no program 'vdsm\/tiny\/init' in the build folder\n {2}Compile VDSM first/],
+  ['a build without the model', ['--config', 'tiny'], 2, /^no program 'vdsm\/tiny\/frames\/trainStep' in the build folder\n {2}Compile VDSM first/],
   ['a run that is not there', ['--resume', join(folder, 'none')], 1, /config\.json: no such file, so this is not the folder of a run/],
   ['another seed for a run that is resumed', ['--resume', run, '--seed', '4'], 2, /^--seed 4 contradicts the run that is resumed, which has 3\n {2}Leave --seed out/],
+  ['one stage of a run of both', ['--resume', run, '--stage', '1'], 2, /^--stage 1 contradicts the run that is resumed, which trains both stages\n/],
+  ['a start for a run that is resumed', ['--resume', run, '--from', run], 2, /^--from .* contradicts the run that is resumed, which has none/],
   ['a learning rate for a run that had none', ['--resume', run, '--lr', '0.1'], 2, /^--lr 0\.1 contradicts the run that is resumed, which has none/],
 ]
 for (const [name, args, code, expected] of refused) {
@@ -55,10 +62,20 @@ for (const [name, args, code, expected] of refused) {
   })
 }
 
+test('a run of an earlier version is refused, and says so', async () => {
+  const old = temporary()
+  writeFileSync(join(old, 'config.json'), '{ "version": 1, "config": "tiny", "stage": 1, "steps": 10 }')
+  assert.match((await train('--resume', old)).err, /config\.json: the run was begun by an earlier version, which trained one stage only\n {2}Start a new run/)
+})
+
 test('a config.json that cannot be read, or has an unknown key, is refused by name', async () => {
   const other = temporary()
   writeFileSync(join(other, 'config.json'), recorded.replace('"steps"', '"stepz"'))
   assert.match((await train('--resume', other)).err, /config\.json: unknown key 'stepz'\n {2}Remove or rename it/)
+  writeFileSync(join(other, 'config.json'), recorded.replace('"stages": [\n    1,\n    2\n  ]', '"stages": [2]'))
+  assert.match((await train('--resume', other)).err, /config\.json: from: expected the checkpoint of stage 1 that stage 2 starts from, found nothing/)
+  writeFileSync(join(other, 'config.json'), recorded.replace('"stages": [\n    1,\n    2\n  ]', '"stages": [2, 1]'))
+  assert.match((await train('--resume', other)).err, /config\.json: stages: expected \[1, 2\], \[1\] or \[2\], found \[2,1\]/)
   const strange = temporary()
   mkdirSync(join(strange, 'config.json'))
   const { code, err } = await train('--resume', strange)
