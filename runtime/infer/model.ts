@@ -96,12 +96,13 @@ const modelOf = (source: Source, { info, load }: Programs, temperature: number):
   const window = sizeOf('encode', 'z.loc', 0)
   const sizes = { s: sizeOf('encode', 's.loc', 0), d: sizeOf('encode', 'd.loc', 0), z: sizeOf('encode', 'z.loc', 1) }
   let device = ''
-  const run = async (name: keyof Programs['load'], inputs: Readonly<Record<string, ArrayLike<number>>>): Promise<Executable> => {
+  /** Sets, runs and reads at once, so that calls that are under way together do not meet. */
+  const run = async <A>(name: keyof Programs['load'], inputs: Readonly<Record<string, ArrayLike<number>>>, read: (output: (path: string) => Float32Array) => A): Promise<A> => {
     const program = await load[name]()
     device = program.variant
     program.setAll(inputs)
     program.run()
-    return program
+    return read(path => f32(program, path))
   }
 
   const windowsOf = async (x: Float32Array): Promise<readonly Window[]> => {
@@ -112,9 +113,9 @@ const modelOf = (source: Source, { info, load }: Programs, temperature: number):
     const [length, name] = frames === 1 ? ([1, 'encodeImage'] as const) : ([window, 'encode'] as const)
     const windows: Window[] = []
     for (const start of windowStarts(frames, length)) {
-      const program = await run(name, { x: x.subarray(start * FRAME, (start + length) * FRAME) })
+      const latents = await run(name, { x: x.subarray(start * FRAME, (start + length) * FRAME) }, output => ({ s: output('s.loc'), d: output('d.loc'), z: output('z.loc') }))
       const before = windows.at(-1)
-      windows.push({ start, fresh: before === undefined ? 0 : before.start + length, latents: { s: f32(program, 's.loc'), d: f32(program, 'd.loc'), z: f32(program, 'z.loc') } })
+      windows.push({ start, fresh: before === undefined ? 0 : before.start + length, latents })
     }
     return windows
   }
@@ -129,7 +130,7 @@ const modelOf = (source: Source, { info, load }: Programs, temperature: number):
       // Frames are decoded each by itself: what is beyond the last is filled up and dropped.
       const some = new Float32Array(window * sizes.z)
       some.set(z.subarray(at * sizes.z, (at + rows) * sizes.z))
-      out.set(f32(await run('decode', { s, z: some, temperature: [temperature] }), '').subarray(0, rows * FRAME), at * FRAME)
+      out.set((await run('decode', { s, z: some, temperature: [temperature] }, output => output(''))).subarray(0, rows * FRAME), at * FRAME)
     }
     return out
   }
@@ -139,16 +140,17 @@ const modelOf = (source: Source, { info, load }: Programs, temperature: number):
     const parts = [...first]
     let z = last
     for (let done = parts.length * window, part = 1; done < frames; done += window, part++) {
-      const program = await run('continuation', { s, d, z, key: keyOf(seed, PURPOSE.infer, part), temperature: [temperature], spread: [spread] })
-      parts.push({ s, d, z: f32(program, 'z'), x: f32(program, 'x') })
-      z = f32(program, 'z').subarray(-sizes.z)
+      const key = keyOf(seed, PURPOSE.infer, part)
+      const next = await run('continuation', { s, d, z, key, temperature: [temperature], spread: [spread] }, output => ({ s, d, z: output('z'), x: output('x') }))
+      parts.push(next)
+      z = next.z.subarray(-sizes.z)
     }
     return finite(what, { s, d, z: joined(parts.map(made => made.z)).slice(0, frames * sizes.z), x: joined(parts.map(made => made.x)).slice(0, frames * FRAME) })
   }
 
   const generate: Model['generate'] = async (frames, { seed = 0, spread = 1 } = {}) => {
-    const program = await run('generate', { key: keyOf(seed, PURPOSE.infer, 0), temperature: [temperature], spread: [spread] })
-    const made = { s: f32(program, 's'), d: f32(program, 'd'), z: f32(program, 'z'), x: f32(program, 'x') }
+    const made = await run('generate', { key: keyOf(seed, PURPOSE.infer, 0), temperature: [temperature], spread: [spread] },
+      output => ({ s: output('s'), d: output('d'), z: output('z'), x: output('x') }))
     return goOn('generated', made, [made], made.z.slice(-sizes.z), frames, { seed, spread })
   }
 
