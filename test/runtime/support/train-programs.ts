@@ -109,22 +109,18 @@ const trainStepOf = (stage: StageNumber, { spoil = Infinity, poison = Infinity, 
 /** s: the mean colour of the video; z: the brightness of each frame; d, where there is one: how much brighter the last frame is than the first. */
 const encodeOf = (stage: StageNumber): Executable =>
   make(`test/${stage}/encode`, [picture('params.mean'), ['params.tint', [3]], ['x', [T, 3, 64, 64]]], [['s.loc', [3]], ['z.loc', [T, 1]], ...(stage === 2 ? [['d.loc', [1]] as const] : [])], (input, output) => {
-    const frame = input('x')
-    output('s.loc').fill(0)
-    output('z.loc').fill(0)
+    const [frame, s, z] = [input('x'), output('s.loc').fill(0), output('z.loc').fill(0)]
     for (let i = 0; i < T * PIXELS; i++) {
       const [t, c] = [Math.floor(i / PIXELS), Math.floor((i % PIXELS) / 4096)]
-      output('s.loc')[c] = output('s.loc')[c]! + frame[i]! / (4096 * T)
-      output('z.loc')[t] = output('z.loc')[t]! + frame[i]! / PIXELS
+      s[c]! += frame[i]! / (4096 * T)
+      z[t]! += frame[i]! / PIXELS
     }
-    if (stage === 2) output('d.loc')[0] = output('z.loc')[T - 1]! - output('z.loc')[0]!
+    if (stage === 2) output('d.loc')[0] = z[T - 1]! - z[0]!
   })
 
-const paint = (s: Float32Array, z: Float32Array, tint: Float32Array, x: Float32Array): void =>
-  x.forEach((_, at) => {
-    const c = Math.floor((at % PIXELS) / 4096)
-    x[at] = Math.min(1, (s[c]! + tint[c]!) * z[Math.floor(at / PIXELS)]! * 50)
-  })
+const paint = (s: Float32Array, z: Float32Array, tint: Float32Array, x: Float32Array): void => {
+  for (let t = 0; t < T; t++) for (let c = 0; c < 3; c++) x.fill(Math.min(1, (s[c]! + tint[c]!) * z[t]! * 50), (t * 3 + c) * 4096, (t * 3 + c + 1) * 4096)
+}
 
 const decode = (): Executable =>
   make('test/decode', [['params.tint', [3]], ['s', [3]], ['z', [T, 1]], ['temperature', []]], [['', [T, 3, 64, 64]]], (input, output) =>
@@ -149,7 +145,8 @@ const continuation = (): Executable =>
 const evaluateOf = (stage: StageNumber): Executable => {
   const x: Spec[number] = ['x', stage === 1 ? [4, 1, 4, 3, 64, 64] : [4, 1, T, 3, 64, 64]]
   return make(`test/${stage}/evaluate`, [picture('params.mean'), x, ['eps.s', [4, 3]], ['temperature', []]], [['error', []], ['noise', []]], (input, output) => {
-    output('error')[0] = input('x').reduce((sum, v, i) => sum + (v - input('params.mean')[i % PIXELS]!) ** 2, 0) / input('x').length
+    const mean = input('params.mean')
+    output('error')[0] = input('x').reduce((sum, v, i) => sum + (v - mean[i % PIXELS]!) ** 2, 0) / input('x').length
     output('noise')[0] = input('eps.s').reduce((sum, v) => sum + v * v, 0) / input('eps.s').length
   })
 }
