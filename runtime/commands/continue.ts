@@ -5,7 +5,7 @@ import type { Model } from '../infer/model.ts'
 import { attempt } from '../train/task.ts'
 import { positive, seedOption, type Register } from './command.ts'
 import { spreadOption } from './generate.ts'
-import { checkCount, framesArray, makeVideos, readClip, rowsArray, withModel, type Options as Common } from './making.ts'
+import { checkCount, framesArray, makeVideos, readClip, rowsArray, VIDEOS, withModel, type Options as Common } from './making.ts'
 
 type Options = Common & { readonly from: string; readonly frames?: number; readonly seed: number; readonly spread: number }
 
@@ -25,13 +25,13 @@ const make = async (model: Model, { from, seed, spread, scale, frames = model.wi
 }
 
 export const register: Register = (cli, settle) => {
-  withModel(cli.command('continue'))
-    .description('go on from a video, or from one image; writes a GIF (the video, then what follows), a strip and arrays (x: what follows, s, d, z, input). '
-      + 'Videos are GIFs, folders of PNGs, PNGs, or .npy and .npz arrays, of one frame or at least as many as the model was trained on')
+  withModel(cli.command('continue')
+    .summary('go on from a video, or from one image')
+    .description('go on from a video, or from one image; writes a GIF (the video, then what follows), a strip and arrays (x: what follows, s, d, z, input). ' + VIDEOS)
     .requiredOption('--from <file>', 'the video or image')
     .option('--frames <n>', 'how many frames follow (default: as many as the model was trained on)', positive)
     .option('--seed <n>', 'of the noise, where --spread asks for some', seedOption, 0)
-    .option('--spread <x>', 'noise of the transitions: 0 follows the means, 1 draws from the model', spreadOption, 0)
+    .option('--spread <x>', 'noise of the transitions: 0 follows the means, 1 draws from the model', spreadOption, 0))
     .action((run: string | undefined, options: Options) =>
       settle(attempt(() => makeVideos({ command: 'continue', run, options, make: model => make(model, options) }))))
 }

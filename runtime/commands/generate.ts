@@ -44,12 +44,13 @@ const make = async (model: Model, { count, seed, spread, scale, frames = model.w
 }
 
 export const register: Register = (cli, settle) => {
-  withModel(cli.command('generate'))
+  withModel(cli.command('generate')
+    .summary('make new videos from the priors')
     .description('make new videos: identity, dynamics and first pose are drawn from the priors; writes a GIF, a strip of frames, and arrays (x, s, d, z)')
     .option('--frames <n>', 'frames of each video (default: as many as the model was trained on)', positive)
     .option('--count <n>', 'how many videos', positive, 1)
     .option('--seed <n>', 'of the first video; the next ones have the seeds that follow', seedOption, 0)
-    .option('--spread <x>', 'noise of the transitions: 1 draws from the model, 0 follows the means', spreadOption, 1)
+    .option('--spread <x>', 'noise of the transitions: 1 draws from the model, 0 follows the means', spreadOption, 1))
     .action((run: string | undefined, options: Options) =>
       settle(attempt(() => makeVideos({ command: 'generate', run, options, make: model => make(model, options) }))))
 }

@@ -22,7 +22,11 @@ export type Options = {
   readonly threads?: number
 }
 
-/** Adds the run and the common options. */
+/** What the commands take, for their help. */
+export const VIDEOS = 'Videos are GIFs, folders of PNGs, PNGs, or .npy and .npz arrays, of one frame or at least as many as the model was trained on; '
+  + 'their middle square is used, resized to 64 x 64'
+
+/** Adds the run and the common options, behind the command's own. */
 export const withModel = (command: Command): Command =>
   withThreads(withBuild(command.argument('[run]', 'the folder of a run (its newest checkpoint of stage 2 is used), or a checkpoint (default: the newest in runs/)')))
     .option('--checkpoint <file>', 'this checkpoint of stage 2 instead of the newest of the run')

@@ -3,7 +3,7 @@ import { animation, strip } from '../infer/pictures.ts'
 import type { Model } from '../infer/model.ts'
 import { attempt } from '../train/task.ts'
 import type { Register } from './command.ts'
-import { framesArray, makeVideos, readClip, rowsArray, withModel, type Options as Common } from './making.ts'
+import { framesArray, makeVideos, readClip, rowsArray, VIDEOS, withModel, type Options as Common } from './making.ts'
 
 type Options = Common & { readonly from: string }
 
@@ -22,10 +22,10 @@ const make = async (model: Model, { from, scale }: Options) => {
 }
 
 export const register: Register = (cli, settle) => {
-  withModel(cli.command('reconstruct'))
-    .description('encode a video and decode it again; writes a GIF and a strip (input, reconstruction) and arrays (x, s, d, z, input). '
-      + 'Videos are GIFs, folders of PNGs, PNGs, or .npy and .npz arrays, of one frame or at least as many as the model was trained on')
-    .requiredOption('--from <file>', 'the video or image')
+  withModel(cli.command('reconstruct')
+    .summary('encode a video and decode it again')
+    .description('encode a video and decode it again; writes a GIF and a strip (input, reconstruction) and arrays (x, s, d, z, input). ' + VIDEOS)
+    .requiredOption('--from <file>', 'the video or image'))
     .action((run: string | undefined, options: Options) =>
       settle(attempt(() => makeVideos({ command: 'reconstruct', run, options, make: model => make(model, options) }))))
 }

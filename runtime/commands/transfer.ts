@@ -3,7 +3,7 @@ import { animation, strip } from '../infer/pictures.ts'
 import type { Model } from '../infer/model.ts'
 import { attempt } from '../train/task.ts'
 import type { Register } from './command.ts'
-import { framesArray, makeVideos, readClip, rowsArray, withModel, type Options as Common } from './making.ts'
+import { framesArray, makeVideos, readClip, rowsArray, VIDEOS, withModel, type Options as Common } from './making.ts'
 
 type Options = Common & { readonly identity: string; readonly action: string }
 
@@ -21,11 +21,11 @@ const make = async (model: Model, { identity, action, scale }: Options) => {
 }
 
 export const register: Register = (cli, settle) => {
-  withModel(cli.command('transfer'))
-    .description('put the action of one video on the identity of another; writes a GIF and a strip (identity, action, result) and arrays (x, s, d, z, identity, action). '
-      + 'Videos are GIFs, folders of PNGs, PNGs, or .npy and .npz arrays, of one frame or at least as many as the model was trained on')
+  withModel(cli.command('transfer')
+    .summary('put the action of one video on the identity of another')
+    .description('put the action of one video on the identity of another; writes a GIF and a strip (identity, action, result) and arrays (x, s, d, z, identity, action). ' + VIDEOS)
     .requiredOption('--identity <file>', 'the video, or image, that shows who')
-    .requiredOption('--action <file>', 'the video that shows what is done; the result is as long')
+    .requiredOption('--action <file>', 'the video that shows what is done; the result is as long'))
     .action((run: string | undefined, options: Options) =>
       settle(attempt(() => makeVideos({ command: 'transfer', run, options, make: model => make(model, options) }))))
 }
