@@ -21,13 +21,20 @@ export type TableStyle = {
   readonly headColumns?: number
   /** A wider gap before every `group`-th row (counted after the head rows). */
   readonly group?: number
+  /** The same for columns. */
+  readonly columnGroup?: number
+  /** A frame of this colour, as wide as the gap, around a cell. */
+  readonly frame?: (row: number, column: number) => Ink | undefined
 }
+
+/** A colour: bytes of red, green, blue. */
+export type Ink = readonly [red: number, green: number, blue: number]
 
 const BACKGROUND = [0x2a, 0x2a, 0x32, 0xff] as const
 const WIDE = 5
 
 /** Byte of a value in [0, 1]; values outside are clamped, NaN shows as 0. */
-export const toByte = (value: number): number => (value > 0 ? Math.min(255, Math.round(value * 255)) : 0)
+export const toByte = (value: number): number => (value > 0 ? (value < 1 ? Math.round(value * 255) : 255) : 0)
 
 type Axis = { readonly starts: readonly number[]; readonly length: number }
 
@@ -43,29 +50,58 @@ const layOut = (count: number, size: number, gapBefore: (i: number) => number, e
   return { starts, length: at + edge }
 }
 
-const paint = (picture: Picture, cell: Float32Array, side: number, scale: number, top: number, left: number): void => {
+const paint = ({ width, data }: Picture, cell: Float32Array, side: number, scale: number, top: number, left: number): void => {
   const plane = side * side
-  for (let y = 0; y < side * scale; y++) {
-    for (let x = 0; x < side * scale; x++) {
-      const from = Math.floor(y / scale) * side + Math.floor(x / scale)
-      const to = ((top + y) * picture.width + left + x) * 4
-      for (let c = 0; c < 3; c++) picture.data[to + c] = toByte(cell[c * plane + from] ?? 0)
+  for (let row = 0; row < side; row++) {
+    const first = ((top + row * scale) * width + left) * 4
+    let to = first
+    for (let from = row * side; from < (row + 1) * side; from++) {
+      const [red, green, blue] = [toByte(cell[from] ?? 0), toByte(cell[plane + from] ?? 0), toByte(cell[2 * plane + from] ?? 0)]
+      for (let again = 0; again < scale; again++) {
+        data[to] = red
+        data[to + 1] = green
+        data[to + 2] = blue
+        to += 4
+      }
     }
+    for (let again = 1; again < scale; again++) data.copyWithin(first + again * width * 4, first, to)
   }
+}
+
+/** Fills a rectangle. */
+const fill = ({ width, data }: Picture, colour: readonly number[], top: number, left: number, height: number, across: number): void => {
+  for (let y = top; y < top + height; y++) for (let x = left; x < left + across; x++) data.set(colour, (y * width + x) * 4)
+}
+
+const outline = (picture: Picture, ink: Ink, top: number, left: number, size: number, thick: number): void => {
+  fill(picture, ink, top - thick, left - thick, thick, size + 2 * thick)
+  fill(picture, ink, top + size, left - thick, thick, size + 2 * thick)
+  fill(picture, ink, top, left - thick, size, thick)
+  fill(picture, ink, top, left + size, size, thick)
+}
+
+const blank = (width: number, height: number): Picture => {
+  const data = new Uint8Array(width * height * 4)
+  data.set(BACKGROUND)
+  for (let done = 4; done < data.length; done *= 2) data.copyWithin(done, 0, done)
+  return { width, height, data }
 }
 
 /** Lays rows of frames out as one picture. Rows may differ in length; missing cells show the background. */
 export const table = (rows: readonly (readonly Cell[])[], style: TableStyle): Picture => {
-  const { side, scale = 1, gap = 2, headRows = 0, headColumns = 0, group = 0 } = style
+  const { side, scale = 1, gap = 2, headRows = 0, headColumns = 0, group = 0, columnGroup = 0, frame } = style
   const columns = Math.max(1, ...rows.map(row => row.length))
   const size = side * scale
-  const across = layOut(columns, size, i => (i === headColumns && headColumns > 0 ? WIDE : gap), gap)
-  const wideRow = (i: number): boolean => (i === headRows && headRows > 0) || (group > 0 && i > headRows && (i - headRows) % group === 0)
-  const down = layOut(Math.max(1, rows.length), size, i => (wideRow(i) ? WIDE : gap), gap)
-  const data = new Uint8Array(across.length * down.length * 4)
-  for (let i = 0; i < data.length; i += 4) data.set(BACKGROUND, i)
-  const picture = { width: across.length, height: down.length, data }
-  rows.forEach((row, r) => row.forEach((cell, c) => cell && paint(picture, cell, side, scale, down.starts[r] ?? 0, across.starts[c] ?? 0)))
+  const gapBefore = (head: number, every: number) => (i: number): number =>
+    (i === head && head > 0) || (every > 0 && i > head && (i - head) % every === 0) ? WIDE : gap
+  const across = layOut(columns, size, gapBefore(headColumns, columnGroup), gap)
+  const down = layOut(Math.max(1, rows.length), size, gapBefore(headRows, group), gap)
+  const picture = blank(across.length, down.length)
+  rows.forEach((row, r) => row.forEach((cell, c) => {
+    const [top, left, ink] = [down.starts[r] ?? 0, across.starts[c] ?? 0, frame?.(r, c)]
+    if (ink !== undefined) outline(picture, ink, top, left, size, gap)
+    if (cell !== undefined) paint(picture, cell, side, scale, top, left)
+  }))
   return picture
 }
 
