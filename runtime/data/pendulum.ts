@@ -10,8 +10,9 @@
  * number, so a held-out frame always has near neighbours in training: this set shows that the model works, not that it generalises.
  */
 import { refuse } from '../../dsl/errors.ts'
-import { FRAME, makeDataSet, SIDE, splitIndices, type DataSet, type Split } from './dataset.ts'
+import { makeDataSet, type DataSet } from './dataset.ts'
 import { PURPOSE, stream } from './random.ts'
+import { everyIndex, FRAME, grid, SIDE, splitIndices } from './source.ts'
 
 export type PendulumOptions = {
   /** Frames in a sequence; 16 for training, 40 for roll-outs. */
@@ -110,11 +111,6 @@ const initialAngle = (seed: number, identity: number, action: number, take: numb
   return side * (LEAST_ANGLE + (LARGEST_ANGLE - LEAST_ANGLE) * s.uniform())
 }
 
-const everyIndex = (n: number): Readonly<Record<Split, readonly number[]>> => {
-  const all = Array.from({ length: n }, (_, i) => i)
-  return { train: all, heldOut: all }
-}
-
 /** Opens the pendulum data set. Refuses sizes that make no split. */
 export const pendulum = (options: PendulumOptions = {}): DataSet => {
   const { frames = 16, takes = 100, holdOut = 'takes', heldOutShare = 0.1, splitSeed = 0 } = options
@@ -131,12 +127,11 @@ export const pendulum = (options: PendulumOptions = {}): DataSet => {
     return angles
   }
   return makeDataSet({
+    ...grid(PERIODS.length, holdOut === 'takes' ? splitIndices(takes, heldOutShare, splitSeed) : everyIndex(takes), frames),
     name: 'pendulum',
-    frames,
     factors: [{ name: 'colour', values: COLOURS.map(([name]) => name) }],
     actions: PERIODS.map(([name]) => name),
     identities: holdOut === 'identities' ? splitIndices(COLOURS.length, heldOutShare, splitSeed) : everyIndex(COLOURS.length),
-    takes: holdOut === 'takes' ? splitIndices(takes, heldOutShare, splitSeed) : everyIndex(takes),
     factorsOf: identity => ({ colour: identity }),
     draw: (identity, action, take, frame, out, offset) =>
       drawPendulum(anglesOf(identity, action, take)[frame] ?? 0, COLOURS[identity]?.[1] ?? [1, 1, 1], out, offset),

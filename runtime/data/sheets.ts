@@ -4,7 +4,7 @@
 import { readFileSync } from 'node:fs'
 import { PNG } from 'pngjs'
 import { refuse } from '../../dsl/errors.ts'
-import { SIDE } from './dataset.ts'
+import { SIDE } from './source.ts'
 
 const SHEET_WIDTH = 13 * SIDE
 const SHEET_HEIGHT = 21 * SIDE

@@ -10,8 +10,9 @@
 import { readdirSync, statSync } from 'node:fs'
 import { basename, extname, join } from 'node:path'
 import { refuse } from '../../dsl/errors.ts'
-import { FRAME, makeDataSet, SIDE, splitIndices, type DataSet } from './dataset.ts'
+import { makeDataSet, type DataSet } from './dataset.ts'
 import { CELL, CLASS_FRAMES, CLASSES, readSheet, type FrameChoice, type Sheet } from './sheets.ts'
+import { FRAME, grid, SIDE, splitIndices } from './source.ts'
 
 export type SpritesOptions = {
   /** Folder with body/ pants/ shirt/ hair/. */
@@ -101,12 +102,11 @@ export const sprites = (options: SpritesOptions): DataSet => {
     refuse({ kind: 'data', source: 'sprites', message: `${folder} makes only one identity; two are needed to hold one out`, remedy: 'Add a sheet to one of the layers.' })
   }
   return makeDataSet({
+    ...grid(CLASSES.length, { train: [0], heldOut: [0] }, CLASS_FRAMES),
     name: 'sprites',
-    frames: CLASS_FRAMES,
     factors: LAYERS.map(name => ({ name, values: wardrobe[name].names })),
     actions: CLASSES.map(({ name }) => name),
     identities: splitIndices(count, heldOutShare, splitSeed),
-    takes: { train: [0], heldOut: [0] },
     factorsOf: identity => choicesOf(identity, sizes),
     credit: CREDIT,
     draw: (identity, action, _take, frame, out, offset) => {

@@ -70,7 +70,7 @@ batches('a batch depends on (split, seed, step) only', () => {
   assert.not.equal(a.batch(request({ step: 6 })).x, first.x)
   assert.not.equal(a.batch(request({ seed: 4 })).x, first.x)
   assert.not.equal(a.batch(request({ split: 'heldOut' })).x, first.x)
-  assert.equal(first.shape, [4, 6, 3, 64, 64])
+  assert.equal(first.shape, [4, 1, 6, 3, 64, 64])
 })
 
 batches('a batch is written where it is asked to be, over whatever was there', () => {
