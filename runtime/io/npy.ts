@@ -15,9 +15,10 @@ const codes: Readonly<Record<string, Element>> = {
 
 const codeOf: Readonly<Record<DType, string>> = { f32: '<f4', i32: '<i4', u32: '<u4', bool: '|b1' }
 
-type Header = { readonly element: Element; readonly little: boolean; readonly fortran: boolean; readonly shape: readonly number[]; readonly start: number }
+export type Header = { readonly element: Element; readonly little: boolean; readonly fortran: boolean; readonly shape: readonly number[]; readonly start: number }
 
-const parseHeader = (bytes: Uint8Array): E.Either<string, Header> => {
+/** What the header of an .npy file says; `bytes` is the file's beginning, up to its data at least. */
+export const parseHeader = (bytes: Uint8Array): E.Either<string, Header> => {
   if (bytes.length < 10 || magic.some((byte, i) => bytes[i] !== byte)) return E.left('not an .npy array (no \\x93NUMPY at its start)')
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   const version = bytes[6] ?? 0
