@@ -16,18 +16,32 @@ type Rule<P extends Prim> = (b: Builder, inputs: readonly Value[], attrs: Attrs[
 
 /**
  * The batched version of a function: parameters with `mapped` get a new leading axis of `size`, and so do all results
- * (a result that does not depend on a mapped parameter repeats).
+ * (a result that does not depend on a mapped parameter repeats). A batch of one is the function itself: no operation in it
+ * sees the axis.
  */
 export const batch = (func: Func, mapped: readonly boolean[], size: number): Func =>
-  batched(func, mapped, size, func.results.map(() => true)).func
+  size === 1 ? single(func, mapped) : batched(func, mapped, size, func.results.map(() => true)).func
+
+const single = (func: Func, mapped: readonly boolean[]): Func => {
+  checkFlags(func, mapped)
+  const b = builder()
+  const args = func.params.map(({ aval, path }, i) => {
+    const { shape, dtype } = aval
+    return at(mapped, i) ? b.op('reshape', [b.param({ shape: [1, ...shape], dtype }, path)], { shape }) : b.param(aval, path)
+  })
+  return b.finish(b.inline(func, args).map(id => b.op('reshape', [id], { shape: [1, ...b.aval(id).shape] })))
+}
+
+const checkFlags = (func: Func, mapped: readonly boolean[]): void => {
+  if (mapped.length === func.params.length) return
+  throw new Refusal({ kind: 'bug', where: 'transform/batch', message: `${mapped.length} flags for ${func.params.length} parameters` })
+}
 
 type Batched = { readonly func: Func; readonly results: readonly boolean[] }
 
 /** As `batch`, where a result gets the axis if it is in `wanted` or depends on a mapped parameter: `results` tells. */
 const batched = (func: Func, mapped: readonly boolean[], size: number, wanted: readonly boolean[]): Batched => {
-  if (mapped.length !== func.params.length) {
-    throw new Refusal({ kind: 'bug', where: 'transform/batch', message: `${mapped.length} flags for ${func.params.length} parameters` })
-  }
+  checkFlags(func, mapped)
   const b = builder()
   const values = new Map<Id, Value>()
   const value = (id: Id): Value => {

@@ -23,6 +23,12 @@ const planned = (name: string): Plan => plan(optimise(named(name)))
 const kind = (step: Step): string =>
   step.kind !== 'kernel' ? step.kind : `${step.reduction === null ? 'cell' : step.reduction.kind} ${step.stores.length}`
 const loops = (plan: Plan): readonly (readonly string[])[] => plan.steps.flatMap(s => (s.kind === 'loop' ? [s.steps.map(kind)] : []))
+/** How many products each loop runs, those of loops within in lists of their own. */
+type Products = readonly (number | Products)[]
+const within = (steps: readonly Step[]): Products => {
+  const own = steps.filter(s => s.kind === 'kernel' && s.reduction?.kind === 'product').length
+  return [own, ...steps.flatMap(s => (s.kind === 'loop' ? [within(s.steps)] : []))]
+}
 const around = (plan: Plan): readonly Kernel[] => plan.steps.flatMap(s => (s.kind === 'kernel' ? [s] : []))
 const products = (plan: Plan): number => around(plan).filter(k => k.reduction?.kind === 'product').length
 
@@ -48,8 +54,30 @@ test('both directions, and a decoder that reads what it wrote', () => {
   assert.equal(loops(planned('decoder')), [['product 1', 'product 1', 'cell 9', 'product 3'], ['cell 1', 'product 5', 'product 1', 'product 1']])
 })
 
-// sixteen steps in single precision
-for (const name of ['forward', 'backward', 'four', 'twoWay', 'decoder', 'layers2'])
+test('a scan over one layer is that layer', () => {
+  assert.equal(loops(planned('reader1')), loops(planned('twoWay')))
+  const written = [['product 1', 'product 1', 'cell 11'], ['cell 5', 'product 1', 'product 1']]
+  assert.equal(loops(planned('writer1')), written)
+  // the gradients by both matrices, behind the loop
+  assert.is(products(planned('writer1')), 2)
+})
+
+test('layers as a scan: in the loop over time there is the recurrence alone', () => {
+  // a product for all inputs each way, and one a step; behind all of it one for each matrix of all layers
+  assert.equal(within(planned('reader2').steps), [4, [2, [1], [1]], [2, [1], [1]]])
+  for (const name of ['writer2', 'writer3']) {
+    // hidden states of all layers in one product; layer by layer what reads the one below
+    assert.equal(within(planned(name).steps), [2, [1, [1]], [1, [1]]], name)
+  }
+})
+
+test('a batch of one is none', () => {
+  assert.equal(within(planned('alone').steps), within(planned('backward').steps))
+  assert.equal(loops(planned('alone'))[0], loops(planned('backward'))[0])
+})
+
+// sixteen steps in single precision, or six of two or three layers
+for (const name of ['forward', 'backward', 'four', 'twoWay', 'decoder', 'layers2', 'reader1', 'reader2', 'writer1', 'writer2', 'writer3', 'alone'])
   test(`${name} means what the interpreter says`, () => check(name, named(name), randomArgs(named(name), 7), 1e-4))
 
 test('code grows with the number of layers, and not with that of steps', () => {
