@@ -38,7 +38,7 @@ const make = async (model: Model, { count, seed, spread, scale, frames = model.w
     ['z', stacked(videos.map(({ z }) => rowsArray(z, frames)))],
   ])
   return {
-    animation: animation(shown, Math.ceil(Math.sqrt(count)), scale), strip: strip(shown), arrays, about: { frames, count, seed, spread },
+    animation: animation(shown, { columns: Math.ceil(Math.sqrt(count)), scale }), strip: strip(shown), arrays, about: { frames, count, seed, spread },
     text: `${count === 1 ? 'a video' : `${count} videos`} of ${frames === 1 ? '1 frame' : `${frames} frames`}`,
   }
 }

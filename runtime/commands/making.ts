@@ -8,7 +8,7 @@ import { openModel, type Model } from '../infer/model.ts'
 import type { Outgoing } from '../io/npy.ts'
 import { fitVideo } from '../io/resize.ts'
 import { readVideo } from '../io/video.ts'
-import { oneOf, positive, positiveNumber, withBuild, withThreads } from './command.ts'
+import { oneOf, positive, positiveNumber, say, withBuild, withThreads } from './command.ts'
 
 /** What is common to all of them, under commander's names. */
 export type Options = {
@@ -55,7 +55,7 @@ export const checkCount = (frames: number, videos = 1): void => {
 /** A video as the model takes it: [n, 3, 64, 64]. */
 export const readClip = (path: string): Float32Array => {
   const video = readVideo(path)
-  checkCount(video.frames)
+  if (video.frames > MOST) refuse({ kind: 'limit', what: path, message: `it has ${video.frames} frames; ${MOST} are the most that are read at once`, remedy: 'Use a shorter video, or a part of it.' })
   return fitVideo(video, SIDE)
 }
 
@@ -84,5 +84,5 @@ export const makeVideos = async ({ command, run, options, make }: Task): Promise
   const { text, ...product } = await make(model)
   const about = { checkpoint: checkpoint.path, config: model.config, step: checkpoint.step, temperature: model.temperature, ...product.about }
   const names = await writeProduct(folder, command, { ...product, fps: options.fps, about }, credit)
-  process.stdout.write(`${folder}: ${names.join(', ')}\n  ${text}, from ${checkpoint.path} (${model.device()})\n`)
+  await say(`${folder}: ${names.join(', ')}\n  ${text}, from ${checkpoint.path} (${model.device()})`)()
 }

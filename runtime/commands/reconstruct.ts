@@ -14,7 +14,7 @@ const make = async (model: Model, { from, scale }: Options) => {
   const frames = result.shape[0] ?? 0
   const error = x.reduce((sum, v, i) => sum + Math.abs(v - (input[i] ?? 0)) / x.length, 0)
   return {
-    animation: animation([input, x], 2, scale), strip: strip([input, x]),
+    animation: animation([input, x], { columns: 2, scale }), strip: strip([input, x]),
     arrays: new Map([['x', result], ['s', rowsArray(s)], ['d', rowsArray(d)], ['z', rowsArray(z, frames)], ['input', framesArray(input)]]),
     about: { from },
     text: `${frames === 1 ? '1 frame' : `${frames} frames`} (in the pictures: input, reconstruction), mean difference ${(255 * error).toFixed(1)} of 255`,

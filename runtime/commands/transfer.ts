@@ -13,7 +13,7 @@ const make = async (model: Model, { identity, action, scale }: Options) => {
   const [identityArray, actionArray, result] = [framesArray(who), framesArray(what), framesArray(x)]
   const frames = result.shape[0] ?? 0
   return {
-    animation: animation([who, what, x], 3, scale), strip: strip([who, what, x]),
+    animation: animation([who, what, x], { columns: 3, scale }), strip: strip([who, what, x]),
     arrays: new Map([['x', result], ['s', rowsArray(s)], ['d', rowsArray(d)], ['z', rowsArray(z, frames)], ['identity', identityArray], ['action', actionArray]]),
     about: { identity, action },
     text: `${frames === 1 ? '1 frame' : `${frames} frames`} (in the pictures: identity, action, result)`,

@@ -1,7 +1,7 @@
 /** How videos that were made are shown: strips of frames, one video a row, and animations with videos side by side. */
 import { refuse } from '../../dsl/errors.ts'
 import { FRAME, SIDE } from '../data/dataset.ts'
-import { table, type Cell, type Picture } from '../report/sheet.ts'
+import { table, type Cell, type Ink, type Picture } from '../report/sheet.ts'
 
 /** Frames [n, 3, 64, 64] one by one, as views. */
 export const framesOf = (x: Float32Array): readonly Float32Array[] => Array.from({ length: x.length / FRAME }, (_, t) => x.subarray(t * FRAME, (t + 1) * FRAME))
@@ -23,8 +23,19 @@ export const strip = (videos: readonly Float32Array[], scale = 1): Picture => {
 /** Pixels of an animation: its pictures are in memory at once, four bytes a pixel. */
 const MOST_PIXELS = 2 ** 26
 
-/** Videos side by side in a grid, each repeated until the longest is over. */
-export const animation = (videos: readonly Float32Array[], columns: number, scale = 1): readonly Picture[] => {
+export type AnimationStyle = {
+  /** Videos in a row of the grid. */
+  readonly columns: number
+  /** Whole-number enlargement. */
+  readonly scale?: number
+  /** From that frame on, frames have an orange edge: the model made them, not the input. */
+  readonly madeFrom?: number
+}
+
+const MADE: Ink = [0xff, 0x9a, 0x1f]
+
+/** Videos side by side in a grid, each repeated until the longest is over. One video alone has no edge, so that it can be an input again. */
+export const animation = (videos: readonly Float32Array[], { columns, scale = 1, madeFrom }: AnimationStyle): readonly Picture[] => {
   const all = videos.map(framesOf)
   const longest = Math.max(...all.map(frames => frames.length))
   const pixels = longest * all.length * (SIDE * scale) ** 2
@@ -35,6 +46,7 @@ export const animation = (videos: readonly Float32Array[], columns: number, scal
   return Array.from({ length: longest }, (_, t) => {
     const now = all.map(frames => frames[t % frames.length])
     const rows = Array.from({ length: Math.ceil(now.length / columns) }, (__, i) => now.slice(i * columns, (i + 1) * columns))
-    return table(rows, { side: SIDE, scale, gap: videos.length > 1 ? 2 : 0 })
+    const frame = (): Ink | undefined => (madeFrom !== undefined && t >= madeFrom ? MADE : undefined)
+    return table(rows, { side: SIDE, scale, gap: videos.length > 1 || madeFrom !== undefined ? 2 : 0, frame })
   })
 }

@@ -44,7 +44,11 @@ type Result = { readonly code: number; readonly out: string; readonly err: strin
 const vdsm = async (...args: readonly string[]): Promise<Result> => {
   const [home, stdout, stderr] = [process.cwd(), process.stdout.write, process.stderr.write]
   const caught = { out: '', err: '' }
-  const into = (name: 'out' | 'err') => (text: string | Uint8Array): boolean => ((caught[name] += String(text)), true)
+  const into = (name: 'out' | 'err') => (text: string | Uint8Array, done?: unknown): boolean => {
+    caught[name] += String(text)
+    if (typeof done === 'function') done()
+    return true
+  }
   process.chdir(folder)
   process.stdout.write = into('out')
   process.stderr.write = into('err')
@@ -120,10 +124,13 @@ test('continue: from a folder of frames, and from one image; 1 and 40 frames', a
   assert.match(await made('continue', '--from', 'b', '--frames', '40'), /40 frames after b \(in the GIF/)
   const long = npz('made', 'continue', 'continue.npz')
   assert.equal(shapesOf(long), { x: [40, 3, 64, 64], s: [2], d: [2], z: [40, 3], input: [4, 3, 64, 64] })
-  assert.equal([gif('made', 'continue', 'continue.gif'), sizeOf('made', 'continue', 'continue.png')], [[44, 128, 128], [16 * 66 + 2, 6 * 66 + 2 + 6]])
+  assert.equal([gif('made', 'continue', 'continue.gif'), sizeOf('made', 'continue', 'continue.png')], [[44, 132, 132], [16 * 66 + 2, 6 * 66 + 2 + 6]])
+  const edges = readVideo(at('made', 'continue', 'continue.gif'))
+  const edge = (t: number): readonly number[] => [...edges.data.slice(t * 132 * 132 * 3, t * 132 * 132 * 3 + 3)]
+  assert.not.equal(edge(3), edge(4), 'what the model made has an edge of another colour')
   assert.match(await made('continue', '--from', 'c.png', '--frames', '1', '--out', 'next'), /1 frame after an image/)
   assert.equal(shapesOf(npz('next', 'continue.npz'))['x'], [1, 3, 64, 64])
-  assert.equal(gif('next', 'continue.gif'), [2, 128, 128])
+  assert.equal(gif('next', 'continue.gif'), [2, 132, 132])
 })
 
 test('reconstruct: the input beside what the model makes of it', async () => {
