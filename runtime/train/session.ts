@@ -52,12 +52,7 @@ export const withLearningRate = (schedule: Schedule, start: number | undefined, 
 /** Refuses data whose sequences are too short for what a stage of the run is trained on. */
 export const checkLengths = (stages: readonly Stage[], data: DataSet): void => {
   for (const { number, trainStep, schedule } of stages) {
-    const { frames } = checkTrainStep(trainStep, Object.keys(schedule(0)))
-    if (number === 1 || frames <= data.frames) continue
-    refuse({
-      kind: 'data', source: data.name, message: `stage 2 is trained on ${frames} consecutive frames, a sequence has ${data.frames}`,
-      remedy: 'Train on longer sequences, with a smaller --config, or stage 1 alone (--stage 1).',
-    })
+    if (number === 2) data.requireFrames(checkTrainStep(trainStep, Object.keys(schedule(0))).frames)
   }
 }
 

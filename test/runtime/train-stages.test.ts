@@ -13,14 +13,17 @@ import { readCheckpoint, takenOver } from '../../runtime/train/checkpoint.ts'
 import type { RunConfig } from '../../runtime/train/config.ts'
 import { checkpointPath, createRun, listCheckpoints, openRun, placeName, type RunFolder } from '../../runtime/train/folder.ts'
 import { readMetrics } from '../../runtime/train/metrics.ts'
+import { differentSequences } from '../../runtime/train/pictures.ts'
 import { checkLengths, runSession, type Session } from '../../runtime/train/session.ts'
 import { seedOf } from '../../runtime/train/stages.ts'
-import { fakeStage, fakePrograms, fakeSchedule } from './support/train-programs.ts'
+import { fakePrograms, fakeSchedule, fakeStage as anyStage, type FakeOptions } from './support/train-programs.ts'
 
 const root = mkdtempSync(join(tmpdir(), 'vdsm-stages-'))
 const config = (more: Partial<RunConfig> = {}): RunConfig => ({
   version: 2, config: 'tiny', stages: [1, 2], data: { name: 'pendulum', splitSeed: 0 }, seed: 3, steps: { frames: 6, video: 7 }, checkpointEvery: 2, pictureEvery: 3, ...more,
 })
+/** Pictures take longer than all else here: but for one test there are only the losses' curves. */
+const fakeStage = (number: 1 | 2, options: FakeOptions = {}) => anyStage(number, { pictures: false, ...options })
 const session = (folder: RunFolder, more: Partial<Session> = {}): Session => {
   const { config: own = config() } = more
   return { config: own, folder, stages: own.stages.map(stage => fakeStage(stage)), data: pendulum(), resume: false, stopped: () => false, sink: { write: () => true }, revision: 'test', ...more }
@@ -75,7 +78,7 @@ stages('a run of both: lines, checkpoints and pictures say which stage they are 
   const last = readMetrics(straight.metrics).at(-2)!
   assert.is(last['lambdaD'], 0.5)
   assert.is(last['lambdaS'], fakeSchedule(2)(6 / 7)['lambdaS'])
-  for (const name of ['stage1-swap-00000003.png', 'stage1-loss.png', 'stage2-loss.png']) assert.ok(name in bytes(straight, 'pictures'), name)
+  assert.equal(Object.keys(bytes(straight, 'pictures')), ['stage1-loss.png', 'stage2-loss.png'])
 })
 
 stages('stage 2 starts from what stage 1 has learnt: frozen is what it leaves alone', () => {
@@ -108,7 +111,7 @@ stages('ended between the stages, with and without the last pictures of stage 1,
     if (torn) {
       const kept = readFileSync(folder.metrics, 'utf8').trim().split('\n').slice(0, -1)
       writeFileSync(folder.metrics, `${kept.join('\n')}\n`)
-      rmSync(join(folder.pictures, 'stage1-swap-00000006.png'))
+      rmSync(join(folder.pictures, 'stage1-loss.png'))
     }
     assert.equal(await runSession(session(folder, { resume: true })), { stage: 2, step: 7, end: 'finished' })
     assert.equal(openRun(folder.path).config.stages, [1, 2])
@@ -118,7 +121,7 @@ stages('ended between the stages, with and without the last pictures of stage 1,
 
 stages('killed in stage 2 before its first checkpoint, or after the end: the same bytes', async () => {
   const folder = await createRun(join(root, 'killed'), config())
-  const dies = { ...fakeStage(2), load: async () => fakePrograms(2, { spoil: 2 }) }
+  const dies = { ...fakeStage(2), load: async () => fakePrograms(2, { spoil: 2, pictures: false }) }
   await refused(() => runSession(session(folder, { stages: [fakeStage(1), dies] })))
   assert.equal(lines(folder).at(-1)!.stage, 2)
   assert.equal(listCheckpoints(folder).at(-1)!.stage, 1)
@@ -139,6 +142,31 @@ stages('stage 2 alone, from a checkpoint of another run: what it writes is what 
   assert.equal(lines(folder), lines(straight).filter(({ stage }) => stage === 2))
   const name = `${placeName({ stage: 2, step: 7 })}.safetensors`
   assert.is(bytes(folder, 'checkpoints')[name], bytes(straight, 'checkpoints')[name])
+})
+
+stages('pictures and films of both stages, and the same ones where the run was stopped when they were due', async () => {
+  const own = config({ steps: { frames: 2, video: 2 }, pictureEvery: 1 })
+  const [a, b] = [await createRun(join(root, 'films'), own), await createRun(join(root, 'films-again'), own)]
+  const all = { config: own, stages: [anyStage(1), anyStage(2)] }
+  await runSession(session(a, all))
+  assert.equal(await runSession(session(b, { ...all, stopped: stopAfter(2) })), { stage: 2, step: 1, end: 'stopped' })
+  await runSession(session(b, { ...all, resume: true }))
+  assert.equal(lines(a), lines(b))
+  assert.equal(bytes(a, 'pictures'), bytes(b, 'pictures'))
+  const kinds = ['continuation', 'generate', 'reconstruction', 'transfer']
+  assert.equal(Object.keys(bytes(a, 'pictures')).filter(name => !name.includes('00000001')), [
+    'stage1-loss.png', 'stage1-reconstruction-00000002.png', 'stage1-swap-00000002.png',
+    ...[...kinds.flatMap(kind => ['gif', 'png'].map(type => `stage2-${kind}-00000002.${type}`)), 'stage2-loss.png'].sort(),
+  ])
+})
+
+stages('films show held-out videos of as many identities and actions as there are', () => {
+  const data = pendulum()
+  const shown = differentSequences(data, 8, 5).map(index => data.labels('heldOut', index))
+  assert.is(new Set(shown.map(({ identity }) => identity)).size, 7)
+  assert.equal([0, 1].map(action => shown.filter(one => one.action === action).length), [4, 4])
+  assert.equal(differentSequences(data, 8, 5), differentSequences(data, 8, 5))
+  assert.not.equal(differentSequences(data, 8, 5), differentSequences(data, 8, 6))
 })
 
 stages('the stages share neither batches nor keys; stage 2 sees sequences', async () => {
@@ -198,7 +226,7 @@ stages('what stage 2 cannot start from is refused by name', async () => {
 stages('data whose sequences are too short are refused', async () => {
   const long = fakeStage(2, { frames: 17 })
   const { message } = await refused(() => checkLengths([fakeStage(1), long], pendulum()))
-  assert.match(message, /pendulum: stage 2 is trained on 17 consecutive frames, a sequence has 16\n/)
+  assert.match(message, /pendulum: 17 consecutive frames were asked for, a sequence has 16\n/)
   checkLengths([fakeStage(1, { frames: 17 }), fakeStage(2, { frames: 16 })], pendulum())
 })
 

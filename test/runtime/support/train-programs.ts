@@ -52,6 +52,8 @@ export type FakeOptions = {
   readonly spoil?: number
   /** Makes the parameters infinite from that count on; the loss stays finite. */
   readonly poison?: number
+  /** Whether there are programs of which pictures are made; default: there are. */
+  readonly pictures?: boolean
   readonly groups?: number
   readonly parts?: number
   readonly frames?: number
@@ -72,7 +74,7 @@ const initOf = (stage: StageNumber): Executable =>
 
 const SCHEDULED = { 1: ['learningRate', 'temperature', 'lambdaS', 'lambdaZ'], 2: ['learningRate', 'temperature', 'lambdaS', 'lambdaD', 'lambdaZ'] } as const
 
-const trainStepOf = (stage: StageNumber, { spoil = Infinity, poison = Infinity, groups = 4, parts = 1, frames = 4 }: FakeOptions): Executable => {
+const trainStepOf = (stage: StageNumber, { spoil = Infinity, poison = Infinity, groups = 2, parts = 2, frames = 4 }: FakeOptions): Executable => {
   const inputs: Spec = [
     ...stateOf(stage, 'state.'), ...(stage === 2 ? [['frozen.tint', [3]] as const] : []), ['x', [groups, parts, frames, 3, 64, 64]], KEY,
     ...SCHEDULED[stage].map(name => [`schedule.${name}`, []] as const),
@@ -143,7 +145,7 @@ const continuation = (): Executable =>
 
 /** Takes whole groups in stage 1 and single videos in stage 2. */
 const evaluateOf = (stage: StageNumber): Executable => {
-  const x: Spec[number] = ['x', stage === 1 ? [4, 1, 4, 3, 64, 64] : [4, 1, T, 3, 64, 64]]
+  const x: Spec[number] = ['x', stage === 1 ? [2, 2, 4, 3, 64, 64] : [4, 1, T, 3, 64, 64]]
   return make(`test/${stage}/evaluate`, [picture('params.mean'), x, ['eps.s', [4, 3]], ['temperature', []]], [['error', []], ['noise', []]], (input, output) => {
     const mean = input('params.mean')
     output('error')[0] = input('x').reduce((sum, v, i) => sum + (v - mean[i % PIXELS]!) ** 2, 0) / input('x').length
@@ -154,8 +156,9 @@ const evaluateOf = (stage: StageNumber): Executable => {
 const given = (program: Executable) => async (): Promise<Executable> => program
 
 export const fakePrograms = (stage: StageNumber, options: FakeOptions = {}): Programs => ({
-  trainStep: trainStepOf(stage, options), init: given(initOf(stage)), evaluate: given(evaluateOf(stage)), encode: given(encodeOf(stage)), decode: given(decode()),
-  ...(stage === 1 ? {} : { generate: given(generate()), continuation: given(continuation()) }),
+  trainStep: trainStepOf(stage, options), init: given(initOf(stage)), evaluate: given(evaluateOf(stage)),
+  ...(options.pictures === false ? {} : { encode: given(encodeOf(stage)), decode: given(decode()) }),
+  ...(options.pictures === false || stage === 1 ? {} : { generate: given(generate()), continuation: given(continuation()) }),
 })
 
 /** What both stages are annealed by, unless a test says otherwise. */
