@@ -52,7 +52,7 @@ const PLACES = 2
 const NAP = 20
 
 /** Numbers in a batch. */
-const sizeOf = ({ groups, parts = 1, frames }: BatchRequest & { readonly parts?: number }): number => groups * parts * frames * FRAME
+const sizeOf = ({ groups, parts = 1, frames }: BatchRequest): number => groups * parts * frames * FRAME
 
 const draw = (data: DataSet, request: BatchRequest, into: Float32Array): void => checkPixels(data.name, data.batch({ ...request, into }))
 
