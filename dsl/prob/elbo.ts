@@ -50,6 +50,8 @@ export type Elbo<M, G> = {
   readonly logLikelihood: { readonly [K in Exclude<keyof M, keyof G>]: Scalar }
   /** KL(q || p) of each latent site, without its weight. */
   readonly kl: { readonly [K in keyof G]: Scalar }
+  /** What the guide drew: the posteriors, for terms of your own beside the bound. */
+  readonly draws: G
 }
 
 type SiteRecord = Readonly<Record<string, Distribution<Shape>>>
@@ -62,7 +64,7 @@ const bound = (sites: SiteRecord, draws: Draws, data: Readonly<Record<string, Fl
   const logLik: Scalars = Object.fromEntries(Object.entries(sites).filter(([site]) => !Object.keys(draws).includes(site)).map(([site, p]) => [site, logLikelihood(p, data[site]!)]))
   const total = Object.values(logLik).reduce((a, b) => add(a, b))
   const penalty = Object.entries(kl).map(([site, k]) => mul(k, weights[site]! as Scalar)).reduce((a, b) => add(a, b))
-  return { elbo: sub(total, penalty), logLikelihood: logLik, kl }
+  return { elbo: sub(total, penalty), logLikelihood: logLik, kl, draws }
 }
 
 /**

@@ -44,8 +44,11 @@ export type Grouping = { readonly B: number; readonly P: number; readonly T: num
 export type Options = {
   /** Slope of LeakyReLU. (The published encoder passes 1 by mistake, which makes it linear.) */
   readonly slope: number
-  /** Standard deviation of p(s). Eq. 1 has variance 1/S, the code deviation 1/S; 1 trains as well and is the default here. */
-  readonly priorS: 'one' | 'varianceOverS' | 'deviationOverS'
+  /**
+   * Standard deviation of p(s): Eq. 1 has variance 1/S, the code deviation 1/S. Where it is learnt, location and scale of every
+   * dimension are: what is drawn from p(s) then lies where the identities do.
+   */
+  readonly priorS: 'one' | 'varianceOverS' | 'deviationOverS' | 'learnt'
   /** What the decoder sees beside z: s itself (the paper) or its softmax (the published code). */
   readonly decoderInput: 's' | 'mixture'
   /** What is averaged over the frames of a part: the embedding before the head (Eq. 2) or the head's outputs (the code). */
@@ -66,10 +69,17 @@ export type Options = {
     /** Bias of the last layer: the logit of a typical pixel. */
     readonly logit: number
   }
-  /** Standard deviation of p(d): 1 in Eq. 1, 1/D in the code. */
-  readonly priorD: 'one' | 'deviationOverD'
+  /** Standard deviation of p(d): 1 in Eq. 1, 1/D in the code; learnt as that of p(s). */
+  readonly priorD: 'one' | 'deviationOverD' | 'learnt'
+  /** p(z_1): N(0, 1) in Eq. 1; or what the transition makes of a learnt pose z_0 under d, so that d says how a video begins. */
+  readonly firstPose: 'standard' | 'transition'
   /** What f_5 of the transition sees: {z, d} (Eq. 6) or z alone (the code). Both start as the identity of z. */
   readonly transitionLinear: 'zd' | 'z'
+  /**
+   * Weight of KL(q(s | part) || q(s | next part)) in the loss, beside the bound; means nothing where P is 1. Two clips of one identity that
+   * show different actions should say the same of it: this presses traces of the action below the noise of s.
+   */
+  readonly agreement: number
   /** Gradients are scaled down to this global norm where they exceed it (of the loss in nats per frame). */
   readonly clipNorm: number
 }
@@ -79,13 +89,15 @@ export type Config = { readonly sizes: Sizes; readonly frames: Grouping; readonl
 
 const options = {
   slope: 0.01,
-  priorS: 'one',
+  priorS: 'learnt',
   decoderInput: 's',
   staticMean: 'embedding',
   input: { shift: 0, scale: 8 },
   start: { gainS: 8, gainZ: 2, scaleS: 0.7, scaleZ: 0.7, shared: 0.5, logit: -2.5 },
-  priorD: 'one',
+  priorD: 'learnt',
+  firstPose: 'transition',
   transitionLinear: 'z',
+  agreement: 1,
   clipNorm: 1000,
 } as const satisfies Options
 
@@ -107,7 +119,7 @@ export const small = {
 
 const paperSizes = { Z: 30, D: 50, C1: 32, C2: 32, C3: 64, C4: 64, F: 256, E: 128, G1: 512, G2: 256, G3: 128, G4: 64, L: 3, H: 512, R: 512 } as const
 // p(s) is narrow here (deviation 0.16), so s starts narrow as well.
-const paperOptions = { ...options, priorS: 'varianceOverS', start: { ...options.start, gainS: 1, scaleS: 0.15 } } as const satisfies Options
+const paperOptions = { ...options, priorS: 'varianceOverS', priorD: 'one', firstPose: 'standard', agreement: 0, start: { ...options.start, gainS: 1, scaleS: 0.15 } } as const satisfies Options
 
 /** The paper's sizes for Sprites: 134 million parameters in stage 1, nearly all of them in the bank. */
 export const paperSprites = {

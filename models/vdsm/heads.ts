@@ -1,9 +1,9 @@
-/** Heads that turn an embedding into a distribution, and the static one that averages over time; the priors of s and d. */
+/** Heads that turn an embedding into a distribution, and the static one that averages over time; priors of s and d. */
 import { linear, type Linear } from '../../dsl/nn/index.ts'
-import { concat, dropFirst, first, mean, reshape, sizeOf, softplus, vmap } from '../../dsl/index.ts'
-import { normal, type Normal } from '../../dsl/prob/index.ts'
+import { concat, dropFirst, first, mean, reshape, sizeOf, softplus, sum, vmap } from '../../dsl/index.ts'
+import { centredLike, klNormal, normal, type Normal } from '../../dsl/prob/index.ts'
 import type { Dim } from '../../dsl/shape.ts'
-import type { Tensor, Vec } from '../../dsl/tensor.ts'
+import type { Scalar, Tensor, Vec } from '../../dsl/tensor.ts'
 import type { Options } from './config.ts'
 
 /** From I features to N(loc, scale^2) over O variables. */
@@ -26,9 +26,17 @@ export const identity = ({ staticMean }: Options, p: Head<'E', 'S'>, e: Tensor<[
 export const ofNext = (each: Normal<['P', 'S']>): Normal<['P', 'S']> => normal(turned(each.loc), turned(each.scale))
 const turned = (x: Tensor<['P', 'S']>): Tensor<['P', 'S']> => (sizeOf('P') === 1 ? x : concat(dropFirst(x), reshape(first(x), [1, 'S'])))
 
-/** The standard deviation of p(s) under each reading of Eq. 1. */
-export const deviationS = ({ priorS }: Options): number =>
-  priorS === 'one' ? 1 : priorS === 'varianceOverS' ? 1 / Math.sqrt(sizeOf('S')) : 1 / sizeOf('S')
+/** Location and (through softplus) scale of a prior that is learnt. */
+export type Prior<N extends Dim> = { readonly loc: Vec<N>; readonly scale: Vec<N> }
 
-/** The standard deviation of p(d). */
-export const deviationD = ({ priorD }: Options): number => (priorD === 'one' ? 1 : 1 / sizeOf('D'))
+/** p(s) under each reading of Eq. 1. */
+export const priorOfS = ({ priorS }: Options, p: Prior<'S'>): Normal<['S']> =>
+  priorS === 'learnt' ? normal(p.loc, softplus(p.scale))
+  : centredLike(p.loc, priorS === 'one' ? 1 : priorS === 'varianceOverS' ? 1 / Math.sqrt(sizeOf('S')) : 1 / sizeOf('S'))
+
+/** p(d) */
+export const priorOfD = ({ priorD }: Options, p: Prior<'D'>): Normal<['D']> =>
+  priorD === 'learnt' ? normal(p.loc, softplus(p.scale)) : centredLike(p.loc, priorD === 'one' ? 1 : 1 / sizeOf('D'))
+
+/** Summed over parts: KL(q(s | part) || q(s | next part)), in nats; 0 of one part. */
+export const disagreement = (q: Normal<['P', 'S']>): Scalar => sum(klNormal(q, ofNext(q)))

@@ -5,14 +5,14 @@
  * (config `input`), a gain on the last layer of q(s | x), scale heads that start as constants, and a bank whose experts
  * share half of their initial variance.
  */
-import { at, split, type Key } from '../../../dsl/index.ts'
+import { at, full, split, type Key } from '../../../dsl/index.ts'
 import { initConv, initExpertsConvT, initLinear, leakyGain } from '../../../dsl/nn/index.ts'
 import type { Dim } from '../../../dsl/shape.ts'
 import type { Options } from '../config.ts'
 import type { Bank } from '../decoder.ts'
 import type { Encoder } from '../encoder.ts'
 import type { Params } from './objective.ts'
-import type { Head } from '../heads.ts'
+import type { Head, Prior } from '../heads.ts'
 
 /** The number that softplus takes to x > 0. */
 export const unSoftplus = (x: number): number => Math.log(Math.expm1(x))
@@ -48,6 +48,9 @@ const startBank = (key: Key, { slope, start }: Options): Bank => {
   }
 }
 
+/** N(0, 1) */
+export const startPrior = <const N extends Dim>(n: N): Prior<N> => ({ loc: full([n], 0), scale: full([n], unSoftplus(1)) })
+
 /** All parameters of stage 1 from a key. */
 export const startParams = (o: Options, key: Key): Params => {
   const keys = split(key, 4)
@@ -56,5 +59,6 @@ export const startParams = (o: Options, key: Key): Params => {
     identity: startHead(at(keys, 1), 'E', 'S', o.start.gainS, o.start.scaleS),
     pose: startHead(at(keys, 2), 'F', 'Z', o.start.gainZ, o.start.scaleZ),
     bank: startBank(at(keys, 3), o),
+    priorS: startPrior('S'),
   }
 }

@@ -2,7 +2,7 @@
 import { at, split, vmap, zeros, type Key, type Mul } from '../../../dsl/index.ts'
 import { identityLinear, initLinear, initLstm, type BiLstm, type Lstm } from '../../../dsl/nn/index.ts'
 import type { Options } from '../config.ts'
-import { startHead, unSoftplus } from '../frames/init.ts'
+import { startHead, startPrior, unSoftplus } from '../frames/init.ts'
 import type { Combiner } from './combiner.ts'
 import type { Dynamics, Sequence } from './dynamics.ts'
 import type { Trained } from './objective.ts'
@@ -49,10 +49,11 @@ const startTransition = (key: Key): Transition => {
     kept: identityLinear('Z'),
     drift: initLinear(at(keys, 4), 'D', 'Z', { gain: 0 }),
     scale: initLinear(at(keys, 5), 'Z', 'Z', { gain: 0.1, bias: unSoftplus(0.5) }),
+    start: zeros(['Z']),
   }
 }
 
-/** All that stage 2 trains. `identity` is a start of its own as well: training takes it from stage 1. */
+/** All that stage 2 trains. `identity` and `priorS` have starts of their own as well: training takes them from stage 1. */
 export const startTrained = (o: Options, key: Key): Trained => {
   const keys = split(key, 5)
   return {
@@ -61,5 +62,7 @@ export const startTrained = (o: Options, key: Key): Trained => {
     sequence: startSequence(at(keys, 2)),
     combiner: startCombiner(at(keys, 3)),
     transition: startTransition(at(keys, 4)),
+    priorS: startPrior('S'),
+    priorD: startPrior('D'),
   }
 }

@@ -1,19 +1,18 @@
 /** The objective of stage 2: the annealed ELBO of the videos of one identity (Eq. 4), and the loss of a batch of such groups. */
-import { mean, mul, sizeOf, valueAndGrad, vmap, type Batched } from '../../../dsl/index.ts'
+import { mean, mul, sizeOf, sub, valueAndGrad, vmap, type Batched } from '../../../dsl/index.ts'
 import { elbo, type Elbo } from '../../../dsl/prob/index.ts'
 import type { Scalar } from '../../../dsl/tensor.ts'
 import type { Options } from '../config.ts'
 import type { Data } from '../frames/guide.ts'
-import type { Params as FrameParams } from '../frames/objective.ts'
-import { generative, type Latents, type Sites } from './generative.ts'
+import { disagreement } from '../heads.ts'
+import { generative, type Latents, type Model, type Sites } from './generative.ts'
 import { guide, type Draws, type Guide, type Noise } from './guide.ts'
-import type { Transition } from './transition.ts'
 
 /** All parameters of the model. */
-export type Params = Guide & Pick<FrameParams, 'bank'> & { readonly transition: Transition }
-/** What stage 2 leaves as stage 1 made it, and what it trains: all that is new, and the last layer before s. (The last one before z is new.) */
+export type Params = Guide & Model
+/** What stage 2 leaves as stage 1 made it, and what it trains: all that is new, the last layer before s and its prior. (The last one before z is new.) */
 export type Frozen = Pick<Params, 'encoder' | 'pose' | 'bank'>
-export type Trained = Pick<Params, 'identity' | 'dynamics' | 'sequence' | 'combiner' | 'transition'>
+export type Trained = Pick<Params, 'identity' | 'dynamics' | 'sequence' | 'combiner' | 'transition' | 'priorS' | 'priorD'>
 
 /** What one evaluation of the objective is annealed by; see schedules.ts. */
 export type Annealing = { readonly temperature: Scalar; readonly lambdaS: Scalar; readonly lambdaD: Scalar; readonly lambdaZ: Scalar }
@@ -42,7 +41,9 @@ export type Parts = {
   readonly klZ: Scalar
 }
 export type Metrics = Parts & {
-  /** The negative annealed bound of a frame: what is minimised. */
+  /** KL(q(s | video) || q(s | next video of the group)); 0 where P is 1. */
+  readonly disagreement: Scalar
+  /** The negative annealed bound of a frame, and the weighted disagreement: what is minimised. */
   readonly loss: Scalar
 }
 
@@ -66,8 +67,9 @@ export const loss = (o: Options) => {
   ): readonly [Scalar, Metrics] => {
     const params = { ...trained, ...frozen }
     const bounds = vmap({ x, eps }, group => bound({ params, temperature }, { x: group.x }, group.eps, { s: lambdaS, d: lambdaD, z: lambdaZ }))
-    const value = mul(mean(bounds.elbo), -1 / (sizeOf('P') * sizeOf('T')))
-    return [value, { loss: value, ...partsOf(bounds) }]
+    const apart = mean(vmap(bounds.draws.s.dist, disagreement))
+    const value = mul(sub(mul(apart, o.agreement), mean(bounds.elbo)), 1 / (sizeOf('P') * sizeOf('T')))
+    return [value, { loss: value, ...partsOf(bounds), disagreement: mul(apart, 1 / sizeOf('P')) }]
   }
 }
 

@@ -1,11 +1,12 @@
 /** What is compiled of the whole model for every configuration: the training step of stage 2, inference, evaluation and generation. */
 import { adam, adamInit, at, clipByGlobalNorm, concat, dropLast, mean, mul, randomNormal, reshape, sizeOf, split, vmap, zeros, type AdamState, type Batched, type Key } from '../../../dsl/index.ts'
-import { expected, type Normal } from '../../../dsl/prob/index.ts'
+import { draw, expected, type Normal } from '../../../dsl/prob/index.ts'
 import type { Scalar, Tensor, Vec } from '../../../dsl/tensor.ts'
 import type { Options } from '../config.ts'
 import { frames } from '../decoder.ts'
 import type { Clip } from '../frames/guide.ts'
-import { deviationD, deviationS } from '../heads.ts'
+import { priorOfD, priorOfS } from '../heads.ts'
+import { firstPose, type Model } from './generative.ts'
 import { infer, type Guide, type Inferred, type Noise } from './guide.ts'
 import { startTrained } from './init.ts'
 import { gradient, loss, objective, partsOf, type Annealing, type Frozen, type Metrics, type Params, type Parts, type Trained } from './objective.ts'
@@ -104,11 +105,11 @@ export const programs = (o: Options) => {
   }
 
   /** A video from the priors. `spread` scales the noise of the transitions: 1 draws from the model, 0 follows the means. */
-  const generate = (params: Pick<Params, 'bank' | 'transition'>, key: Key, temperature: Scalar, spread: Scalar): Made => {
+  const generate = (params: Model, key: Key, temperature: Scalar, spread: Scalar): Made => {
     const keys = split(key, 4)
-    const s = mul(randomNormal(at(keys, 0), ['S']), deviationS(o))
-    const d = mul(randomNormal(at(keys, 1), ['D']), deviationD(o))
-    const first = randomNormal(at(keys, 2), ['Z'])
+    const s = draw(priorOfS(o, params.priorS), randomNormal(at(keys, 0), ['S'])).value
+    const d = draw(priorOfD(o, params.priorD), randomNormal(at(keys, 1), ['D'])).value
+    const first = draw(firstPose(o, params.transition, d), randomNormal(at(keys, 2), ['Z'])).value
     const later = following(o, params.transition, first, d, randomNormal(at(keys, 3), ['T', 'Z']), spread)
     const z = concat(reshape(first, [1, 'Z']), dropLast(later))
     return { s, d, z, x: decoded(params, s, z, temperature) }

@@ -15,6 +15,8 @@ export type Transition = {
   readonly drift: Linear<'D', 'Z'>
   /** f_6' */
   readonly scale: Linear<'Z', 'Z'>
+  /** z_0, where p(z_1) follows from it. */
+  readonly start: Vec<'Z'>
 }
 
 /**
