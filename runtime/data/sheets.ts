@@ -30,8 +30,22 @@ const VIEWS: readonly (readonly [string, number])[] = [['left', 1], ['front', 2]
 export const CLASSES = BLOCK.flatMap(([action, first]) => VIEWS.map(([view, add]) => ({ name: `${action} ${view}`, action, row: first + add })))
 export const CLASS_FRAMES = 8
 
-/** The cells of one sheet, [9 classes, 8 frames, 64, 64, 4] bytes (1.2 MB). */
-export type Sheet = Uint8Array
+/**
+ * The cells of one sheet, [9 classes, 8 frames, 64, 64, 4] bytes (1.2 MB), and for each cell the part that is not
+ * transparent: its first row, the row after its last one, and the same of its columns, [72, 4].
+ */
+export type Sheet = { readonly cells: Uint8Array; readonly boxes: Uint8Array }
+
+const boxOf = (cells: Uint8Array, from: number): readonly [top: number, bottom: number, left: number, right: number] => {
+  let [top, bottom, left, right] = [SIDE, 0, SIDE, 0]
+  for (let y = 0; y < SIDE; y++) {
+    for (let x = 0; x < SIDE; x++) {
+      if (cells[from + 4 * (y * SIDE + x) + 3] === 0) continue
+      ;[top, bottom, left, right] = [Math.min(top, y), y + 1, Math.min(left, x), Math.max(right, x + 1)]
+    }
+  }
+  return [top, bottom, left, right]
+}
 
 const reason = (error: unknown): string => {
   const text = error instanceof Error ? error.message : String(error)
@@ -72,5 +86,5 @@ export const readSheet = (path: string, choice: FrameChoice): Sheet => {
       }
     }),
   )
-  return cells
+  return { cells, boxes: Uint8Array.from(Array.from({ length: CLASSES.length * CLASS_FRAMES }, (_, i) => boxOf(cells, i * CELL)).flat()) }
 }

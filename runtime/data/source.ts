@@ -85,8 +85,10 @@ export const listed = (sequences: readonly Listed[]): Inventory & { readonly ind
   const byIdentity = new Map<number, Map<number, number[]>>()
   sequences.forEach(({ identity, action }, index) => {
     const actions = byIdentity.get(identity) ?? new Map<number, number[]>()
+    const own = actions.get(action) ?? []
+    own.push(index)
+    actions.set(action, own)
     byIdentity.set(identity, actions)
-    actions.set(action, [...(actions.get(action) ?? []), index])
   })
   const least = (items: readonly Listed[]): Listed | undefined => items.reduce<Listed | undefined>((a, b) => (a === undefined || b.frames < a.frames ? b : a), undefined)
   const shortest = least(sequences)

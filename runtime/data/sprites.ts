@@ -5,17 +5,19 @@
  * The user supplies a folder with the sub-folders body/ pants/ shirt/ hair/, each holding PNG sheets. Layers are drawn in
  * that order on black when a frame is asked for; only the needed cells are kept in memory (1.2 MB a sheet). Held out: 10% of
  * the identities, drawn at random: with many of them every value of every factor is also seen in training, a held-out
- * combination never is.
+ * combination never is. Arrays of videos with labels are read as well (labelled-arrays.ts).
  */
-import { readdirSync, statSync } from 'node:fs'
+import { readdirSync } from 'node:fs'
 import { basename, extname, join } from 'node:path'
 import { refuse } from '../../dsl/errors.ts'
 import { makeDataSet, type DataSet } from './dataset.ts'
+import { holdsArrays, labelledArrays } from './labelled-arrays.ts'
+import { kindOf } from './places.ts'
 import { CELL, CLASS_FRAMES, CLASSES, readSheet, type FrameChoice, type Sheet } from './sheets.ts'
 import { FRAME, grid, SIDE, splitIndices } from './source.ts'
 
 export type SpritesOptions = {
-  /** Folder with body/ pants/ shirt/ hair/. */
+  /** Folder with body/ pants/ shirt/ hair/, or arrays: see labelled-arrays.ts. */
   readonly folder: string
   readonly frameChoice?: FrameChoice
   /** Share of the identities that is held out. */
@@ -54,16 +56,8 @@ const readLayer = (folder: string, choice: FrameChoice): { names: readonly strin
   return { names: files.map(name => basename(name, extname(name))), sheets: files.map(name => readSheet(join(folder, name), choice)) }
 }
 
-const isFolder = (path: string): boolean => {
-  try {
-    return statSync(path).isDirectory()
-  } catch {
-    return false
-  }
-}
-
 const readWardrobe = (folder: string, choice: FrameChoice): Wardrobe => {
-  if (!isFolder(folder)) {
+  if (kindOf(folder) !== 'folder') {
     refuse({ kind: 'file', path: folder, message: 'there is no such folder', remedy: LAYOUT })
   }
   const layer = (name: Layer) => readLayer(join(folder, name), choice)
@@ -79,23 +73,33 @@ const choicesOf = (identity: number, sizes: Readonly<Record<Layer, number>>): Re
   return { hair, shirt, pants: more % sizes.pants, body: Math.floor(more / sizes.pants) }
 }
 
-/** Lays `cell` (RGBA at `from`) over the planar picture in `out`, weighted by its alpha. */
-const over = (cells: Sheet, from: number, out: Float32Array, offset: number): void => {
+/** Lays cell `index` over the planar picture in `out`, weighted by its alpha. */
+const over = ({ cells, boxes }: Sheet, index: number, out: Float32Array, offset: number): void => {
   const plane = SIDE * SIDE
-  for (let i = 0; i < plane; i++) {
-    const alpha = (cells[from + 4 * i + 3] as number) / 255
-    if (alpha === 0) continue
-    for (let c = 0; c < 3; c++) {
-      const at = offset + c * plane + i
-      out[at] = (out[at] as number) * (1 - alpha) + (alpha * (cells[from + 4 * i + c] as number)) / 255
+  const [from, box] = [index * CELL, index * 4]
+  const [bottom, right] = [boxes[box + 1] as number, boxes[box + 3] as number]
+  for (let y = boxes[box] as number; y < bottom; y++) {
+    for (let x = boxes[box + 2] as number; x < right; x++) {
+      const pixel = y * SIDE + x
+      const at = from + 4 * pixel
+      const alpha = (cells[at + 3] as number) / 255
+      if (alpha === 0) continue
+      for (let c = 0; c < 3; c++) {
+        const to = offset + c * plane + pixel
+        out[to] = (out[to] as number) * (1 - alpha) + (alpha * (cells[at + c] as number)) / 255
+      }
     }
   }
 }
 
 /** Opens the Sprites data set. Refuses missing or empty folders, unreadable PNGs and sheets of the wrong size, each by name. */
 export const sprites = (options: SpritesOptions): DataSet => {
-  const { folder, frameChoice = 'paper', heldOutShare = 0.1, splitSeed = 0 } = options
-  const wardrobe = readWardrobe(folder, frameChoice)
+  const { folder, frameChoice, heldOutShare = 0.1, splitSeed = 0 } = options
+  if (!LAYERS.some(layer => kindOf(join(folder, layer)) === 'folder') && holdsArrays(folder)) {
+    if (frameChoice !== undefined) refuse({ kind: 'usage', message: `--frame-choice means nothing to arrays, and ${folder} holds arrays`, remedy: 'Leave it out, or give --data-dir a folder of sheets.' })
+    return labelledArrays('sprites', folder, { heldOutShare, splitSeed, credit: CREDIT })
+  }
+  const wardrobe = readWardrobe(folder, frameChoice ?? 'paper')
   const sizes = { body: wardrobe.body.names.length, pants: wardrobe.pants.names.length, shirt: wardrobe.shirt.names.length, hair: wardrobe.hair.names.length }
   const count = sizes.body * sizes.pants * sizes.shirt * sizes.hair
   if (count < 2) {
@@ -112,7 +116,7 @@ export const sprites = (options: SpritesOptions): DataSet => {
     draw: (identity, action, _take, frame, out, offset) => {
       const choices = choicesOf(identity, sizes)
       out.fill(0, offset, offset + FRAME)
-      for (const layer of LAYERS) over(wardrobe[layer].sheets[choices[layer]] as Sheet, (action * CLASS_FRAMES + frame) * CELL, out, offset)
+      for (const layer of LAYERS) over(wardrobe[layer].sheets[choices[layer]] as Sheet, action * CLASS_FRAMES + frame, out, offset)
     },
   })
 }
