@@ -53,7 +53,7 @@ const bench = async (options: Options): Promise<void> => {
   }
   if (options.peers === true) install()
   const needsModel = chosen.some(row => row.program.startsWith('vdsm/'))
-  const model = (): Compile => (quick ? compiled('VDSM `small`', ['models/vdsm/small.ts']) : compiled('VDSM, three sizes', ['models']))
+  const model = (): Compile => (quick ? compiled('VDSM `small`', ['models/vdsm/small']) : compiled('VDSM, all sizes', ['models']))
   const compile = [compiled('the yardsticks', ['test/bench/models/yardsticks.ts']), ...(needsModel ? [model()] : [])]
 
   const host = nodeHost(out)
@@ -80,7 +80,7 @@ const bench = async (options: Options): Promise<void> => {
     const heard = (c: Compared): void => tell(`  ${c.library}: ${'error' in c ? c.error : `${c.ms.toFixed(1)} ms`}`)
     peers.push(...(await compareRow(build, row, threads, quick ? 0.3 : 2, heard)))
   }
-  const allocation = needsModel ? (tell('watching the collector ...'), await measureAllocation(build, 'vdsm/small', quick ? 20 : 200)) : null
+  const allocation = needsModel ? (tell('watching the collector ...'), await measureAllocation(build, 'vdsm/small/frames', quick ? 20 : 200)) : null
   const measured = timed.map(t => rated(t, out, known()))
   const date = new Date().toISOString().slice(0, 10)
   const results: Results = { version: 1, date, machine: machineOf(), rates: known(), rows: measured, compile, allocation, peers }

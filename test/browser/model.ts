@@ -2,7 +2,7 @@
 import { add, grad, mean, mul, program, randomNormal, relu, softmax, square, sub, vmap, type Key, type Tensor, type Vec } from '../../dsl/index.ts'
 import { linear, type Linear } from '../../dsl/nn/index.ts'
 import { tiny } from '../../models/vdsm/config.ts'
-import { programs } from '../../models/vdsm/programs.ts'
+import { programs } from '../../models/vdsm/frames/programs.ts'
 
 type Mlp = { readonly l1: Linear<5, 7>; readonly l2: Linear<7, 3> }
 
@@ -18,6 +18,7 @@ export const step = program((p: Mlp, x: Tensor<[11, 5]>, y: Tensor<[11, 3]>, key
 export const double = program((x: Vec<3>) => add(x, x))
 
 const vdsm = programs(tiny.options)
-export const encode = program(vdsm.encode, tiny.sizes)
-export const decode = program(vdsm.decode, tiny.sizes)
-export const trainStep = program(vdsm.trainStep, tiny.sizes)
+const inference = { ...tiny.sizes, T: tiny.video.T } as const
+export const encode = program(vdsm.encode, inference)
+export const decode = program(vdsm.decode, inference)
+export const trainStep = program(vdsm.trainStep, { ...tiny.sizes, ...tiny.frames })

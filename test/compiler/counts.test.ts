@@ -39,9 +39,11 @@ test('kernels of representative functions', async () => {
   assert.match(rest.join('\n'), /^ {2}let u0 = \(acc \+ p\.bias#1\[o\]\)\n {2}\S* ?\S+\[.*\] = select\(\(u0 > 0\), u0, \(u0 \* 0\.01\)\)$/)
 })
 
-test('kernels of the tiny training step', async () => {
-  const { counts } = await counted(path('../../models/vdsm/tiny.ts'), path('../../models'))
-  assert.is(counts['vdsm/tiny/trainStep'], 177)
+test('kernels of the tiny training steps', async () => {
+  const frames = await counted(path('../../models/vdsm/tiny/frames.ts'), path('../../models'))
+  assert.is(frames.counts['vdsm/tiny/frames/trainStep'], 191)
+  const video = await counted(path('../../models/vdsm/tiny/video.ts'), path('../../models'))
+  assert.is(video.counts['vdsm/tiny/video/trainStep'], 488)
 })
 
 test.run()

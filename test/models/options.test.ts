@@ -11,11 +11,11 @@ import { print } from '../../dsl/errors.ts'
 import { at, full, item, key, leaves, randomNormal, randomUniform, split, toArray } from '../../dsl/index.ts'
 import { withDims } from '../../dsl/core/apply.ts'
 import { tiny } from '../../models/vdsm/config.ts'
-import { programs } from '../../models/vdsm/programs.ts'
-import { init } from '../../models/vdsm/tiny.ts'
+import { programs } from '../../models/vdsm/frames/programs.ts'
+import { init } from '../../models/vdsm/tiny/frames.ts'
 import { openBuild } from '../../runtime/build.ts'
 import { nodeHost } from '../../runtime/device/node.ts'
-import { optionChoices, deviationSHead, oneMixtureHead, varianceMixtureEmbedding } from './fixtures/options.ts'
+import { compiledChoices } from './fixtures/options.ts'
 
 const root = fileURLToPath(new URL('fixtures', import.meta.url))
 const out = mkdtempSync(join(tmpdir(), 'vdsm-options-'))
@@ -27,13 +27,13 @@ test.before(async () => {
 })
 
 const state = init.call(key(1))
-const x = randomUniform(key(2), [2, 2, 3, 64, 64])
+const x = randomUniform(key(2), [2, 2, 2, 3, 64, 64])
 const schedule = { learningRate: 2e-3, temperature: 1.5, lambdaS: 0.3, lambdaZ: 4 }
 const scalars = { learningRate: full([], 2e-3), temperature: full([], 1.5), lambdaS: full([], 0.3), lambdaZ: full([], 4) }
 const keys = split(key(7), 2)
-const eps = { s: randomNormal(at(keys, 0), [2, 2]), z: randomNormal(at(keys, 1), [2, 2, 3]) }
+const eps = { s: randomNormal(at(keys, 0), [2, 2, 2]), z: randomNormal(at(keys, 1), [2, 2, 2, 3]) }
 
-for (const name of Object.keys({ deviationSHead, oneMixtureHead, varianceMixtureEmbedding }) as readonly (keyof typeof optionChoices)[])
+for (const name of Object.keys(compiledChoices) as readonly (keyof typeof compiledChoices)[])
   test(name, async () => {
     const b = right(await openBuild(nodeHost(out))())
     const step = right(await b.load(`options/${name}`, { device: 'wasm' })())
@@ -51,7 +51,7 @@ for (const name of Object.keys({ deviationSHead, oneMixtureHead, varianceMixture
     })
     assert.ok(losses.slice(1).every((v, i) => v < losses[i]!), `falls on its own batch: ${losses.join(' ')}`)
     // 24,576 terms in float32 against float64.
-    const loss = withDims(tiny.sizes, () => item(programs({ ...tiny.options, ...optionChoices[name] }).loss(state.params as never, x as never, eps as never, scalars)[0]))
+    const loss = withDims({ ...tiny.sizes, ...tiny.frames }, () => item(programs({ ...tiny.options, ...compiledChoices[name] }).loss(state.params as never, x as never, eps as never, scalars)[0]))
     assert.ok(Math.abs(losses[0]! - loss) < 1e-5 * Math.abs(loss), `${losses[0]} against ${loss}`)
   })
 
