@@ -49,7 +49,7 @@ const evaluateCommand = async (given: string | undefined, o: Options): Promise<v
   const bound = await trained.load('evaluate')
   const probes: Record<ProbeName, ProbePrograms> = { linear: await loadProbe(build, 'linear', options), mlp: await loadProbe(build, 'mlp', options) }
   const subject: Subject = {
-    stage, encode: await trained.load('encode'), evaluate: bound, temperature: trained.temperature, deviation: trained.deviation, data, probes,
+    stage, encode: await trained.load('encode'), evaluate: bound, temperature: trained.temperature, priors: trained.priors, data, probes,
     batches: batchesOf(bound, data, stage, sample(data.sequences.heldOut, plan.heldOut, plan.seed), plan.seed),
   }
   process.stderr.write(`${checkpoint.path}: stage ${stage}, step ${step}, vdsm/${config.config} on ${data.name}\n`)

@@ -1,12 +1,9 @@
 /** What the model says of sequences: the posteriors of s, d and z of a clip from each, and the clip's labels. */
 import { refuse } from '../../dsl/errors.ts'
-import type { DataSet, Split } from '../data/dataset.ts'
+import type { Clip, DataSet, Split } from '../data/dataset.ts'
 import { PURPOSE, stream } from '../data/random.ts'
 import type { Executable } from '../executor.ts'
 import type { Gaussians } from './vectors.ts'
-
-/** The clip of a sequence that is looked at. */
-export type Clip = ReturnType<DataSet['clip']>
 
 /** Latents by name, one Gaussian a sequence, and labels by the name of a factor (`action` among them), one a sequence. */
 export type Embedded = {
@@ -21,8 +18,8 @@ const SPLIT_NUMBER: Readonly<Record<Split, number>> = { train: 0, heldOut: 1 }
 
 /** `frames` frames of a sequence; where it has more, a place in it that depends on the seed and the sequence alone. */
 export const clipOf = (data: DataSet, split: Split, index: number, frames: number, seed: number): Clip => {
-  if (data.frames <= frames) return data.clip(split, index, frames, 0)
-  return data.clip(split, index, frames, stream(seed, PURPOSE.evaluate, 2, SPLIT_NUMBER[split], index).below(data.frames - frames + 1))
+  const spare = data.labels(split, index).frames - frames
+  return data.clip(split, index, frames, spare <= 0 ? 0 : stream(seed, PURPOSE.evaluate, 2, SPLIT_NUMBER[split], index).below(spare + 1))
 }
 
 /** Fills [count, width] row by row. */

@@ -7,8 +7,8 @@ import type { DataSet } from '../data/dataset.ts'
 import { PURPOSE, stream } from '../data/random.ts'
 import type { Executable } from '../executor.ts'
 import { boundOf, type Batches, type Bound } from './bound.ts'
-import { embed, type Embedded } from './embed.ts'
-import { factsOf, type Facts } from './facts.ts'
+import { embed, framesOf, type Embedded } from './embed.ts'
+import { centred, factsOf, type Facts, type Prior } from './facts.ts'
 import { fit, sizesOf, type ProbePrograms } from './fit.ts'
 import { PROBES, recipes, type ProbeName } from './probes.ts'
 import { heldOutOf, partition, sample, type HeldOut } from './split.ts'
@@ -57,8 +57,8 @@ export type Subject = {
   readonly encode: Executable
   readonly evaluate: Executable
   readonly temperature: number
-  /** Standard deviations of p(s) and p(d). */
-  readonly deviation: { readonly s: number; readonly d: number }
+  /** p(s) and p(d). */
+  readonly priors: { readonly s: Prior; readonly d: Prior }
   readonly data: DataSet
   readonly probes: Readonly<Record<ProbeName, ProbePrograms>>
   readonly batches: Batches
@@ -75,9 +75,9 @@ const TRAINING_DRAWS = 4
 
 const counted = (labels: Int32Array): ReadonlyMap<number, number> => labels.reduce((counts, label) => counts.set(label, (counts.get(label) ?? 0) + 1), new Map<number, number>())
 
-/** Which factors can be probed, and why the others cannot. */
+/** Which factors can be probed, and why the others cannot. The action is one of them where the data set names actions. */
 export const choose = (data: Pick<DataSet, 'factors' | 'actions'>, test: Embedded['labels'], train: Embedded['labels'], most: number): Pick<Evaluation, 'factors' | 'skipped'> => {
-  const all = [...data.factors.map(({ name, values }) => ({ name, classes: values.length })), { name: 'action', classes: data.actions.length }]
+  const all = [...data.factors.map(({ name, values }) => ({ name, classes: values.length })), ...(data.actions.length === 0 ? [] : [{ name: 'action', classes: data.actions.length }])]
   const judged = all.map(({ name, classes }) => {
     const [held, seen] = [counted(test[name] ?? new Int32Array()), counted(train[name] ?? new Int32Array())]
     const total = [...held.values()].reduce((sum, n) => sum + n, 0)
@@ -108,6 +108,7 @@ const FIT_COST = 120
 
 export const evaluate = async (subject: Subject, plan: Plan, onShare: OnShare): Promise<Evaluation> => {
   const { data, encode, probes, batches } = subject
+  data.requireFrames(framesOf(encode))
   const seeds = Array.from({ length: plan.seeds }, (_, i) => plan.seed + i)
   const latentNames = encode.program.outputs.some(({ path }) => path === 'd.loc') ? ['s', 'd', 'z'] : ['s', 'z']
   const held = sample(data.sequences.heldOut, plan.heldOut, plan.seed)
@@ -159,10 +160,10 @@ export const evaluate = async (subject: Subject, plan: Plan, onShare: OnShare): 
     heldOut, frames: batches.frames, seeds, factors, skipped, readings, bound,
     counts: { heldOut: held.length, heldOutIdentities: new Set(test.identity).size, train: samples[0]?.length ?? 0, trainIdentities: new Set(train.identity).size },
     latents: {
-      ...(s === undefined ? {} : { s: factsOf(s, subject.deviation.s) }),
-      ...(d === undefined ? {} : { d: factsOf(d, subject.deviation.d) }),
+      ...(s === undefined ? {} : { s: factsOf(s, subject.priors.s) }),
+      ...(d === undefined ? {} : { d: factsOf(d, subject.priors.d) }),
       // In the whole model the prior of a pose is the transition: its cost is the bound's.
-      ...(subject.stage === 1 ? { z: factsOf(test.poses, 1) } : {}),
+      ...(subject.stage === 1 ? { z: factsOf(test.poses, centred(test.poses.width)) } : {}),
     },
   }
 }

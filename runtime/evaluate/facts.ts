@@ -18,23 +18,30 @@ export type Facts = {
 
 const ACTIVE = 0.1
 
-/** KL(N(mean, variance) || N(0, deviation^2)) in nats. */
-export const klToPrior = (mean: number, variance: number, deviation: number): number => {
-  const ratio = variance / deviation ** 2
-  return 0.5 * (ratio + (mean / deviation) ** 2 - 1 - Math.log(ratio))
+/** A diagonal Gaussian: locations and standard deviations. */
+export type Prior = { readonly loc: ArrayLike<number>; readonly scale: ArrayLike<number> }
+
+/** N(0, deviation^2) in so many dimensions. */
+export const centred = (width: number, deviation = 1): Prior => ({ loc: new Float64Array(width), scale: new Float64Array(width).fill(deviation) })
+
+/** KL(N(mean, variance) || N(loc, scale^2)) in nats. */
+export const klOf = (mean: number, variance: number, loc: number, scale: number): number => {
+  const ratio = variance / scale ** 2
+  return 0.5 * (ratio + ((mean - loc) / scale) ** 2 - 1 - Math.log(ratio))
 }
 
-/** The facts of posteriors under the prior N(0, deviation^2). */
-export const factsOf = ({ count, width, loc, scale }: Gaussians, deviation: number): Facts => {
+/** The facts of posteriors under a prior. */
+export const factsOf = ({ count, width, loc, scale }: Gaussians, prior: Prior): Facts => {
   const dimension = (j: number): { readonly kl: number; readonly gap: number } => {
+    const [at0, spread] = [prior.loc[j] as number, prior.scale[j] as number]
     let [kl, mean, square] = [0, 0, 0]
     for (let at = j; at < loc.length; at += width) {
       const [l, v] = [loc[at] as number, (scale[at] as number) ** 2]
-      kl += klToPrior(l, v, deviation) / count
+      kl += klOf(l, v, at0, spread) / count
       mean += l / count
       square += (l * l + v) / count
     }
-    return { kl, gap: klToPrior(mean, square - mean * mean, deviation) }
+    return { kl, gap: klOf(mean, square - mean * mean, at0, spread) }
   }
   const each = Array.from({ length: width }, (_, j) => dimension(j))
   const kl = each.reduce((sum, d) => sum + d.kl, 0)

@@ -7,13 +7,16 @@ import { refuse } from '../../dsl/errors.ts'
 import { PURPOSE, keyOf, shuffled, stream, type Stream } from '../data/random.ts'
 import type { Executable } from '../executor.ts'
 import { restOf } from '../paths.ts'
-import { momentsOf, standardised, type Rows } from './vectors.ts'
+import { whitened, whiteningOf, type Rows } from './vectors.ts'
 
 /** One kind of probe, loaded. Programs are used by one probe at a time. */
 export type ProbePrograms = { readonly init: Executable; readonly trainStep: Executable; readonly predict: Executable }
 
-/** How a kind of probe is trained: Adam with half a cosine of a learning rate, `decay` on the squares of the weights. */
-export type Recipe = { readonly steps: number; readonly every: number; readonly learningRate: number; readonly decay: number }
+/**
+ * How a kind of probe is trained: Adam with half a cosine of a learning rate, `decay` on the squares of the weights; validated
+ * `every` so many steps, and over when `patience` steps have brought nothing.
+ */
+export type Recipe = { readonly steps: number; readonly every: number; readonly patience: number; readonly learningRate: number; readonly decay: number }
 
 /** Rows of one factor with `classes` classes: to train on, to choose the number of steps by, to report. */
 export type Task = { readonly classes: number; readonly train: Rows; readonly validation: Rows; readonly test: Rows }
@@ -95,8 +98,8 @@ export const fit = (programs: ProbePrograms, recipe: Recipe, task: Task, seed: n
   const { init, trainStep, predict } = programs
   const sizes = sizesOf(programs)
   checkTask(task, sizes)
-  const moments = momentsOf(task.train.x, task.train.width)
-  const [train, validation, test] = [task.train, task.validation, task.test].map(rows => standardised(rows, moments, sizes.features)) as [Rows, Rows, Rows] // three in, three out
+  const whitening = whiteningOf(task.train)
+  const [train, validation, test] = [task.train, task.validation, task.test].map(rows => whitened(rows, whitening, sizes.features)) as [Rows, Rows, Rows] // three in, three out
   const classes = flags(task.classes, sizes.classes)
   init.set('key', Uint32Array.from(keyOf(seed, PURPOSE.evaluate, 0)))
   init.run()
@@ -124,6 +127,7 @@ export const fit = (programs: ProbePrograms, recipe: Recipe, task: Task, seed: n
     give(predict, 'params', params)
     const judged = judge(predict, sizes, validation)
     if (judged.loss < best.loss) best = { ...judged, step, params }
+    else if (step - best.step >= recipe.patience) break
   }
   give(predict, 'params', best.params)
   return { accuracy: judge(predict, sizes, test).accuracy, validationAccuracy: best.accuracy, step: best.step }

@@ -14,6 +14,7 @@ import { stepsOf, type RunConfig, type StageNumber } from '../train/config.ts'
 import { listCheckpoints, openRun } from '../train/folder.ts'
 import { STAGE_NAME } from '../train/stages.ts'
 import { orThrow, right } from '../train/task.ts'
+import { centred, type Prior } from './facts.ts'
 
 export type Trained = {
   readonly run: string
@@ -21,18 +22,24 @@ export type Trained = {
   readonly checkpoint: Checkpoint
   /** 1 where the mixture is as soft as it starts; as the schedule has it where training stood. */
   readonly temperature: number
-  /** Standard deviations of p(s) and p(d). */
-  readonly deviation: { readonly s: number; readonly d: number }
+  /** p(s) and p(d). */
+  readonly priors: { readonly s: Prior; readonly d: Prior }
   /** A program of the checkpoint's stage, by its short name, with all its parameters set. */
   readonly load: (name: string) => Promise<Executable>
 }
 
 const isConfig = (name: string): name is ConfigName => Object.hasOwn(configs, name)
 
-const deviations = (name: ConfigName): Trained['deviation'] => {
+/** A prior of `width` dimensions: as the option says, or as the checkpoint has learnt it (its scale goes through softplus). */
+const priorOf = (option: string, width: number, { file }: Checkpoint, name: string): Prior => {
+  if (option !== 'learnt') return centred(width, option === 'one' ? 1 : option.startsWith('variance') ? 1 / Math.sqrt(width) : 1 / width)
+  const array = (part: string): ArrayLike<number> => file.arrays.get(`params.${name}.${part}`)?.data ?? []
+  return { loc: array('loc'), scale: Array.from(array('scale'), v => Math.log1p(Math.exp(v))) }
+}
+
+const priorsOf = (name: ConfigName, checkpoint: Checkpoint): Trained['priors'] => {
   const { sizes, options } = configs[name]
-  const s = { one: 1, varianceOverS: 1 / Math.sqrt(sizes.S), deviationOverS: 1 / sizes.S }[options.priorS]
-  return { s, d: { one: 1, deviationOverD: 1 / sizes.D }[options.priorD] }
+  return { s: priorOf(options.priorS, sizes.S, checkpoint, 'priorS'), d: priorOf(options.priorD, sizes.D, checkpoint, 'priorD') }
 }
 
 /** Puts the arrays of a checkpoint into all inputs below `params`. Refuses arrays that are missing or do not fit, by name. */
@@ -74,7 +81,7 @@ export const openTrained = async (run: string, build: Build, folder: string, opt
   return {
     run, config, checkpoint,
     temperature: schedules[name][part].temperature(Math.min(checkpoint.step, steps - 1) / steps),
-    deviation: deviations(name),
+    priors: priorsOf(name, checkpoint),
     load: async short => {
       const id = `vdsm/${name}/${part}/${short}`
       checkProgram(build, folder, id)

@@ -9,10 +9,10 @@ export type ProbeName = (typeof PROBES)[number]
 
 export const probeId = (name: ProbeName, program: keyof ProbePrograms): string => `probe/${name}/${program}`
 
-/** Features have deviation 1. Enough steps for either to be trained out; the validation rows choose among them. */
+/** For features of deviation 1 without correlation. Enough steps for either to be trained out; the validation rows choose among them. */
 export const recipes: Readonly<Record<ProbeName, Recipe>> = {
-  linear: { steps: 400, every: 20, learningRate: 0.05, decay: 1e-4 },
-  mlp: { steps: 600, every: 20, learningRate: 0.01, decay: 1e-4 },
+  linear: { steps: 300, every: 20, patience: 100, learningRate: 0.1, decay: 1e-4 },
+  mlp: { steps: 900, every: 20, patience: 160, learningRate: 0.01, decay: 1e-3 },
 }
 
 export const loadProbe = async (build: Build, name: ProbeName, options: LoadOptions): Promise<ProbePrograms> => {

@@ -57,17 +57,53 @@ export const momentsOf = (x: Float32Array, width: number): Moments => {
   return { mean, deviation: square.map(Math.sqrt) }
 }
 
-/**
- * The rows moved to mean 0 and deviation 1 by given moments, and padded with zeros to `padded` columns. A column that did
- * not vary becomes zeros.
- */
-export const standardised = ({ count, width, x, label }: Rows, { mean, deviation }: Moments, padded: number): Rows => {
-  const out = new Float32Array(count * padded)
-  for (let row = 0; row < count; row++) {
-    for (let j = 0; j < width; j++) {
-      const spread = deviation[j] as number
-      out[row * padded + j] = spread > 0 ? ((x[row * width + j] as number) - (mean[j] as number)) / spread : 0
+/** A map of features: (x - mean) / deviation, then the inverse of the lower triangle `factor` [width, width]. */
+export type Whitening = Moments & { readonly factor: Float64Array }
+
+/** Directions with less than this share of a standardised feature's variance are not blown up to full size: they are rounding. */
+const RIDGE = 1e-6
+
+/** The lower triangle L with L L^T = a [n, n] (Cholesky). */
+const choleskyOf = (a: Float64Array, n: number): Float64Array => {
+  const l = new Float64Array(n * n)
+  for (let i = 0; i < n; i++) {
+    for (let j = 0; j <= i; j++) {
+      let sum = a[i * n + j] as number
+      for (let k = 0; k < j; k++) sum -= (l[i * n + k] as number) * (l[j * n + k] as number)
+      l[i * n + j] = i === j ? Math.sqrt(sum) : sum / (l[j * n + j] as number)
     }
+  }
+  return l
+}
+
+/**
+ * The map after which the columns have mean 0, variance 1 and no correlation. A linear probe can read the same before and
+ * after, but learns it in a tenth of the steps.
+ */
+export const whiteningOf = ({ count, width, x }: Rows): Whitening => {
+  const { mean, deviation } = momentsOf(x, width)
+  const correlation = new Float64Array(width * width)
+  const row = new Float64Array(width)
+  for (let at = 0; at < x.length; at += width) {
+    for (let j = 0; j < width; j++) row[j] = (deviation[j] as number) > 0 ? ((x[at + j] as number) - (mean[j] as number)) / (deviation[j] as number) : 0
+    for (let i = 0; i < width; i++) for (let j = 0; j <= i; j++) correlation[i * width + j]! += ((row[i] as number) * (row[j] as number)) / count
+  }
+  for (let i = 0; i < width; i++) correlation[i * width + i]! += RIDGE
+  return { mean, deviation, factor: choleskyOf(correlation, width) }
+}
+
+/** The rows, whitened and padded with zeros to `padded` columns. A column that did not vary becomes zeros. */
+export const whitened = ({ count, width, x, label }: Rows, { mean, deviation, factor }: Whitening, padded: number): Rows => {
+  const out = new Float32Array(count * padded)
+  const y = new Float64Array(width)
+  for (let row = 0; row < count; row++) {
+    for (let i = 0; i < width; i++) {
+      const spread = deviation[i] as number
+      let v = spread > 0 ? ((x[row * width + i] as number) - (mean[i] as number)) / spread : 0
+      for (let j = 0; j < i; j++) v -= (factor[i * width + j] as number) * (y[j] as number)
+      y[i] = v / (factor[i * width + i] as number)
+    }
+    out.set(y, row * padded)
   }
   return { count, width: padded, x: out, label }
 }
