@@ -7,7 +7,7 @@ import { refuse } from '../../dsl/errors.ts'
 import type { DataSet } from '../data/dataset.ts'
 import { writeAtomic } from '../io/files.ts'
 import { printRunConfig, stepsOf, type RunConfig } from './config.ts'
-import { openRun, type Place, type RunFolder } from './folder.ts'
+import { gitRevision, openRun, type Place, type RunFolder } from './folder.ts'
 import { checkTrainStep } from './loop.ts'
 import { truncateMetrics } from './metrics.ts'
 import type { Sink } from './progress.ts'
@@ -73,6 +73,7 @@ export const runSession = async (session: Session): Promise<Outcome> => {
   const first: Start = resume ? await findStart(folder, config) : { stage: config.stages[0], step: 0 }
   if (resume && first.checkpoint === undefined) note('The run has no checkpoint yet: it starts at step 0.')
 
+  const revision = session.revision ?? gitRevision()
   let begun = false
   const begin = async (): Promise<void> => {
     if (begun) return
@@ -92,7 +93,7 @@ export const runSession = async (session: Session): Promise<Outcome> => {
     const { step, end } = await runStage({
       config, folder, stage, start, begin, data, sink,
       schedule: withLearningRate(stage.schedule, config.learningRate, own),
-      ahead: session.ahead ?? false, stopped: session.stopped, keep: session.keep ?? 2, revision: session.revision,
+      ahead: session.ahead ?? false, stopped: session.stopped, keep: session.keep ?? 2, revision,
     })
     if (end === 'stopped') return { stage: stage.number, step, end }
   }

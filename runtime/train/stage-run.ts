@@ -10,7 +10,7 @@ import { writeAtomic } from '../io/files.ts'
 import { readCheckpoint, restoreState, takeOver, writeCheckpoint } from './checkpoint.ts'
 import { judgeHeldOut } from './codec.ts'
 import { stepsOf, type RunConfig, type StageNumber } from './config.ts'
-import { checkpointPath, gitRevision, listCheckpoints, type RunFolder } from './folder.ts'
+import { checkpointPath, listCheckpoints, type RunFolder } from './folder.ts'
 import { checkTrainStep, initialise, isPictured, train, type Ending, type Shape } from './loop.ts'
 import { openMetrics, readMetrics } from './metrics.ts'
 import { picturesOf } from './pictures.ts'
@@ -36,7 +36,7 @@ export type StageRun = {
   readonly stopped: () => boolean
   readonly sink: Sink
   readonly keep: number
-  readonly revision: string | undefined
+  readonly revision: string
 }
 
 /** Deletes all but the newest `keep + 1` checkpoints of a stage, and all but the last of the stage before it. */
@@ -98,7 +98,6 @@ export const runStage = async (run: StageRun): Promise<Ending> => {
     progress.note(`stage ${stage}  step ${step}  held out: ${inWords(heldOut)}`)
   }
 
-  const revision = run.revision ?? gitRevision()
   const total = { milliseconds: 0, waited: 0, steps: 0 }
   try {
     if (isPictured({ steps, pictureEvery: config.pictureEvery }, start.step) && !hasPictures(folder, start)) await picture(start.step)
@@ -123,7 +122,7 @@ export const runStage = async (run: StageRun): Promise<Ending> => {
         checkpointEvery: config.checkpointEvery,
         save: async step => {
           metricsFile.flush()
-          await writeCheckpoint(checkpointPath(folder, { stage, step }), programs.trainStep, { stage, step, config, revision })
+          await writeCheckpoint(checkpointPath(folder, { stage, step }), programs.trainStep, { stage, step, config, revision: run.revision })
           prune(folder, stage, run.keep)
         },
         pictureEvery: config.pictureEvery,
