@@ -17,17 +17,17 @@ const make = async (model: Model, { from, seed, spread, scale, frames = model.wi
   whole.set(before)
   whole.set(x, before.length)
   return {
-    animation: animation([whole], { columns: 1, scale, madeFrom: before.length / FRAME }), strip: strip([before, x]),
+    animation: animation([whole], { columns: 1, scale, madeFrom: before.length / FRAME }), strip: strip([whole], { madeFrom: before.length / FRAME }),
     arrays: new Map([['x', framesArray(x)], ['s', rowsArray(s)], ['d', rowsArray(d)], ['z', rowsArray(z, frames)], ['input', framesArray(before)]]),
     about: { from, frames, seed, spread },
-    text: `${frames === 1 ? '1 frame' : `${frames} frames`} after ${before.length === FRAME ? 'an image' : from} (in the GIF: behind it, with an orange edge; in the strip: beneath it)`,
+    text: `${frames === 1 ? '1 frame' : `${frames} frames`} after ${before.length === FRAME ? 'an image' : from} (in the pictures: with an orange edge)`,
   }
 }
 
 export const register: Register = (cli, settle) => {
   withModel(cli.command('continue')
     .summary('go on from a video, or from one image')
-    .description('go on from a video, or from one image; writes a GIF (the video, then what follows, with an orange edge), a strip and arrays (x: what follows, s, d, z, input). ' + VIDEOS)
+    .description('go on from a video, or from one image; writes a GIF and a strip (the video, then what follows with an orange edge) and arrays (x: what follows, s, d, z, input). ' + VIDEOS)
     .requiredOption('--from <file>', 'the video or image')
     .option('--frames <n>', 'how many frames follow (default: as many as the model was trained on)', positive)
     .option('--seed <n>', 'of the noise, where --spread asks for some', seedOption, 0)

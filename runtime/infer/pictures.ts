@@ -11,28 +11,32 @@ const LINE = 16
 /** Frames of each video that a strip shows: more than that is a matter for the GIF. */
 const MOST = 256
 
-/** Videos as rows, frame by frame from the left. Where they are longer than a line, the same rows come again beneath, apart. */
-export const strip = (videos: readonly Float32Array[], scale = 1): Picture => {
-  const rows = videos.map(x => framesOf(x).slice(0, MOST))
-  const longest = Math.max(...rows.map(row => row.length))
-  const lines = Array.from({ length: Math.ceil(longest / LINE) }, (_, i) => rows.map((row): readonly Cell[] => row.slice(i * LINE, (i + 1) * LINE)))
-  // A video that is over leaves its row in later lines empty, so that rows keep their meaning.
-  return table(lines.flat(), { side: SIDE, scale, group: videos.length > 1 ? videos.length : 0 })
-}
-
-/** Pixels of an animation: its pictures are in memory at once, four bytes a pixel. */
-const MOST_PIXELS = 2 ** 26
-
-export type AnimationStyle = {
-  /** Videos in a row of the grid. */
-  readonly columns: number
-  /** Whole-number enlargement. */
-  readonly scale?: number
+export type StripStyle = {
   /** From that frame on, frames have an orange edge: the model made them, not the input. */
   readonly madeFrom?: number
 }
 
 const MADE: Ink = [0xff, 0x9a, 0x1f]
+
+/** Videos as rows, frame by frame from the left. Where they are longer than a line, the same rows come again beneath, apart. */
+export const strip = (videos: readonly Float32Array[], { madeFrom = Infinity }: StripStyle = {}): Picture => {
+  const rows = videos.map(x => framesOf(x).slice(0, MOST))
+  const longest = Math.max(...rows.map(row => row.length))
+  const lines = Array.from({ length: Math.ceil(longest / LINE) }, (_, i) => rows.map((row): readonly Cell[] => row.slice(i * LINE, (i + 1) * LINE)))
+  const frame = (row: number, column: number): Ink | undefined => (Math.floor(row / videos.length) * LINE + column >= madeFrom ? MADE : undefined)
+  // A video that is over leaves its row in later lines empty, so that rows keep their meaning.
+  return table(lines.flat(), { side: SIDE, group: videos.length > 1 ? videos.length : 0, frame })
+}
+
+/** Pixels of an animation: its pictures are in memory at once, four bytes a pixel. */
+const MOST_PIXELS = 2 ** 26
+
+export type AnimationStyle = StripStyle & {
+  /** Videos in a row of the grid. */
+  readonly columns: number
+  /** Whole-number enlargement. */
+  readonly scale?: number
+}
 
 /** Videos side by side in a grid, each repeated until the longest is over. One video alone has no edge, so that it can be an input again. */
 export const animation = (videos: readonly Float32Array[], { columns, scale = 1, madeFrom }: AnimationStyle): readonly Picture[] => {
