@@ -1,7 +1,7 @@
 /** What the worker thread of ahead.ts does: it opens the data set, then draws what it is asked for, in order, and reports. */
 import type { MessagePort } from 'node:worker_threads'
 import { Refusal } from '../../dsl/errors.ts'
-import type { Given, Order, Report } from './ahead.ts'
+import type { Given, Order, Report } from './ahead-crew.ts'
 import { checkPixels, type DataSet } from './dataset.ts'
 import { openData } from './open.ts'
 

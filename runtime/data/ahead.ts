@@ -3,14 +3,13 @@
  * set itself and draws the batches of the next two steps, and checks their pixels, while the device computes. A batch is a
  * function of its request, so these are the bits that drawing in the loop gives.
  *
- * A program that runs keeps this thread from hearing anything. Hence the worker says what is ready through a port that is
- * read without an event loop, and counts a shared word up to end the caller's sleep.
+ * A program that runs keeps this thread from hearing anything; a batch that is ready is there all the same (ahead-crew.ts).
  *
  * Where there is no shared memory, or the worker cannot be started, or is lost, batches are drawn in place: the same, later.
  */
 import * as E from 'fp-ts/lib/Either.js'
-import { MessageChannel, receiveMessageOnPort, Worker } from 'node:worker_threads'
 import { refuse, type Failure } from '../../dsl/errors.ts'
+import { startCrew, type Crew } from './ahead-crew.ts'
 import { checkPixels, FRAME, type BatchRequest, type DataSet } from './dataset.ts'
 import { openData, type DataConfig } from './open.ts'
 
@@ -35,21 +34,8 @@ export type AheadOptions = {
 
 type Request = (step: number) => BatchRequest
 
-/** What the worker is given. Each place holds the frames of one batch. */
-export type Given = { readonly config: DataConfig; readonly places: readonly Float32Array[]; readonly words: Int32Array }
-/** To the worker: draw this into that place. */
-export type Order = { readonly step: number; readonly place: number; readonly request: BatchRequest }
-/** From the worker: the data set is open; a batch is drawn; something was refused (with no step: the data set); it has failed. */
-export type Report =
-  | { readonly kind: 'open' }
-  | { readonly kind: 'drawn'; readonly step: number }
-  | { readonly kind: 'refused'; readonly step?: number; readonly failure: Failure }
-  | { readonly kind: 'failed'; readonly message: string }
-
 /** How many batches are drawn ahead. One would do where all took the same time. */
 const PLACES = 2
-/** How long this thread sleeps at a time, in milliseconds: between two sleeps it hears of signals and of the worker's end. */
-const NAP = 20
 
 /** Numbers in a batch. */
 const sizeOf = ({ groups, parts = 1, frames }: BatchRequest): number => groups * parts * frames * FRAME
@@ -68,46 +54,6 @@ export const inPlace = (data: () => DataSet, request: Request, why: string): Ahe
   obstacle: () => why,
   close: async () => undefined,
 })
-
-type Crew = {
-  readonly order: (order: Order) => void
-  /** What the worker has reported since the last time. */
-  readonly reports: () => readonly Report[]
-  /** Sleeps until the worker has something to report, or for a nap. */
-  readonly sleep: () => void
-  /** Why the worker has ended; null as long as it lives. */
-  readonly lost: () => string | null
-  readonly end: () => Promise<void>
-}
-
-/** Starts the worker. Throws where there are no threads or no shared memory. Options of the process (--import and the like) are not for it. */
-const startCrew = (given: Given): Crew => {
-  const { port1: port, port2 } = new MessageChannel()
-  const { words } = given
-  const worker = new Worker(new URL('./ahead-worker.mjs', import.meta.url), { name: 'vdsm data', execArgv: [], workerData: { ...given, port: port2 }, transferList: [port2] })
-  let lost: string | null = null
-  let heard = 0
-  worker.on('error', error => { lost ??= error instanceof Error ? error.message : String(error) })
-  worker.on('exit', () => { lost ??= 'it has ended' })
-  worker.unref()
-  const reports = (): readonly Report[] => {
-    // Counted before looking: what comes meanwhile ends the next sleep at once.
-    heard = Atomics.load(words, 0)
-    const found: Report[] = []
-    for (let each = receiveMessageOnPort(port); each !== undefined; each = receiveMessageOnPort(port)) found.push(each.message as Report) // ahead-serve.ts sends nothing else
-    return found
-  }
-  return {
-    order: order => port.postMessage(order),
-    reports,
-    sleep: () => void Atomics.wait(words, 0, heard, NAP),
-    lost: () => lost,
-    end: async () => {
-      port.close()
-      await worker.terminate()
-    },
-  }
-}
 
 const shared = (size: number): Float32Array => new Float32Array(new SharedArrayBuffer(size * Float32Array.BYTES_PER_ELEMENT))
 
@@ -136,10 +82,18 @@ export const openAhead = (config: DataConfig, request: Request, from: number, op
   const listen = (): void => {
     for (const report of crew.reports()) {
       switch (report.kind) {
-        case 'open': isOpen = true; break
-        case 'drawn': ended.set(report.step, null); break
-        case 'refused': if (report.step === undefined) refused = report.failure; else ended.set(report.step, report.failure); break
-        case 'failed': failed ??= report.message
+        case 'open':
+          isOpen = true
+          break
+        case 'drawn':
+          ended.set(report.step, null)
+          break
+        case 'refused':
+          if (report.step === undefined) refused = report.failure
+          else ended.set(report.step, report.failure)
+          break
+        case 'failed':
+          failed ??= report.message
       }
     }
   }
@@ -165,7 +119,7 @@ export const openAhead = (config: DataConfig, request: Request, from: number, op
     const failure = refused ?? ended.get(step)
     if (failure !== undefined && failure !== null) return refuse(failure)
     const frames = places[place]
-    if (frames === undefined || !ended.has(step)) return draw(data(), request(step), into)
+    if (frames === undefined || frames.length !== into.length || !ended.has(step)) return draw(data(), request(step), into)
     into.set(frames)
     ended.delete(step)
     promised[place] = null

@@ -55,7 +55,7 @@ test('the same bits as in the loop, from any step, with and without the data set
 test('a batch that is ready is there without this thread having heard of it', async () => {
   const ahead = openAhead(config, request, 0, { last: 9 })
   await follow(ahead, 0, 0)
-  block(500) // the worker needs a millisecond
+  block(1000) // the worker needs a millisecond
   let turned = false
   setImmediate(() => { turned = true })
   await ahead.next(1, new Float32Array(size))
@@ -83,6 +83,10 @@ test('what drawing refuses is refused at that step, in the same words', async ()
   const first = openAhead(config, () => long(2), 0, { last: 9 })
   assert.equal(await failureOf(first.next(0, new Float32Array(17 * FRAME))), words)
   await first.close()
+  const small = openAhead(config, request, 0, { last: 9 })
+  const room = new Float32Array(5)
+  assert.equal(await failureOf(small.next(0, room)), await failureOf(Promise.resolve().then(() => data.batch({ ...request(0), into: room }))))
+  await small.close()
 })
 
 test('a data set that cannot be opened is refused, in the same words', async () => {
