@@ -134,7 +134,10 @@ const fits = (array: FileArray): boolean => isPixels(array) && layoutOf(array) !
 const fromArray = (path: string, name: string, array: FileArray): Video => {
   const where = name === '' ? 'the array' : `array ${JSON.stringify(name)}`
   const layout = layoutOf(array)
-  if (layout === undefined) return bad(path, `${where} is ${typeOf(array)}, which is no video`)
+  if (layout === undefined) {
+    const several = array.shape.length === 5 && layoutOf({ ...array, shape: array.shape.slice(1) }) !== undefined
+    return bad(path, `${where} is ${typeOf(array)}, which is ${several ? `${array.shape[0] ?? 0} videos` : 'no video'}`, several ? 'Save one of them, e.g. numpy.save(path, x[0]).' : KINDS)
+  }
   if (!isPixels(array)) return bad(path, `${where} is ${typeOf(array)}`, 'Pixels are bytes or real numbers in [0, 1]: convert it, e.g. .astype(numpy.uint8).')
   const { frames, height, width } = layout
   if (frames * height * width === 0) return bad(path, `${where} is ${typeOf(array)}: it holds ${frames === 0 ? 'no frames' : 'no pixels'}`)

@@ -242,6 +242,7 @@ const faults: readonly (readonly [name: string, path: () => string, expected: Re
     return at('mixed')
   }, /its frames differ in size: 1\.png is 2 x 2, 2\.png is 2 x 3\n {2}All frames/],
   ['a shape that is no video', () => put('flat.npy', printNpy(real([4, 4], () => 0))), /the array is float32 \[4, 4\], which is no video/],
+  ['several videos', () => put('many.npy', printNpy(real([2, 1, 3, 2, 2], () => 0))), /float32 \[2, 1, 3, 2, 2\], which is 2 videos\n {2}Save one of them/],
   ['two channels', () => put('two.npy', bytesOf([2, 4, 4, 2], () => 0)), /uint8 \[2, 4, 4, 2\], which is no video/],
   ['whole numbers that are not bytes', () => put('int.npy', printNpy({ shape: [1, 2, 2, 3], dtype: 'i32', data: new Int32Array(12) })), /int32 \[1, 2, 2, 3\]\n.*astype\(numpy\.uint8\)/],
   ['real numbers up to 255', () => put('bright.npy', printNpy(real([1, 3, 1, 1], i => i * 100))), /its element 1 is 100, beyond \[0, 1\]\n {2}.*divide by 255/],
