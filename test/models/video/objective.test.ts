@@ -1,23 +1,20 @@
 /**
  * Stage 2 written a second time, from the paper alone, in plain loops over float64 arrays: the loss, its parts by site and the true
  * bound of the model have to be these numbers under every value of every option, for parts that lend each other their s and for
- * videos alone.
+ * videos alone. So have the gradients by everything that is trained, against differences of those loops.
  */
 import { test } from 'uvu'
+import * as assert from 'uvu/assert'
 import { withDims } from '../../../dsl/core/apply.ts'
-import { item, toArray } from '../../../dsl/index.ts'
+import { item } from '../../../dsl/index.ts'
 import { tiny, type Options } from '../../../models/vdsm/config.ts'
 import { programs } from '../../../models/vdsm/video/programs.ts'
-import { embeddings } from '../fixtures/loops.ts'
-import { videoTerms, type VideoNumbers, type VideoTerms } from '../fixtures/loops-video.ts'
-import { frozen, params, videoAnnealing, videoNoise, videos, videoState, weights } from '../fixtures/start.ts'
-import { grouped, near, plain, rows } from '../fixtures/trees.ts'
+import { differences } from '../fixtures/gradients.ts'
+import { paper, paperOptions } from '../fixtures/paper.ts'
+import { frozen, params, videoAnnealing, videoNoise, videos, videoState } from '../fixtures/start.ts'
+import { grouped, named, near, plain } from '../fixtures/trees.ts'
 
-const base: Options = {
-  ...tiny.options, agreement: 0, slope: 0.2, input: { shift: 0.3, scale: 1.7 },
-  priorS: 'one', priorD: 'one', firstPose: 'standard', decoderInput: 's', staticMean: 'embedding', transitionLinear: 'zd',
-}
-/** Together they take every value of every option, and no two of them agree in the pair (priorS, priorD) or in all the rest. */
+/** Together they take every value of every option. */
 const choices: readonly Partial<Options>[] = [
   {},
   { transitionLinear: 'z' },
@@ -26,37 +23,35 @@ const choices: readonly Partial<Options>[] = [
   { priorS: 'learnt', priorD: 'learnt', firstPose: 'transition', transitionLinear: 'z', decoderInput: 'mixture', agreement: 1.3 },
 ]
 
-const numbers = plain(params) as VideoNumbers
-const { T } = tiny.video
-const { S, D, Z } = tiny.sizes
-const clips = rows(toArray(videos), T * 3 * 64 * 64).map(clip => rows(clip, 3 * 64 * 64))
-const embedded = clips.map(clip => clip.map(frame => embeddings(base, numbers.encoder, frame)))
-const noise = clips.map((_, i) => ({ s: rows(toArray(videoNoise.s), S)[i]!, d: rows(toArray(videoNoise.d), D)[i]!, z: rows(rows(toArray(videoNoise.z), T * Z)[i]!, Z) }))
+/** The videos in B groups of P, with their noise. */
+const batch = (B: number, P: number) => [grouped(videos, B, P), { s: grouped(videoNoise.s, B, P), d: grouped(videoNoise.d, B, P), z: grouped(videoNoise.z, B, P) }] as const
 
 for (const { B, P } of [{ B: 2, P: 2 }, { B: 4, P: 1 }])
   for (const changed of choices)
     test(`the model = the paper in plain loops: ${JSON.stringify(changed)}, ${P} parts`, () => {
-      const o: Options = { ...base, ...changed }
-      const { temperature, lambdaS, lambdaD, lambdaZ } = weights
-      const all = clips.map((clip, i) => videoTerms(o, numbers, clip, embedded[i]!, embedded[P * Math.floor(i / P) + ((i + 1) % P)]!, noise[i]!, temperature))
-      const mean = (f: (g: VideoTerms) => number): number => all.reduce((sum, g) => sum + f(g), 0) / all.length
-      const vdsm = programs(o)
-      withDims({ ...tiny.sizes, B, P, T }, () => {
-        const [x, eps] = [grouped(videos, B, P), { s: grouped(videoNoise.s, B, P), d: grouped(videoNoise.d, B, P), z: grouped(videoNoise.z, B, P) }]
+      const wanted = paper(changed, P)
+      const vdsm = programs({ ...paperOptions, ...changed })
+      withDims({ ...tiny.sizes, B, P, T: tiny.video.T }, () => {
+        const [x, eps] = batch(B, P)
         const [loss, m] = vdsm.loss(videoState.params as never, frozen as never, x as never, eps as never, videoAnnealing)
-        near(item(m.logLikelihood), mean(g => g.logLikelihood / T), 'log-likelihood')
-        near(item(m.klS), mean(g => g.klS), 'KL of s')
-        near(item(m.klD), mean(g => g.klD), 'KL of d')
-        near(item(m.klZ), mean(g => g.klZ / T), 'KL of z')
-        near(item(m.disagreement), mean(g => g.disagreement), 'disagreement')
-        near(item(loss), mean(g => -(g.logLikelihood - lambdaZ * g.klZ - lambdaD * g.klD - lambdaS * g.klS - o.agreement * g.disagreement) / T), 'loss')
+        near(item(loss), wanted.loss, 'loss')
+        for (const part of ['loss', 'logLikelihood', 'klS', 'klD', 'klZ', 'disagreement'] as const) near(item(m[part]), wanted[part], part)
         const e = vdsm.evaluate(params as never, x as never, eps as never, videoAnnealing.temperature)
-        const bound = mean(g => (g.logLikelihood - g.klZ - g.klD - g.klS) / T)
-        near(item(e.elbo), bound, 'bound')
-        near(item(e.bitsPerDim), -bound / (3 * 64 * 64) / Math.log(2), 'bits per dimension')
-        near(item(e.klD), mean(g => g.klD), 'KL of d in the bound')
-        near(item(e.klZ), mean(g => g.klZ / T), 'KL of z in the bound')
+        for (const part of ['elbo', 'logLikelihood', 'klS', 'klD', 'klZ'] as const) near(item(e[part]), wanted[part], `evaluated ${part}`)
+        near(item(e.bitsPerDim), -wanted.elbo / (3 * 64 * 64) / Math.log(2), 'bits per dimension')
       })
     })
+
+// Of options under which every trained parameter is in use.
+test('gradients by every trained parameter, against differences of the loops', () => {
+  const changed = { priorS: 'learnt', priorD: 'learnt', firstPose: 'transition', agreement: 0.7 } as const
+  const { value: [loss], grad } = withDims({ ...tiny.sizes, ...tiny.video }, () => {
+    const [x, eps] = batch(2, 2)
+    return programs({ ...paperOptions, ...changed }).gradient(videoState.params as never, frozen as never, x as never, eps as never, videoAnnealing)
+  })
+  near(item(loss), paper(changed, 2).loss, 'loss')
+  assert.equal(named(grad).map(([path]) => path), named(videoState.params).map(([path]) => path))
+  differences<typeof grad>(videoState.params as never, grad, p => paper(changed, 2, plain(p) as object).loss)
+})
 
 test.run()
