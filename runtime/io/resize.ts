@@ -26,8 +26,14 @@ const flat = (covers: readonly Cover[]): { readonly firsts: Int32Array; readonly
   return { firsts: Int32Array.from(covers, ({ first }) => first), ends: Int32Array.from(covers, ({ shares }) => (end += shares.length)), shares: Float64Array.from(covers.flatMap(({ shares }) => shares)) }
 }
 
+/** Frames of the right size stay as they are. */
+const copier = (channels: 1 | 3, plane: number): Fit => (data, from, out, to) => {
+  for (let i = 0; i < plane; i++) for (let c = 0; c < 3; c++) out[to + c * plane + i] = (data[from + i * channels + (c % channels)] as number) / 255
+}
+
 /** What fits frames of one size, with three channels or one (grey, written three times). */
 export const fitterOf = (height: number, width: number, channels: 1 | 3 = 3, side = 64): Fit => {
+  if (height === side && width === side) return copier(channels, side * side)
   const square = Math.min(height, width)
   const rows = flat(coversOf(Math.floor((height - square) / 2), square, side))
   const columns = flat(coversOf(Math.floor((width - square) / 2), square, side))
