@@ -69,7 +69,7 @@ const small = { frames: smallFrames, video: video(4, halfCosine(2e-3, 3e-4)) }
 const paper = { frames: paperFrames, video: video(10, constant(1e-3)) }
 
 /** By the name of the configuration, for each stage. */
-export const schedules = { tiny: small, small, 'paper-sprites': paper, 'paper-mug': paper } as const satisfies Readonly<Record<ConfigName, { readonly frames: Curves<FrameValues>; readonly video: Curves<VideoValues> }>>
+export const schedules = { tiny: small, small, 'small-16': small, 'paper-sprites': paper, 'paper-mug': paper } as const satisfies Readonly<Record<ConfigName, { readonly frames: Curves<FrameValues>; readonly video: Curves<VideoValues> }>>
 
 /** The values of all curves at one progress. */
 export const valuesAt = <V extends Readonly<Record<keyof V, number>>>(curves: Curves<V>, progress: number): V =>

@@ -5,7 +5,7 @@ import * as E from 'fp-ts/lib/Either.js'
 import { refuse } from '../../dsl/errors.ts'
 import { schedules } from '../../models/vdsm/schedules.ts'
 import type { Device } from '../build.ts'
-import { DataConfig, dataConfig, movedDataConfig, type DataOptions } from '../data/open.ts'
+import { DataConfig, dataConfig, DEFAULT_DATA, movedDataConfig, type DataName, type DataOptions } from '../data/open.ts'
 import { readCheckpoint, type Checkpoint } from '../train/checkpoint.ts'
 import { runVersion, type RunConfig } from '../train/config.ts'
 import { listCheckpoints, openRun } from '../train/folder.ts'
@@ -16,10 +16,13 @@ export type ConfigName = keyof typeof schedules
 export const DEFAULT_STEPS: Readonly<Record<ConfigName, RunConfig['steps']>> = {
   tiny: { frames: 200, video: 100 },
   small: { frames: 1000, video: 400 },
+  'small-16': { frames: 1000, video: 400 },
   'paper-sprites': { frames: 10_000, video: 10_000 },
   'paper-mug': { frames: 12_500, video: 400 },
 }
-export const DEFAULTS = { config: 'small', seed: 0, checkpointEvery: 100, pictureEvery: 100 } as const
+/** What a data set is trained with where --config is not given: by the length of its videos. */
+export const DEFAULT_CONFIG: Readonly<Record<DataName, ConfigName>> = { pendulum: 'small-16', sprites: 'small', 'moving-mnist': 'small-16', folder: 'small', mug: 'small-16' }
+export const DEFAULTS = { seed: 0, checkpointEvery: 100, pictureEvery: 100 } as const
 
 export const configNames = Object.keys(schedules) as readonly ConfigName[] // keys of a closed record
 
@@ -50,7 +53,7 @@ export type Options = DataOptions & {
 
 /** The config of a new run. What a run of stage 2 alone is not told, it has from the checkpoint that it starts from. */
 export const newConfig = (o: Options, from: Checkpoint | undefined): RunConfig => {
-  const config = o.config ?? knownConfig(from?.metadata.config ?? DEFAULTS.config)
+  const config = o.config ?? knownConfig(from?.metadata.config ?? DEFAULT_CONFIG[o.data ?? DEFAULT_DATA])
   const recorded = from === undefined ? undefined : recordedData(from)
   const stages = STAGES[o.stage ?? (from === undefined ? 'both' : '2')]
   const idle = stages.length === 2 ? undefined : stages[0] === 1 ? (['--steps2', o.steps2] as const) : (['--steps', o.steps] as const)

@@ -15,7 +15,7 @@ import { stopOnSignal } from '../train/signals.ts'
 import { attempt } from '../train/task.ts'
 import { oneOf, positive, positiveNumber, seedOption, withBuild, withThreads, type Register } from './command.ts'
 import { withDataOptions } from './data-options.ts'
-import { checkFrom, configNames, DEFAULT_STEPS, DEFAULTS, newConfig, openFrom, resumedConfig, type Options } from './train-options.ts'
+import { checkFrom, configNames, DEFAULT_STEPS, DEFAULT_CONFIG, DEFAULTS, newConfig, openFrom, resumedConfig, type Options } from './train-options.ts'
 import { loadStages, withFirstLoaded } from './train-programs.ts'
 
 /** What a run is made of, with nothing written yet: its folder is there where it is resumed. */
@@ -74,7 +74,7 @@ const defaultSteps = (stage: keyof RunConfig['steps']): string => configNames.ma
 export const register: Register = (cli, settle) => {
   withDataOptions(withThreads(withBuild(cli.command('train'))))
     .description('train VDSM: stage 1 on frames, then stage 2 on videos; writes metrics, checkpoints and pictures to the folder of the run')
-    .option('--config <name>', `model configuration: ${configNames.join(', ')} (default: ${DEFAULTS.config})`, oneOf(...configNames))
+    .option('--config <name>', `model configuration: ${configNames.join(', ')} (default: ${Object.entries(DEFAULT_CONFIG).map(([data, name]) => `${data} ${name}`).join(', ')})`, oneOf(...configNames))
     .option('--stage <n>', 'what is trained: 1, 2 or both (default: both; 2 where --from is given)', oneOf('1', '2', 'both'))
     .option('--from <run>', 'a run that has trained stage 1, or a checkpoint of it: where stage 2 alone starts')
     .option('--steps <n>', `steps of stage 1 (default: ${defaultSteps('frames')})`, positive)
