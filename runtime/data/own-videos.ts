@@ -38,8 +38,8 @@ const videosOf = (folder: string): readonly string[] => {
   const videos = names.map(name => join(folder, name)).filter(path => FILES.test(path) || isFolder(path))
   const picture = names.find(name => /\.png$/i.test(name))
   if (picture !== undefined) bad(join(folder, picture), 'a PNG lies directly in the folder of an identity; the frames of each video need a folder of their own')
-  if (videos.length === 0) bad(folder, names.length === 0 ? 'the folder is empty' : `no video is in this folder, but ${names.length === 1 ? names[0] : `${names.length} other files, such as ${names[0]}`}`)
-  return videos
+  if (videos.length > 0) return videos
+  return bad(folder, names.length === 0 ? 'the folder is empty' : `no video is in this folder, but ${names.length === 1 ? names[0] : `${names.length} other files, such as ${names[0]}`}`)
 }
 
 const decode = (path: string): Uint8Array => {

@@ -96,7 +96,9 @@ const over = ({ cells, boxes }: Sheet, index: number, out: Float32Array, offset:
 export const sprites = (options: SpritesOptions): DataSet => {
   const { folder, frameChoice, heldOutShare = 0.1, splitSeed = 0 } = options
   if (!LAYERS.some(layer => kindOf(join(folder, layer)) === 'folder') && holdsArrays(folder)) {
-    if (frameChoice !== undefined) refuse({ kind: 'usage', message: `--frame-choice means nothing to arrays, and ${folder} holds arrays`, remedy: 'Leave it out, or give --data-dir a folder of sheets.' })
+    if (frameChoice !== undefined) {
+      refuse({ kind: 'usage', message: `--frame-choice means nothing to arrays, and ${folder} holds arrays`, remedy: 'Leave it out, or give --data-dir a folder of sheets.' })
+    }
     return labelledArrays('sprites', folder, { heldOutShare, splitSeed, credit: CREDIT })
   }
   const wardrobe = readWardrobe(folder, frameChoice ?? 'paper')

