@@ -1,17 +1,15 @@
 /** `vdsm evaluate RUN`: what can be read from the latents of a trained model, as tables and as JSON. */
 import { join } from 'node:path'
-import { openBuild, type LoadOptions } from '../build.ts'
+import type { LoadOptions } from '../build.ts'
 import { openData } from '../data/open.ts'
-import { nodeHost } from '../device/node.ts'
 import { batchesOf } from '../evaluate/bound.ts'
 import { evaluate, type Subject } from '../evaluate/evaluate.ts'
-import type { ProbePrograms } from '../evaluate/fit.ts'
-import { checkProgram, openTrained } from '../evaluate/opening.ts'
-import { loadProbe, probeId, PROBES, type ProbeName } from '../evaluate/probes.ts'
+import { openTrained } from '../evaluate/opening.ts'
+import { openProbes } from '../evaluate/probes.ts'
 import { sample } from '../evaluate/split.ts'
 import { reportOf, spreadOf } from '../evaluate/table.ts'
 import { checkWritable, writeAtomic } from '../io/files.ts'
-import { gitRevision, newestRun } from '../train/folder.ts'
+import { gitRevision } from '../train/folder.ts'
 import { duration, startProgress } from '../train/progress.ts'
 import { attempt, orThrow } from '../train/task.ts'
 import { ownVersion } from '../version.ts'
@@ -21,6 +19,7 @@ const DEFAULTS = { seed: 0, seeds: 3, train: 2000, heldOut: 2000 } as const
 
 type Options = {
   readonly build: string
+  readonly checkpoint?: string
   readonly stage?: '1' | '2'
   readonly seed: number
   readonly seeds: number
@@ -33,47 +32,46 @@ type Options = {
 
 const evaluateCommand = async (given: string | undefined, o: Options): Promise<void> => {
   const options: LoadOptions = o.threads === undefined ? {} : { threads: o.threads }
-  const build = await orThrow(openBuild(nodeHost(o.build)))
-  const run = given ?? newestRun()
-  const trained = await openTrained(run, build, o.build, options, o.stage === undefined ? undefined : o.stage === '1' ? 1 : 2)
-  const { config, checkpoint } = trained
+  const trained = await openTrained({ run: given, checkpoint: o.checkpoint, stage: o.stage === undefined ? undefined : o.stage === '1' ? 1 : 2 }, o.build, options)
+  const { run, config, checkpoint, programs } = trained
   const { stage, step } = checkpoint
   const out = o.out ?? join(run, 'evaluation.json')
   await orThrow(checkWritable(out))
-  for (const name of PROBES) for (const part of ['init', 'trainStep', 'predict'] as const) checkProgram(build, o.build, probeId(name, part))
+  const probes = await openProbes(o.build, options)
   const dataConfig = o.dataDir === undefined ? config.data : { ...config.data, folder: o.dataDir }
   const data = openData(dataConfig)
   const plan = { seed: o.seed, seeds: o.seeds, train: o.train, heldOut: o.heldOut }
 
   const started = performance.now()
-  const bound = await trained.load('evaluate')
-  const probes: Record<ProbeName, ProbePrograms> = { linear: await loadProbe(build, 'linear', options), mlp: await loadProbe(build, 'mlp', options) }
+  const bound = await programs.load.evaluate()
   const subject: Subject = {
-    stage, encode: await trained.load('encode'), evaluate: bound, temperature: trained.temperature, priors: trained.priors, data, probes,
+    stage, encode: await programs.load.encode(), evaluate: bound, temperature: trained.temperature, priors: trained.priors, data, probes,
     batches: batchesOf(bound, data, stage, sample(data.sequences.heldOut, plan.heldOut, plan.seed), plan.seed),
   }
-  process.stderr.write(`${checkpoint.path}: stage ${stage}, step ${step}, vdsm/${config.config} on ${data.name}\n`)
+  const title = `${checkpoint.path} (vdsm/${checkpoint.metadata.config} on ${data.name}, stage ${stage}, step ${step})`
+  process.stderr.write(`${title}\n`)
   const progress = startProgress('evaluation, %', 100, 0, process.stderr)
-  let share = 0
-  const evaluation = await evaluate(subject, plan, part => progress.update(Math.min(100, Math.round(100 * (share += part))), {}))
-  progress.stop()
+  let done = 0
+  const evaluation = await evaluate(subject, plan, share => progress.update(Math.min(100, Math.round(100 * (done += share))), {})).finally(progress.stop)
 
+  const seconds = Math.round((performance.now() - started) / 1000)
   const record = {
     version: 1,
-    run, config: config.config, stage, step, checkpoint: checkpoint.path, data: dataConfig,
+    run, config: checkpoint.metadata.config, stage, step, checkpoint: checkpoint.path, data: dataConfig,
     plan, ...evaluation,
     readings: evaluation.readings.map(reading => ({ ...reading, ...spreadOf(reading.accuracy) })),
-    seconds: Math.round((performance.now() - started) / 1000),
+    seconds,
     made: { vdsm: ownVersion(), node: process.versions.node, revision: gitRevision(), model: checkpoint.metadata.revision, on: subject.encode.arithmetic },
   }
   await orThrow(writeAtomic(out, `${JSON.stringify(record, null, 1)}\n`))
-  await say(`${checkpoint.path} (vdsm/${config.config} on ${data.name}, stage ${stage}, step ${step})\n${reportOf(evaluation, stage)}\n\n${out}, ${duration(record.seconds)}`)()
+  await say(`${title}\n${reportOf(evaluation, stage)}\n\n${out}, ${duration(seconds)}`)()
 }
 
 export const register: Register = (cli, settle) => {
   withThreads(withBuild(cli.command('evaluate')))
     .description('how much of each factor small classifiers can read from s, d and z of held-out sequences; the bound by site')
-    .argument('[run]', 'the folder of a run (default: the newest in runs/)')
+    .argument('[run]', 'the folder of a run (its newest checkpoint is evaluated), or a checkpoint (default: the newest run in runs/)')
+    .option('--checkpoint <file>', 'this checkpoint instead of the newest of the run')
     .option('--stage <n>', 'evaluate the newest checkpoint of stage 1 or 2 (default: of the last stage that was trained)', oneOf('1', '2'))
     .option('--seed <n>', 'decides the sequences, clips, draws and probes', seedOption, DEFAULTS.seed)
     .option('--seeds <n>', 'how many probes are trained for each number', positive, DEFAULTS.seeds)

@@ -1,32 +1,33 @@
-/** A trained model to be evaluated: what its run recorded, its newest checkpoint, and its programs with their parameters in place. */
-import * as E from 'fp-ts/lib/Either.js'
-import { refuse, type Failure } from '../../dsl/errors.ts'
+/** A trained model to be evaluated: what its run recorded, a checkpoint of either stage, and the programs that look at data. */
+import { existsSync, statSync } from 'node:fs'
+import { dirname } from 'node:path'
+import { refuse } from '../../dsl/errors.ts'
 import { configs, type ConfigName } from '../../models/vdsm/config.ts'
 import { schedules } from '../../models/vdsm/schedules.ts'
-import { misfit } from '../arrays.ts'
-import type { Build, LoadOptions } from '../build.ts'
-import type { Executable } from '../executor.ts'
-import { checkFresh } from '../fresh.ts'
-import { findProgram } from '../manifest.ts'
-import { restOf } from '../paths.ts'
+import type { LoadOptions } from '../build.ts'
+import { openPrograms, type Programs } from '../infer/programs.ts'
+import { readText } from '../io/files.ts'
 import { readCheckpoint, type Checkpoint } from '../train/checkpoint.ts'
-import { stepsOf, type RunConfig, type StageNumber } from '../train/config.ts'
-import { listCheckpoints, openRun } from '../train/folder.ts'
+import { parseRunConfig, stepsOf, type RunConfig, type StageNumber } from '../train/config.ts'
+import { listCheckpoints, newestRun, runFolder } from '../train/folder.ts'
 import { STAGE_NAME } from '../train/stages.ts'
-import { orThrow, right } from '../train/task.ts'
+import { right } from '../train/task.ts'
 import { centred, type Prior } from './facts.ts'
 
 export type Trained = {
   readonly run: string
   readonly config: RunConfig
   readonly checkpoint: Checkpoint
-  /** 1 where the mixture is as soft as it starts; as the schedule has it where training stood. */
+  /** Of the mixture, as the schedule has it where training stood. */
   readonly temperature: number
   /** p(s) and p(d). */
   readonly priors: { readonly s: Prior; readonly d: Prior }
-  /** A program of the checkpoint's stage, by its short name, with all its parameters set. */
-  readonly load: (name: string) => Promise<Executable>
+  /** `encode` and `evaluate` of the checkpoint's stage, with its parameters. */
+  readonly programs: Programs<'encode' | 'evaluate'>
 }
+
+/** Which checkpoint is meant: the newest of a run (of that stage), or a file. Without either, of the newest run. */
+export type Wanted = { readonly run?: string | undefined; readonly checkpoint?: string | undefined; readonly stage?: StageNumber | undefined }
 
 const isConfig = (name: string): name is ConfigName => Object.hasOwn(configs, name)
 
@@ -42,52 +43,38 @@ const priorsOf = (name: ConfigName, checkpoint: Checkpoint): Trained['priors'] =
   return { s: priorOf(options.priorS, sizes.S, checkpoint, 'priorS'), d: priorOf(options.priorD, sizes.D, checkpoint, 'priorD') }
 }
 
-/** Puts the arrays of a checkpoint into all inputs below `params`. Refuses arrays that are missing or do not fit, by name. */
-const giveParameters = (checkpoint: Checkpoint, program: Executable): void => {
-  const slots = program.program.inputs.filter(({ path }) => restOf(path, 'params') !== null)
-  const problems = slots.flatMap(slot => {
-    const array = checkpoint.file.arrays.get(slot.path)
-    const problem = array === undefined ? 'not in the checkpoint' : misfit(slot, array)
-    return problem === null ? [] : [`${slot.path}: ${problem}`]
-  })
-  if (problems.length > 0) {
-    refuse({ kind: 'arrays', program: program.program.id, problems: problems.slice(0, 8), remedy: `The model has changed since ${checkpoint.path} was written: check out that revision (${checkpoint.metadata.revision}).` })
-  }
-  for (const { path } of slots) program.set(path, checkpoint.file.arrays.get(path)?.data ?? [])
+const isFile = (path: string): boolean => statSync(path, { throwIfNoEntry: false })?.isFile() === true
+
+const remedy = 'Give the folder of a run, e.g. runs/20260130-142500-small-pendulum-0.'
+
+/** The checkpoint's path, and the folder of the run that says what data it was trained on. */
+const placesOf = ({ run, checkpoint, stage }: Wanted): { readonly run: string; readonly path: string } => {
+  const file = checkpoint ?? (run !== undefined && isFile(run) ? run : undefined)
+  const home = run !== undefined && !isFile(run) ? run : file === undefined ? newestRun() : dirname(dirname(file))
+  const folder = runFolder(home)
+  if (!existsSync(folder.config)) return refuse({ kind: 'file', path: home, message: 'not the folder of a run: it has no config.json', remedy })
+  if (file !== undefined) return { run: home, path: file }
+  const newest = listCheckpoints(folder).findLast(each => stage === undefined || each.stage === stage)
+  return newest === undefined
+    ? refuse({ kind: 'file', path: home, message: `the run has no checkpoint${stage === undefined ? '' : ` of stage ${stage}`}`,
+      remedy: stage === undefined ? `Train it: vdsm train --resume ${home}` : 'Leave --stage out to evaluate what is there.' })
+    : { run: home, path: newest.path }
 }
 
-/** Where a build lacks the model's programs, or the probes', it was made of other sources. */
-export const toCompile = (failure: Failure): Failure =>
-  failure.kind === 'usage' ? { ...failure, remedy: 'Compile the models first: npm run compile (or: npx vdsm compile node_modules/vdsm/models).' } : failure
-
-/** Refuses a program that the build lacks, or whose sources have changed since. */
-export const checkProgram = (build: Build, folder: string, id: string): void => {
-  right(checkFresh(folder, right(E.mapLeft(toCompile)(findProgram(build.manifest, id)))))
-}
-
-/** Opens the newest checkpoint of a run, or the newest of one stage. Refuses runs that have none. */
-export const openTrained = async (run: string, build: Build, folder: string, options: LoadOptions, stage?: StageNumber): Promise<Trained> => {
-  const { folder: at, config } = openRun(run)
-  const name = config.config
-  if (!isConfig(name)) return refuse({ kind: 'config', where: 'config', message: `there is no configuration '${name}'`, remedy: `There are: ${Object.keys(configs).join(', ')}.` })
-  const newest = listCheckpoints(at).filter(each => stage === undefined || each.stage === stage).at(-1)
-  if (newest === undefined) {
-    return refuse({ kind: 'file', path: at.checkpoints, message: `there is no checkpoint${stage === undefined ? '' : ` of stage ${stage}`} to evaluate`,
-      remedy: stage === undefined ? 'Train first: vdsm train.' : 'Leave --stage out to evaluate what is there.' })
-  }
-  const checkpoint = await readCheckpoint(newest.path)
+/** Opens what is to be evaluated. Throws a `Refusal`. */
+export const openTrained = async (wanted: Wanted, build: string, options: LoadOptions): Promise<Trained> => {
+  const { run, path } = placesOf(wanted)
+  const { config: at } = runFolder(run)
+  const config = right(parseRunConfig(right(readText(at)), at))
+  const checkpoint = await readCheckpoint(path)
+  const name = checkpoint.metadata.config
+  if (!isConfig(name)) return refuse({ kind: 'file', path, message: `it is of configuration '${name}', which is unknown here`, remedy: `There are: ${Object.keys(configs).join(', ')}.` })
   const part = STAGE_NAME[checkpoint.stage]
   const steps = stepsOf(config, checkpoint.stage)
   return {
     run, config, checkpoint,
     temperature: schedules[name][part].temperature(Math.min(checkpoint.step, steps - 1) / steps),
     priors: priorsOf(name, checkpoint),
-    load: async short => {
-      const id = `vdsm/${name}/${part}/${short}`
-      checkProgram(build, folder, id)
-      const program = await orThrow(build.load(id, options))
-      giveParameters(checkpoint, program)
-      return program
-    },
+    programs: await openPrograms(build, checkpoint, { encode: `${part}/encode`, evaluate: `${part}/evaluate` }, options),
   }
 }

@@ -1,13 +1,17 @@
 /** The probes that evaluation uses: their programs, and how each kind is trained. */
-import type { Build, LoadOptions } from '../build.ts'
-import { orThrow } from '../train/task.ts'
+import * as E from 'fp-ts/lib/Either.js'
+import { openBuild, type LoadOptions } from '../build.ts'
+import { nodeHost } from '../device/node.ts'
+import type { Executable } from '../executor.ts'
+import { checkFresh } from '../fresh.ts'
+import { toCompile } from '../infer/programs.ts'
+import { findProgram } from '../manifest.ts'
+import { orThrow, right } from '../train/task.ts'
 import type { ProbePrograms, Recipe } from './fit.ts'
 
 /** In the order of the report. */
 export const PROBES = ['linear', 'mlp'] as const
 export type ProbeName = (typeof PROBES)[number]
-
-export const probeId = (name: ProbeName, program: keyof ProbePrograms): string => `probe/${name}/${program}`
 
 /** For features of deviation 1 without correlation. Enough steps for either to be trained out; the validation rows choose among them. */
 export const recipes: Readonly<Record<ProbeName, Recipe>> = {
@@ -15,7 +19,14 @@ export const recipes: Readonly<Record<ProbeName, Recipe>> = {
   mlp: { steps: 900, every: 20, patience: 160, learningRate: 0.01, decay: 1e-3 },
 }
 
-export const loadProbe = async (build: Build, name: ProbeName, options: LoadOptions): Promise<ProbePrograms> => {
-  const load = (program: keyof ProbePrograms) => orThrow(build.load(probeId(name, program), options))
-  return { init: await load('init'), trainStep: await load('trainStep'), predict: await load('predict') }
+/** Loads the probes from a build. Refuses a build that has none, and one whose sources have changed since. */
+export const openProbes = async (folder: string, options: LoadOptions): Promise<Readonly<Record<ProbeName, ProbePrograms>>> => {
+  const build = await orThrow(openBuild(nodeHost(folder)))
+  const load = async (id: string): Promise<Executable> => {
+    right(checkFresh(folder, right(E.mapLeft(toCompile)(findProgram(build.manifest, id)))))
+    return orThrow(build.load(id, options))
+  }
+  const open = async (name: ProbeName): Promise<ProbePrograms> =>
+    ({ init: await load(`probe/${name}/init`), trainStep: await load(`probe/${name}/trainStep`), predict: await load(`probe/${name}/predict`) })
+  return { linear: await open('linear'), mlp: await open('mlp') }
 }

@@ -12,7 +12,7 @@ import type { LoadOptions } from '../build.ts'
 import { FRAME } from '../data/dataset.ts'
 import { keyOf, PURPOSE } from '../data/random.ts'
 import type { Executable } from '../executor.ts'
-import { openPrograms, type Programs } from './programs.ts'
+import { openPrograms, PLACES, type Programs } from './programs.ts'
 import { openSource, type Source } from './source.ts'
 
 /** Locations of the latents of a video of n frames: s [S], d [D], z [n, Z]. */
@@ -189,5 +189,5 @@ const lastTemperature = (config: string, path: string): number => {
 export const openModel = async (place: { readonly run?: string | undefined; readonly checkpoint?: string | undefined }, build: string, options: LoadOptions = {}): Promise<Model> => {
   const source = await openSource(place)
   const temperature = lastTemperature(source.checkpoint.metadata.config, source.checkpoint.path)
-  return modelOf(source, await openPrograms(build, source.checkpoint, options), temperature)
+  return modelOf(source, await openPrograms(build, source.checkpoint, PLACES, options), temperature)
 }

@@ -12,19 +12,18 @@ import type { Checkpoint } from '../train/checkpoint.ts'
 import { once, type Load } from '../train/programs.ts'
 import { orThrow, right } from '../train/task.ts'
 
-/** Where each is, below the model's configuration. Poses are decoded by the program of stage 1. */
-const PLACES = { encode: 'video/encode', encodeImage: 'video/encodeImage', decode: 'frames/decode', generate: 'video/generate', continuation: 'video/continuation' } as const
+/** Where each program that makes videos is, below the model's configuration. Poses are decoded by the program of stage 1. */
+export const PLACES = { encode: 'video/encode', encodeImage: 'video/encodeImage', decode: 'frames/decode', generate: 'video/generate', continuation: 'video/continuation' } as const
 export type Name = keyof typeof PLACES
-const names = Object.keys(PLACES) as readonly Name[] // keys of a closed record
 
-export type Programs = {
+export type Programs<N extends string = Name> = {
   /** Loaded, and given the parameters, when they are first asked for: each holds memory of its own. */
-  readonly load: Readonly<Record<Name, Load>>
-  readonly info: Readonly<Record<Name, ProgramInfo>>
+  readonly load: Readonly<Record<N, Load>>
+  readonly info: Readonly<Record<N, ProgramInfo>>
 }
 
 /** Where a build lacks the model's programs, it was made of other sources. */
-const toCompile = (failure: Failure): Failure =>
+export const toCompile = (failure: Failure): Failure =>
   failure.kind === 'usage' ? { ...failure, remedy: 'Compile VDSM first: npm run compile (or: npx vdsm compile node_modules/vdsm/models).' } : failure
 
 const parametersOf = (program: ProgramInfo) => program.inputs.filter(({ path }) => restOf(path, 'params') !== null)
@@ -41,12 +40,15 @@ const checkParameters = ({ file, path, metadata }: Checkpoint, program: ProgramI
     remedy: `The model has changed since ${path} was written: check out that revision (${metadata.revision}) and compile, or train anew.` })
 }
 
-/** Opens a build for a checkpoint. Everything is checked now: the programs, their sources, and the parameters that they take. Throws a `Refusal`. */
-export const openPrograms = async (folder: string, checkpoint: Checkpoint, options: LoadOptions = {}): Promise<Programs> => {
+/** Opens the programs at `places` of a build for a checkpoint. Everything is checked now: the programs, their sources, and the parameters that they take. Throws a `Refusal`. */
+export const openPrograms = async <N extends string>(
+  folder: string, checkpoint: Checkpoint, places: Readonly<Record<N, string>>, options: LoadOptions = {},
+): Promise<Programs<N>> => {
   const build = await orThrow(openBuild(nodeHost(folder)))
   const { config } = checkpoint.metadata
-  const idOf = (name: Name): string => `vdsm/${config}/${PLACES[name]}`
-  const byName = <A>(make: (name: Name) => A): Readonly<Record<Name, A>> => Object.fromEntries(names.map(name => [name, make(name)])) as Record<Name, A> // all names are there
+  const names = Object.keys(places) as readonly string[] as readonly N[] // keys of a closed record
+  const idOf = (name: N): string => `vdsm/${config}/${places[name]}`
+  const byName = <A>(make: (name: N) => A): Readonly<Record<N, A>> => Object.fromEntries(names.map(name => [name, make(name)])) as Record<N, A> // all names are there
   const info = byName(name => {
     const program = right(E.mapLeft(toCompile)(findProgram(build.manifest, idOf(name))))
     if (options.device !== 'eager') right(checkFresh(folder, program))

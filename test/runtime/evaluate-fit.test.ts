@@ -8,11 +8,9 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { compile } from '../../compiler/compile.ts'
 import { print } from '../../dsl/errors.ts'
-import { openBuild, type Build } from '../../runtime/build.ts'
 import { stream, type Stream } from '../../runtime/data/random.ts'
-import { nodeHost } from '../../runtime/device/node.ts'
 import { fit, type ProbePrograms, type Task } from '../../runtime/evaluate/fit.ts'
-import { loadProbe, recipes } from '../../runtime/evaluate/probes.ts'
+import { openProbes, recipes } from '../../runtime/evaluate/probes.ts'
 import { normals, type Rows } from '../../runtime/evaluate/vectors.ts'
 
 const root = fileURLToPath(new URL('../../models', import.meta.url))
@@ -20,14 +18,9 @@ const out = mkdtempSync(join(tmpdir(), 'vdsm-probes-'))
 test.after(() => rmSync(out, { recursive: true, force: true }))
 
 const right = <A>(result: E.Either<Parameters<typeof print>[0], A>): A => (E.isRight(result) ? result.right : assert.unreachable(print(result.left)) as never)
-const probes: { linear?: ProbePrograms; mlp?: ProbePrograms } = {}
-const probeOf = (kind: 'linear' | 'mlp'): ProbePrograms => probes[kind] ?? (assert.unreachable(`no ${kind}`) as never)
-test.before(async () => {
-  right(await compile({ files: ['linear.ts', 'mlp.ts'].map(name => join(root, 'probe', name)), root, out, force: false, onBuilt: () => undefined }))
-  const build: Build = right(await openBuild(nodeHost(out))())
-  probes.linear = await loadProbe(build, 'linear', {})
-  probes.mlp = await loadProbe(build, 'mlp', {})
-})
+right(await compile({ files: ['linear.ts', 'mlp.ts'].map(name => join(root, 'probe', name)), root, out, force: false, onBuilt: () => undefined }))
+const probes = await openProbes(out, {})
+const probeOf = (kind: 'linear' | 'mlp'): ProbePrograms => probes[kind]
 
 type Draw = (s: Stream) => { readonly x: readonly number[]; readonly label: number }
 const rowsOf = (count: number, draw: Draw, s: Stream): Rows => {
