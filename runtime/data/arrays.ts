@@ -112,7 +112,10 @@ const stored = ({ key, name, path, packed, bytes, header }: Place): StoredArray 
 /** The header of an .npy image, checked against its size. */
 const checkedHeader = (name: string, size: number, beginning: Uint8Array, pickles: string | undefined): Header => {
   const header = parseHeader(beginning)
-  if (E.isLeft(header)) return bad(name, header.left, header.left.includes('pickle') ? pickles : undefined)
+  if (E.isLeft(header)) {
+    const isPickle = pickles !== undefined && header.left.includes('(a pickle)')
+    return isPickle ? bad(name, 'an array of Python objects (a pickle), which is never opened', pickles) : bad(name, header.left)
+  }
   const { element, shape, start } = header.right
   const needed = start + shape.reduce((n, d) => n * d, 1) * bytesOf[element]
   if (needed !== size) bad(name, `${size < needed ? 'truncated' : 'too long'}: shape (${shape.join(', ')}) of ${element} needs ${needed} bytes, ${size} are there`)
