@@ -97,7 +97,7 @@ const options = {
   priorD: 'learnt',
   firstPose: 'transition',
   transitionLinear: 'z',
-  agreement: 1,
+  agreement: 0.5,
   clipNorm: 1000,
 } as const satisfies Options
 

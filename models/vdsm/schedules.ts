@@ -34,13 +34,14 @@ export const through = (anchors: readonly (readonly [number, number])[]): Curve 
 
 /**
  * Stage 1, small (and tiny): lambda_z falls 10 -> 1 geometrically over the first 40 %, so that what is constant in a group has
- * to pass through s first; lambda_s rises 0.1 -> 1 over the first third, half cosine; the mixture sharpens 1 -> 4 over the
- * last half; the learning rate falls 2e-3 -> 3e-4 along half a cosine over the whole run.
+ * to pass through s first; lambda_s rises 0.1 -> 0.5 over the first third, half cosine (a part has half the frames of a video
+ * of stage 2, so s pays for as many frames as there); the mixture sharpens 1 -> 6 over the last half; the learning rate falls
+ * 2e-3 -> 3e-4 along half a cosine over the whole run.
  */
 const smallFrames: Curves<FrameValues> = {
   learningRate: halfCosine(2e-3, 3e-4),
-  temperature: halfCosine(1, 4, 0.5, 1),
-  lambdaS: halfCosine(0.1, 1, 0, 1 / 3),
+  temperature: halfCosine(1, 6, 0.5, 1),
+  lambdaS: halfCosine(0.1, 0.5, 0, 1 / 3),
   lambdaZ: geometric(10, 1, 0, 0.4),
 }
 
@@ -65,7 +66,7 @@ const video = (temperature: number, learningRate: Curve): Curves<VideoValues> =>
   lambdaZ: through([[0, 0.1], [1 / 3, 0.4], [2 / 3, 0.4], [1, 1]]),
 })
 
-const small = { frames: smallFrames, video: video(4, halfCosine(2e-3, 3e-4)) }
+const small = { frames: smallFrames, video: video(6, halfCosine(2e-3, 3e-4)) }
 const paper = { frames: paperFrames, video: video(10, constant(1e-3)) }
 
 /** By the name of the configuration, for each stage. */
