@@ -3,6 +3,7 @@
  * for every seed, on the location of the posterior and on a draw from it. The draw is what the model passes on; the
  * location may hold traces far below the posterior's noise. Beside it the evaluation bound, and what the posteriors cost.
  */
+import { refuse } from '../../dsl/errors.ts'
 import type { DataSet } from '../data/dataset.ts'
 import { PURPOSE, stream } from '../data/random.ts'
 import type { Executable } from '../executor.ts'
@@ -10,7 +11,7 @@ import { boundOf, type Batches, type Bound } from './bound.ts'
 import { embed, framesOf, type Embedded } from './embed.ts'
 import { centred, factsOf, type Facts, type Prior } from './facts.ts'
 import { fit, sizesOf, type ProbePrograms } from './fit.ts'
-import { PROBES, recipes, type ProbeName } from './probes.ts'
+import { PROBES, recipes as usual, type ProbeName, type Recipes } from './probes.ts'
 import { heldOutOf, partition, sample, type HeldOut } from './split.ts'
 import { draws, locations, pickGaussians } from './vectors.ts'
 
@@ -42,6 +43,7 @@ export type Evaluation = {
   readonly heldOut: HeldOut
   readonly frames: number
   readonly seeds: readonly number[]
+  readonly recipes: Recipes
   readonly counts: { readonly heldOut: number; readonly heldOutIdentities: number; readonly train: number; readonly trainIdentities: number }
   readonly factors: readonly FactorInfo[]
   /** Factors that no probe was trained for, and why. */
@@ -65,7 +67,7 @@ export type Subject = {
 }
 
 /** `train` and `heldOut` sequences at most; `seeds` probes for each entry. */
-export type Plan = { readonly seed: number; readonly seeds: number; readonly train: number; readonly heldOut: number }
+export type Plan = { readonly seed: number; readonly seeds: number; readonly train: number; readonly heldOut: number; readonly recipes?: Recipes }
 
 /** Called as work gets done; the shares add up to 1. */
 export type OnShare = (share: number, what: string) => void
@@ -97,7 +99,7 @@ export const choose = (data: Pick<DataSet, 'factors' | 'actions'>, test: Embedde
 /** The rows of some of the sequences that were embedded. */
 const rowsOf = (embedded: Embedded, latent: string, factor: string, rows: readonly number[], source: Source, times: number, ...path: readonly number[]) => {
   const gaussians = embedded.latents[latent]
-  if (gaussians === undefined) throw new Error(`no latent ${latent}`)
+  if (gaussians === undefined) return refuse({ kind: 'bug', where: 'evaluate', message: `there is no latent ${latent}` })
   const picked = pickGaussians(gaussians, rows)
   const label = Int32Array.from(rows, row => (embedded.labels[factor] as Int32Array)[row] as number)
   return source === 'location' ? locations(picked, label) : draws(picked, label, times, stream(...path))
@@ -106,8 +108,10 @@ const rowsOf = (embedded: Embedded, latent: string, factor: string, rows: readon
 /** How the time divides, roughly: a fit takes as long as so many encodings. */
 const FIT_COST = 120
 
+/** Does it all. Throws a `Refusal` where the data or the model give nothing that could be evaluated. */
 export const evaluate = async (subject: Subject, plan: Plan, onShare: OnShare): Promise<Evaluation> => {
   const { data, encode, probes, batches } = subject
+  const { recipes = usual } = plan
   data.requireFrames(framesOf(encode))
   const seeds = Array.from({ length: plan.seeds }, (_, i) => plan.seed + i)
   const latentNames = encode.program.outputs.some(({ path }) => path === 'd.loc') ? ['s', 'd', 'z'] : ['s', 'z']
@@ -157,7 +161,7 @@ export const evaluate = async (subject: Subject, plan: Plan, onShare: OnShare): 
   }
   const { s, d } = test.latents
   return {
-    heldOut, frames: batches.frames, seeds, factors, skipped, readings, bound,
+    heldOut, frames: framesOf(encode), seeds, recipes, factors, skipped, readings, bound,
     counts: { heldOut: held.length, heldOutIdentities: new Set(test.identity).size, train: samples[0]?.length ?? 0, trainIdentities: new Set(train.identity).size },
     latents: {
       ...(s === undefined ? {} : { s: factsOf(s, subject.priors.s) }),

@@ -13,8 +13,10 @@ import type { ProbePrograms, Recipe } from './fit.ts'
 export const PROBES = ['linear', 'mlp'] as const
 export type ProbeName = (typeof PROBES)[number]
 
+export type Recipes = Readonly<Record<ProbeName, Recipe>>
+
 /** For features of deviation 1 without correlation. Enough steps for either to be trained out; the validation rows choose among them. */
-export const recipes: Readonly<Record<ProbeName, Recipe>> = {
+export const recipes: Recipes = {
   linear: { steps: 300, every: 20, patience: 100, learningRate: 0.1, decay: 1e-4 },
   mlp: { steps: 900, every: 20, patience: 160, learningRate: 0.01, decay: 1e-3 },
 }
