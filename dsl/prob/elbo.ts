@@ -12,31 +12,32 @@ import { divergence, logLikelihood } from './distributions.ts'
 import type { Distribution, Draw, ElementsOf, Floats } from './distributions.ts'
 
 // ---- what can be wrong with sites --------------------------------------------------------------------------------
-type Site<K extends string, D, G> =
-  Same<ElementsOf<D>, ElementsOf<G>> extends true ? Vague<K, ElementsOf<D>> : `elbo: site ${K} is ${Show<ElementsOf<D>>} in the model, ${Show<ElementsOf<G>>} in the guide${Clash<ElementsOf<D>, ElementsOf<G>>}`
-type Datum<K extends string, D, X> =
-  Same<ElementsOf<D>, ShapeOf<X>> extends true ? Vague<K, ElementsOf<D>> : `elbo: site ${K} is ${Show<ElementsOf<D>>} in the model, ${Show<ShapeOf<X>>} in the data${Clash<ElementsOf<D>, ShapeOf<X>>}`
+type Site<Op extends string, K extends string, D, G> =
+  Same<ElementsOf<D>, ElementsOf<G>> extends true ? Vague<Op, K, ElementsOf<D>> : `${Op}: site ${K} is ${Show<ElementsOf<D>>} in the model, ${Show<ElementsOf<G>>} in the guide${Clash<ElementsOf<D>, ElementsOf<G>>}`
+type Datum<Op extends string, K extends string, D, X> =
+  Same<ElementsOf<D>, ShapeOf<X>> extends true ? Vague<Op, K, ElementsOf<D>> : `${Op}: site ${K} is ${Show<ElementsOf<D>>} in the model, ${Show<ShapeOf<X>>} in the data${Clash<ElementsOf<D>, ShapeOf<X>>}`
 /** never where every dim of a site is one literal */
-type Vague<K extends string, S extends Shape> = Same<LooseIn<S>, [true]> extends true ? `elbo: a dimension of site ${K}, ${ShowLoose<S>}, is not one literal` : never
+type Vague<Op extends string, K extends string, S extends Shape> = Same<LooseIn<S>, [true]> extends true ? `${Op}: a dimension of site ${K}, ${ShowLoose<S>}, is not one literal` : never
 type Forgotten<M, G, X> = Exclude<keyof M, keyof G | keyof X>
 type Extra<M, G> = Exclude<keyof G, keyof M>
 type Twice<G, X> = Extract<keyof G, keyof X>
-type Mismatched<M, G, X> = { [K in keyof M & string]: K extends keyof G ? Site<K, M[K], G[K]> : K extends keyof X ? Datum<K, M[K], X[K]> : never }[keyof M & string]
-type Sites<M, G, X> =
+type Mismatched<Op extends string, M, G, X> = { [K in keyof M & string]: K extends keyof G ? Site<Op, K, M[K], G[K]> : K extends keyof X ? Datum<Op, K, M[K], X[K]> : never }[keyof M & string]
+type Sites<Op extends string, M, G, X> =
   [Forgotten<M, G, X>] extends [never]
     ? [Extra<M, G>] extends [never]
       ? [Twice<G, X>] extends [never]
-        ? [Mismatched<M, G, X>] extends [never] ? null : Mismatched<M, G, X>
-        : `elbo: site ${Twice<G, X> & string} is drawn by the guide and given as data`
-      : `elbo: the guide draws ${Extra<M, G> & string}, which is no site of the model`
-    : `elbo: site ${Forgotten<M, G, X> & string} of the model is neither drawn by the guide nor given as data`
-type Reading<L, G> = {
+        ? [Mismatched<Op, M, G, X>] extends [never] ? null : Mismatched<Op, M, G, X>
+        : `${Op}: site ${Twice<G, X> & string} is drawn by the guide and given as data`
+      : `${Op}: the guide draws ${Extra<M, G> & string}, which is no site of the model`
+    : `${Op}: site ${Forgotten<M, G, X> & string} of the model is neither drawn by the guide nor given as data`
+type Reading<Op extends string, L, G> = {
   [K in keyof L & string]: K extends keyof G
-    ? Same<ShapeOf<L[K]>, ElementsOf<G[K]>> extends true ? never : `elbo: the model reads ${K} as ${Show<ShapeOf<L[K]>>}, the guide draws ${Show<ElementsOf<G[K]>>}${Clash<ShapeOf<L[K]>, ElementsOf<G[K]>>}`
-    : `elbo: the model reads ${K}, which the guide does not draw`
+    ? Same<ShapeOf<L[K]>, ElementsOf<G[K]>> extends true ? never : `${Op}: the model reads ${K} as ${Show<ShapeOf<L[K]>>}, the guide draws ${Show<ElementsOf<G[K]>>}${Clash<ShapeOf<L[K]>, ElementsOf<G[K]>>}`
+    : `${Op}: the model reads ${K}, which the guide does not draw`
 }[keyof L & string]
 /** null, or the message that says what keeps a model M that reads L, the draws G of a guide and the data X apart. */
-export type Agree<M, G, X, L> = Sites<M, G, X> extends infer E ? ([E] extends [null] ? ([Reading<L, G>] extends [never] ? null : Reading<L, G>) : E) : never
+export type Agree<M, G, X, L, Op extends string = 'elbo'> =
+  Sites<Op, M, G, X> extends infer E ? ([E] extends [null] ? ([Reading<Op, L, G>] extends [never] ? null : Reading<Op, L, G>) : E) : never
 
 // ---- the bound ---------------------------------------------------------------------------------------------------
 /** One weight for each latent site: 1 everywhere gives the true bound. */
