@@ -2,11 +2,9 @@
 import { join } from 'node:path'
 import type { LoadOptions } from '../build.ts'
 import { openData } from '../data/open.ts'
-import { batchesOf } from '../evaluate/bound.ts'
 import { evaluate, type Subject } from '../evaluate/evaluate.ts'
 import { openTrained } from '../evaluate/opening.ts'
 import { openProbes } from '../evaluate/probes.ts'
-import { sample } from '../evaluate/split.ts'
 import { reportOf, spreadOf } from '../evaluate/table.ts'
 import { checkWritable, writeAtomic } from '../io/files.ts'
 import { gitRevision } from '../train/folder.ts'
@@ -43,10 +41,8 @@ const evaluateCommand = async (given: string | undefined, o: Options): Promise<v
   const plan = { seed: o.seed, seeds: o.seeds, train: o.train, heldOut: o.heldOut }
 
   const started = performance.now()
-  const bound = await programs.load.evaluate()
   const subject: Subject = {
-    stage, encode: await programs.load.encode(), evaluate: bound, temperature: trained.temperature, priors: trained.priors, data, probes,
-    batches: batchesOf(bound, data, stage, sample(data.sequences.heldOut, plan.heldOut, plan.seed), plan.seed),
+    stage, encode: await programs.load.encode(), evaluate: await programs.load.evaluate(), temperature: trained.temperature, priors: trained.priors, data, probes,
   }
   const title = `${checkpoint.path} (vdsm/${checkpoint.metadata.config} on ${data.name}, stage ${stage}, step ${step})`
   process.stderr.write(`${title}\n`)

@@ -7,7 +7,7 @@ import { refuse } from '../../dsl/errors.ts'
 import type { DataSet } from '../data/dataset.ts'
 import { PURPOSE, stream } from '../data/random.ts'
 import type { Executable } from '../executor.ts'
-import { boundOf, type Batches, type Bound } from './bound.ts'
+import { batchesOf, boundOf, type Bound } from './bound.ts'
 import { embed, framesOf, type Embedded } from './embed.ts'
 import { centred, factsOf, type Facts, type Prior } from './facts.ts'
 import { fit, sizesOf, type ProbePrograms } from './fit.ts'
@@ -63,7 +63,6 @@ export type Subject = {
   readonly priors: { readonly s: Prior; readonly d: Prior }
   readonly data: DataSet
   readonly probes: Readonly<Record<ProbeName, ProbePrograms>>
-  readonly batches: Batches
 }
 
 /** `train` and `heldOut` sequences at most; `seeds` probes for each entry. */
@@ -110,12 +109,13 @@ const FIT_COST = 120
 
 /** Does it all. Throws a `Refusal` where the data or the model give nothing that could be evaluated. */
 export const evaluate = async (subject: Subject, plan: Plan, onShare: OnShare): Promise<Evaluation> => {
-  const { data, encode, probes, batches } = subject
+  const { data, encode, probes, stage } = subject
   const { recipes = usual } = plan
   data.requireFrames(framesOf(encode))
   const seeds = Array.from({ length: plan.seeds }, (_, i) => plan.seed + i)
   const latentNames = encode.program.outputs.some(({ path }) => path === 'd.loc') ? ['s', 'd', 'z'] : ['s', 'z']
   const held = sample(data.sequences.heldOut, plan.heldOut, plan.seed)
+  const batches = batchesOf(subject.evaluate, data, stage, held, plan.seed)
   const samples = seeds.map(seed => sample(data.sequences.train, plan.train, seed))
   const union = [...new Set(samples.flat())].sort((a, b) => a - b)
 
@@ -167,7 +167,7 @@ export const evaluate = async (subject: Subject, plan: Plan, onShare: OnShare): 
       ...(s === undefined ? {} : { s: factsOf(s, subject.priors.s) }),
       ...(d === undefined ? {} : { d: factsOf(d, subject.priors.d) }),
       // In the whole model the prior of a pose is the transition: its cost is the bound's.
-      ...(subject.stage === 1 ? { z: factsOf(test.poses, centred(test.poses.width)) } : {}),
+      ...(stage === 1 ? { z: factsOf(test.poses, centred(test.poses.width)) } : {}),
     },
   }
 }

@@ -45,8 +45,11 @@ export const pickGaussians = ({ width, loc, scale }: Gaussians, indices: readonl
   return { count: indices.length, width, loc: pick(loc), scale: pick(scale) }
 }
 
-/** Mean and standard deviation of every column. */
+/** Mean and standard deviation of every column; a deviation that is rounding beside its mean is 0. */
 export type Moments = { readonly mean: Float64Array; readonly deviation: Float64Array }
+
+/** Some units in the last place of float32. */
+const ROUNDING = 1e-6
 
 export const momentsOf = (x: Float32Array, width: number): Moments => {
   const count = x.length / width
@@ -54,7 +57,7 @@ export const momentsOf = (x: Float32Array, width: number): Moments => {
   const square = new Float64Array(width)
   for (let i = 0; i < x.length; i++) mean[i % width]! += (x[i] as number) / count
   for (let i = 0; i < x.length; i++) square[i % width]! += ((x[i] as number) - (mean[i % width] as number)) ** 2 / count
-  return { mean, deviation: square.map(Math.sqrt) }
+  return { mean, deviation: square.map((v, j) => (Math.sqrt(v) > ROUNDING * Math.abs(mean[j] as number) ? Math.sqrt(v) : 0)) }
 }
 
 /** A map of features: (x - mean) / deviation, then the inverse of the lower triangle `factor` [width, width]. */
