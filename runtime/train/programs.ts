@@ -16,8 +16,21 @@ export type Programs = {
   readonly evaluate?: Load
 } & { readonly [K in PictureProgram]?: Load }
 
-/** Loads at the first call only. */
+/** Programs of more memory than this are let go when nobody uses them, and loaded again. */
+const KEPT_BYTES = 2 ** 28
+
+/** Loads at the first call only, as far as what was loaded is small enough to be kept. */
 export const once = (load: Load): Load => {
-  let loaded: Promise<Executable> | undefined
-  return () => (loaded ??= load())
+  let kept: Promise<Executable> | undefined
+  let large: WeakRef<Executable> | undefined
+  return () => {
+    const known = large?.deref()
+    if (known !== undefined) return Promise.resolve(known)
+    const loading = kept ?? load()
+    kept = loading
+    return loading.then(program => {
+      if (program.memoryBytes > KEPT_BYTES) [kept, large] = [undefined, new WeakRef(program)]
+      return program
+    })
+  }
 }
