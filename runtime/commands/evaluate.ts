@@ -4,9 +4,10 @@ import type { LoadOptions } from '../build.ts'
 import { openData } from '../data/open.ts'
 import { evaluate, type Subject } from '../evaluate/evaluate.ts'
 import { openTrained } from '../evaluate/opening.ts'
-import { openProbes } from '../evaluate/probes.ts'
+import { openProbes, sizeFor } from '../evaluate/probes.ts'
 import { reportOf, spreadOf } from '../evaluate/table.ts'
 import { checkWritable, writeAtomic } from '../io/files.ts'
+import type { ProgramInfo } from '../manifest.ts'
 import { gitRevision } from '../train/folder.ts'
 import { duration, startProgress } from '../train/progress.ts'
 import { attempt, orThrow } from '../train/task.ts'
@@ -28,6 +29,9 @@ type Options = {
   readonly threads?: number
 }
 
+/** The features of the widest latent that `encode` returns. */
+const widest = ({ outputs }: ProgramInfo): number => Math.max(...outputs.map(({ shape }) => shape.at(-1) ?? 0))
+
 const evaluateCommand = async (given: string | undefined, o: Options): Promise<void> => {
   const options: LoadOptions = o.threads === undefined ? {} : { threads: o.threads }
   const trained = await openTrained({ run: given, checkpoint: o.checkpoint, stage: o.stage === undefined ? undefined : o.stage === '1' ? 1 : 2 }, o.build, options)
@@ -35,9 +39,9 @@ const evaluateCommand = async (given: string | undefined, o: Options): Promise<v
   const { stage, step } = checkpoint
   const out = o.out ?? join(run, 'evaluation.json')
   await orThrow(checkWritable(out))
-  const probes = await openProbes(o.build, options)
   const dataConfig = o.dataDir === undefined ? config.data : { ...config.data, folder: o.dataDir }
   const data = openData(dataConfig)
+  const probes = await openProbes(o.build, sizeFor(widest(programs.info.encode), Math.max(data.actions.length, ...data.factors.map(({ values }) => values.length))))
   const plan = { seed: o.seed, seeds: o.seeds, train: o.train, heldOut: o.heldOut }
 
   const started = performance.now()

@@ -85,7 +85,7 @@ const order = (count: number, s: Stream): (() => number) => {
 
 const checkTask = ({ classes, train, validation, test }: Task, sizes: ProbeSizes): void => {
   if (classes > sizes.classes) refuse({ kind: 'limit', what: 'a probe', message: `${classes} classes were given, the probes have ${sizes.classes}` })
-  if (train.width > sizes.features) refuse({ kind: 'limit', what: 'a probe', message: `${train.width} features were given, the probes have ${sizes.features}`, remedy: 'Raise F in models/probe/config.ts and compile again.' })
+  if (train.width > sizes.features) refuse({ kind: 'limit', what: 'a probe', message: `${train.width} features were given, the probes have ${sizes.features}`, remedy: 'Raise F of the large probes in models/probe/config.ts and compile again.' })
   for (const [name, rows] of [['train', train], ['validation', validation], ['test', test]] as const) {
     if (rows.count === 0) refuse({ kind: 'data', source: 'probes', message: `there is not one row to ${name === 'train' ? 'train on' : name === 'test' ? 'test on' : 'validate on'}` })
     const bad = rows.x.findIndex(v => !Number.isFinite(v))

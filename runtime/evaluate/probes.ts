@@ -1,6 +1,7 @@
 /** The probes that evaluation uses: their programs, and how each kind is trained. */
 import * as E from 'fp-ts/lib/Either.js'
-import { openBuild, type LoadOptions } from '../build.ts'
+import { sizes, type ProbeSize } from '../../models/probe/config.ts'
+import { openBuild } from '../build.ts'
 import { nodeHost } from '../device/node.ts'
 import type { Executable } from '../executor.ts'
 import { checkFresh } from '../fresh.ts'
@@ -21,14 +22,20 @@ export const recipes: Recipes = {
   mlp: { steps: 900, every: 20, patience: 160, learningRate: 0.01, decay: 1e-3 },
 }
 
-/** Loads the probes from a build. Refuses a build that has none, and one whose sources have changed since. */
-export const openProbes = async (folder: string, options: LoadOptions): Promise<Readonly<Record<ProbeName, ProbePrograms>>> => {
+/** The smallest probes that take so many features, and so many classes if any do. */
+export const sizeFor = (features: number, classes: number): ProbeSize => (features <= sizes.small.F && classes <= sizes.small.C ? 'small' : 'large')
+
+/**
+ * Loads the probes from a build, on one thread: a second one has nothing to gain. Refuses a build that has none, and one whose
+ * sources have changed since.
+ */
+export const openProbes = async (folder: string, size: ProbeSize): Promise<Readonly<Record<ProbeName, ProbePrograms>>> => {
   const build = await orThrow(openBuild(nodeHost(folder)))
   const load = async (id: string): Promise<Executable> => {
     right(checkFresh(folder, right(E.mapLeft(toCompile)(findProgram(build.manifest, id)))))
-    return orThrow(build.load(id, options))
+    return orThrow(build.load(id, { threads: 1 }))
   }
   const open = async (name: ProbeName): Promise<ProbePrograms> =>
-    ({ init: await load(`probe/${name}/init`), trainStep: await load(`probe/${name}/trainStep`), predict: await load(`probe/${name}/predict`) })
+    ({ init: await load(`probe/${size}/${name}/init`), trainStep: await load(`probe/${size}/${name}/trainStep`), predict: await load(`probe/${size}/${name}/predict`) })
   return { linear: await open('linear'), mlp: await open('mlp') }
 }

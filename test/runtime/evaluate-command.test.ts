@@ -25,7 +25,7 @@ const right = <A>(result: E.Either<Parameters<typeof print>[0], A>): A => (E.isR
 const compiled = async (root: string, ...files: readonly string[]): Promise<unknown> =>
   right(await compile({ files: files.map(file => join(root, file)), root, out: build, force: false, onBuilt: () => undefined }))
 await compiled(resolve('test/runtime/support/evaluate'), 'vdsm/tiny/frames.ts', 'vdsm/tiny/video.ts')
-await compiled(resolve('models'), 'probe/linear.ts', 'probe/mlp.ts')
+await compiled(resolve('models'), 'probe/small/linear.ts', 'probe/small/mlp.ts')
 makeTinyRun(run)
 const arrays = await startTiny(right(await openBuild(nodeHost(build))()))
 const checkpoint = (stage: 1 | 2): string => join(run, 'checkpoints', `stage${stage}-step-00000001.safetensors`)
@@ -51,7 +51,7 @@ const plan = { seed: 0, seeds: 2, train: 60, heldOut: 40, recipes: { linear: lit
 const evaluated = async (stage: 1 | 2, over: Partial<typeof plan> = {}): Promise<Evaluation> => {
   const { programs, temperature, priors } = await openTrained({ run, stage }, build, {})
   return evaluate({
-    stage, encode: await programs.load.encode(), evaluate: await programs.load.evaluate(), temperature, priors, data: pendulum(), probes: await openProbes(build, {}),
+    stage, encode: await programs.load.encode(), evaluate: await programs.load.evaluate(), temperature, priors, data: pendulum(), probes: await openProbes(build, 'small'),
   }, { ...plan, ...over }, () => undefined)
 }
 

@@ -18,8 +18,8 @@ const out = mkdtempSync(join(tmpdir(), 'vdsm-probes-'))
 test.after(() => rmSync(out, { recursive: true, force: true }))
 
 const right = <A>(result: E.Either<Parameters<typeof print>[0], A>): A => (E.isRight(result) ? result.right : assert.unreachable(print(result.left)) as never)
-right(await compile({ files: ['linear.ts', 'mlp.ts'].map(name => join(root, 'probe', name)), root, out, force: false, onBuilt: () => undefined }))
-const probes = await openProbes(out, {})
+right(await compile({ files: ['linear.ts', 'mlp.ts'].map(name => join(root, 'probe', 'small', name)), root, out, force: false, onBuilt: () => undefined }))
+const probes = await openProbes(out, 'small')
 const probeOf = (kind: 'linear' | 'mlp'): ProbePrograms => probes[kind]
 
 type Draw = (s: Stream) => { readonly x: readonly number[]; readonly label: number }
@@ -79,9 +79,9 @@ test('whether two signs agree: beyond the linear probe, not beyond the other', (
 
 test('rows, classes and values that no probe can take are refused', () => {
   const task = taskOf(3, corners)
-  assert.throws(() => fit(probeOf('linear'), recipes.linear, { ...task, classes: 65 }, 0), /65 classes were given, the probes have 64/)
-  const wide: Rows = { count: 1, width: 65, x: new Float32Array(65), label: new Int32Array(1) }
-  assert.throws(() => fit(probeOf('linear'), recipes.linear, { ...task, train: wide }, 0), /65 features were given, the probes have 64/)
+  assert.throws(() => fit(probeOf('linear'), recipes.linear, { ...task, classes: 17 }, 0), /17 classes were given, the probes have 16/)
+  const wide: Rows = { count: 1, width: 33, x: new Float32Array(33), label: new Int32Array(1) }
+  assert.throws(() => fit(probeOf('linear'), recipes.linear, { ...task, train: wide }, 0), /33 features were given, the probes have 32/)
   assert.throws(() => fit(probeOf('linear'), recipes.linear, { ...task, test: { ...task.test, count: 0 } }, 0), /not one row to test on/)
   const broken = { ...task.train, x: task.train.x.slice() }
   broken.x[4] = Number.NaN

@@ -6,6 +6,7 @@ import { stream } from '../../runtime/data/random.ts'
 import { clipOf, meanOverTime } from '../../runtime/evaluate/embed.ts'
 import { choose } from '../../runtime/evaluate/evaluate.ts'
 import { centred, factsOf, klOf } from '../../runtime/evaluate/facts.ts'
+import { sizeFor } from '../../runtime/evaluate/probes.ts'
 import { heldOutOf, partition, sample } from '../../runtime/evaluate/split.ts'
 import { columns, spreadOf } from '../../runtime/evaluate/table.ts'
 import { draws, locations, momentsOf, normals, pickGaussians, whitened, whiteningOf, type Gaussians } from '../../runtime/evaluate/vectors.ts'
@@ -140,6 +141,10 @@ test('factors that no probe can be trained for are named, with the reason', () =
   assert.match(skipped[1]?.why ?? '', /one value of it only/)
   assert.match(skipped[2]?.why ?? '', /no value of the held-out sequences is in the training split/)
   assert.match(skipped[3]?.why ?? '', /no value of it/)
+})
+
+test('the smaller probes are taken where all fits them', () => {
+  assert.equal([[24, 9], [32, 16], [33, 2], [2, 17], [50, 100]].map(([features = 0, classes = 0]) => sizeFor(features, classes)), ['small', 'small', 'large', 'large', 'large'])
 })
 
 test('rows of features keep their labels; columns stand under one another', () => {
