@@ -15,7 +15,7 @@ import { stopOnSignal } from '../train/signals.ts'
 import { attempt } from '../train/task.ts'
 import { oneOf, positive, positiveNumber, seedOption, withBuild, withThreads, type Register } from './command.ts'
 import { withDataOptions } from './data-options.ts'
-import { checkFrom, configNames, DEFAULT_STEPS, DEFAULT_CONFIG, DEFAULTS, newConfig, openFrom, resumedConfig, type Options } from './train-options.ts'
+import { checkFrom, configNames, DEFAULT_CONFIG, DEFAULT_STEPS, DEFAULTS, newConfig, openFrom, resumedConfig, type Options } from './train-options.ts'
 import { loadStages, withFirstLoaded } from './train-programs.ts'
 
 /** What a run is made of, with nothing written yet: its folder is there where it is resumed. */
@@ -72,13 +72,13 @@ const defaultSteps = (stage: keyof RunConfig['steps']): string => configNames.ma
 
 /** Adds the command to the command line. Few options have defaults here, so that --resume can tell what was asked for. */
 export const register: Register = (cli, settle) => {
-  withDataOptions(withThreads(withBuild(cli.command('train'))))
+  const command = cli.command('train')
     .description('train VDSM: stage 1 on frames, then stage 2 on videos; writes metrics, checkpoints and pictures to the folder of the run')
     .option('--config <name>', `model configuration: ${configNames.join(', ')} (default: ${Object.entries(DEFAULT_CONFIG).map(([data, name]) => `${data} ${name}`).join(', ')})`, oneOf(...configNames))
     .option('--stage <n>', 'what is trained: 1, 2 or both (default: both; 2 where --from is given)', oneOf('1', '2', 'both'))
     .option('--from <run>', 'a run that has trained stage 1, or a checkpoint of it: where stage 2 alone starts')
-    .option('--steps <n>', `steps of stage 1 (default: ${defaultSteps('frames')})`, positive)
-    .option('--steps2 <n>', `steps of stage 2 (default: ${defaultSteps('video')})`, positive)
+    .option('--steps <n>', `steps of stage 1; settled once stage 2 has begun (default: ${defaultSteps('frames')})`, positive)
+    .option('--steps2 <n>', `steps of stage 2; may grow with --resume (default: ${defaultSteps('video')})`, positive)
     .option('--seed <n>', `of initial parameters, batches and noise: same seed, same build, same bytes (default: ${DEFAULTS.seed})`, seedOption)
     .option('--lr <rate>', "learning rate at the start of the run; the schedules' shapes are kept", positiveNumber)
     .option('--out <folder>', 'folder of the run, new or empty (default: runs/DATE-CONFIG-DATA-SEED)')
@@ -86,5 +86,6 @@ export const register: Register = (cli, settle) => {
     .option('--checkpoint-every <n>', `steps between checkpoints (default: ${DEFAULTS.checkpointEvery})`, positive)
     .option('--picture-every <n>', `steps between pictures (default: ${DEFAULTS.pictureEvery})`, positive)
     .option('--device <name>', 'wasm or eager (slow; float64) (default: wasm)', oneOf('wasm', 'eager'))
+  withThreads(withBuild(withDataOptions(command)))
     .action((options: Options) => settle(attempt(() => trainCommand(options))))
 }

@@ -58,7 +58,7 @@ export const startProgress = (title: string, steps: number, from: number, sink: 
     return {
       update: (step, metrics) => bar.update(step, stateOf(step, metrics)),
       note: text => void sink.write(`\r\u001b[K${text}\n`),
-      stop: () => bar.stop(),
+      stop: () => { if (bar.isActive) bar.stop() },
     }
   }
   let shown = Number.NEGATIVE_INFINITY

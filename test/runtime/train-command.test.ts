@@ -29,7 +29,7 @@ const train = async (...args: readonly string[]): Promise<{ readonly code: numbe
 
 const refused: readonly (readonly [string, readonly string[], number, RegExp])[] = [
   ['an unknown option', ['--step', '3'], 2, /^unknown option '--step'\n {2}Did you mean --steps\? See: vdsm train --help\n$/],
-  ['an unknown configuration', ['--config', 'huge'], 2, /'--config <name>' argument 'huge' is invalid\. Expected tiny or small or paper/],
+  ['an unknown configuration', ['--config', 'huge'], 2, /'--config <name>' argument 'huge' is invalid\. Expected tiny or small or small-16 or paper-sprites or paper-mug/],
   ['an unknown data set', ['--data', 'mnist'], 2, /'mnist' is invalid\. Expected pendulum or sprites/],
   ['a stage that is not there', ['--stage', '3'], 2, /'3' is invalid\. Expected 1 or 2 or both/],
   ['stage 2 from nothing', ['--stage', '2'], 2, /^stage 2 starts from what stage 1 has learnt\n {2}Add --from/],

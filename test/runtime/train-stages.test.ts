@@ -140,6 +140,9 @@ stages('stage 2 alone, from a checkpoint of another run: what it writes is what 
   assert.equal(await runSession(session(folder, { config: own })), { stage: 2, step: 7, end: 'finished' })
   assert.equal(openRun(folder.path).config, own)
   assert.equal(lines(folder), lines(straight).filter(({ stage }) => stage === 2))
+  const again = await createRun(join(root, 'alone-again'), own)
+  assert.equal(await runSession(session(again, { config: own, stages: [fakeStage(2)], resume: true })), { stage: 2, step: 7, end: 'finished' }, 'killed before its first checkpoint')
+  same(folder, again)
   const name = `${placeName({ stage: 2, step: 7 })}.safetensors`
   assert.is(bytes(folder, 'checkpoints')[name], bytes(straight, 'checkpoints')[name])
 })
