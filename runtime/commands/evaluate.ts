@@ -5,11 +5,12 @@ import { openData } from '../data/open.ts'
 import { evaluate, type Subject } from '../evaluate/evaluate.ts'
 import { openTrained } from '../evaluate/opening.ts'
 import { openProbes, sizeFor } from '../evaluate/probes.ts'
+import { startShares } from '../evaluate/progress.ts'
 import { reportOf, spreadOf } from '../evaluate/table.ts'
 import { checkWritable, writeAtomic } from '../io/files.ts'
 import type { ProgramInfo } from '../manifest.ts'
 import { gitRevision } from '../train/folder.ts'
-import { duration, startProgress } from '../train/progress.ts'
+import { duration } from '../train/progress.ts'
 import { attempt, orThrow } from '../train/task.ts'
 import { ownVersion } from '../version.ts'
 import { oneOf, positive, say, seedOption, withBuild, withThreads, type Register } from './command.ts'
@@ -50,9 +51,8 @@ const evaluateCommand = async (given: string | undefined, o: Options): Promise<v
   }
   const title = `${checkpoint.path} (vdsm/${checkpoint.metadata.config} on ${data.name}, stage ${stage}, step ${step})`
   process.stderr.write(`${title}\n`)
-  const progress = startProgress('evaluation, %', 100, 0, process.stderr)
-  let done = 0
-  const evaluation = await evaluate(subject, plan, share => progress.update(Math.min(100, Math.round(100 * (done += share))), {})).finally(progress.stop)
+  const progress = startShares(process.stderr)
+  const evaluation = await evaluate(subject, plan, progress.add).finally(progress.stop)
 
   const seconds = Math.round((performance.now() - started) / 1000)
   const record = {

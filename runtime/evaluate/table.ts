@@ -49,7 +49,7 @@ const splitText = ({ heldOut, counts }: Evaluation): string =>
 const latentsText = ({ latents }: Evaluation): string =>
   columns([
     ['', 'dimensions', 'active', 'KL', 'gap to the prior', 'about the input, at most'],
-    ...Object.entries(latents).map(([name, f]) => [name, String(f.dimensions), String(f.active), number(f.kl), number(f.gap), number(f.information)]),
+    ...Object.entries(latents).map(([name, f]) => [name === 'z' ? 'z (a frame)' : name, String(f.dimensions), String(f.active), number(f.kl), number(f.gap), number(f.information)]),
   ])
 
 const boundText = ({ bound }: Evaluation, stage: 1 | 2): string => {
@@ -66,7 +66,7 @@ export const reportOf = (evaluation: Evaluation, stage: 1 | 2): string => {
   const { seeds, skipped, factors } = evaluation
   return [
     `${splitText(evaluation)}; seeds ${seeds.join(', ')}`,
-    ...(factors.length === 0 ? [] : SOURCES.map(source => `accuracy in %${seeds.length < 2 ? '' : ', mean +- standard deviation'}, ${sourceText[source]}\n${accuracies(evaluation, source)}`)),
+    ...(factors.length === 0 ? ['no accuracies: this data set says of no factor what is to be seen'] : SOURCES.map(source => `accuracy in %${seeds.length < 2 ? '' : ', mean +- standard deviation'}, ${sourceText[source]} (z: averaged over time)\n${accuracies(evaluation, source)}`)),
     ...(skipped.length === 0 ? [] : [skipped.map(({ name, why }) => `no probe for ${name}: ${why}`).join('\n')]),
     `posteriors of the held-out sequences, nats\n${latentsText(evaluation)}`,
     boundText(evaluation, stage),

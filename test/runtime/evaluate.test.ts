@@ -6,6 +6,7 @@ import { stream } from '../../runtime/data/random.ts'
 import { clipOf, meanOverTime } from '../../runtime/evaluate/embed.ts'
 import { choose } from '../../runtime/evaluate/evaluate.ts'
 import { centred, factsOf, klOf } from '../../runtime/evaluate/facts.ts'
+import { startShares } from '../../runtime/evaluate/progress.ts'
 import { sizeFor } from '../../runtime/evaluate/probes.ts'
 import { heldOutOf, partition, sample } from '../../runtime/evaluate/split.ts'
 import { columns, spreadOf } from '../../runtime/evaluate/table.ts'
@@ -141,6 +142,18 @@ test('factors that no probe can be trained for are named, with the reason', () =
   assert.match(skipped[1]?.why ?? '', /one value of it only/)
   assert.match(skipped[2]?.why ?? '', /no value of the held-out sequences is in the training split/)
   assert.match(skipped[3]?.why ?? '', /no value of it/)
+})
+
+test('progress: a line every so often, with the share and the time left', () => {
+  const lines: string[] = []
+  const clock = { now: 0 }
+  const { add, stop } = startShares({ write: text => lines.push(text) }, 1000, () => clock.now)
+  for (const [time, share] of [[400, 0.1], [1000, 0.1], [1500, 0.2], [4000, 0.4], [6000, 0.3]] as const) {
+    clock.now = time
+    add(share, 'encoding')
+  }
+  stop()
+  assert.equal(lines, ['20%  4s left  encoding\n', '80%  1s left  encoding\n', '100%  0s left  encoding\n'])
 })
 
 test('the smaller probes are taken where all fits them', () => {
