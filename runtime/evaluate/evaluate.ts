@@ -10,10 +10,10 @@ import type { Executable } from '../executor.ts'
 import { batchesOf, boundOf, type Bound } from './bound.ts'
 import { embed, framesOf, type Embedded } from './embed.ts'
 import { centred, factsOf, type Facts, type Prior } from './facts.ts'
-import { fit, sizesOf, type ProbePrograms } from './fit.ts'
+import { fit, sizesOf, type Fit, type ProbePrograms, type Task } from './fit.ts'
 import { PROBES, recipes as usual, type ProbeName, type Recipes } from './probes.ts'
 import { heldOutOf, partition, sample, type HeldOut } from './split.ts'
-import { draws, locations, pickGaussians } from './vectors.ts'
+import { draws, locations, pickGaussians, type Rows } from './vectors.ts'
 
 export const SOURCES = ['location', 'draw'] as const
 export type Source = (typeof SOURCES)[number]
@@ -95,17 +95,56 @@ export const choose = (data: Pick<DataSet, 'factors' | 'actions'>, test: Embedde
   }
 }
 
-/** The rows of some of the sequences that were embedded. */
-const rowsOf = (embedded: Embedded, latent: string, factor: string, rows: readonly number[], source: Source, times: number, ...path: readonly number[]) => {
+/** What probes are fitted on: the sequences of either split, and for every seed the rows of training sequences to learn from and to choose by. */
+type Ground = {
+  readonly train: Embedded
+  readonly test: Embedded
+  readonly parts: readonly { readonly seed: number; readonly learn: readonly number[]; readonly validation: readonly number[] }[]
+}
+
+/** One entry of the tables. */
+type Entry = { readonly factor: FactorInfo; readonly latent: string; readonly source: Source }
+
+const rowsOf = (embedded: Embedded, { factor, latent, source }: Entry, rows: readonly number[], times: number, ...path: readonly number[]): Rows => {
   const gaussians = embedded.latents[latent]
-  if (gaussians === undefined) return refuse({ kind: 'bug', where: 'evaluate', message: `there is no latent ${latent}` })
+  const labels = embedded.labels[factor.name]
+  if (gaussians === undefined || labels === undefined) return refuse({ kind: 'bug', where: 'evaluate', message: `nothing is known of ${factor.name} or ${latent}` })
   const picked = pickGaussians(gaussians, rows)
-  const label = Int32Array.from(rows, row => (embedded.labels[factor] as Int32Array)[row] as number)
+  const label = Int32Array.from(rows, row => labels[row] as number)
   return source === 'location' ? locations(picked, label) : draws(picked, label, times, stream(...path))
 }
 
+/** The task of an entry for each seed: what is drawn is drawn for that seed. */
+const tasksOf = ({ train, test, parts }: Ground, entry: Entry, place: number): readonly Task[] =>
+  parts.map(({ seed, learn, validation }) => {
+    const rows = (embedded: Embedded, of: readonly number[], times: number, part: number): Rows => rowsOf(embedded, entry, of, times, seed, PURPOSE.evaluate, 6, place, part)
+    const everyTest = Array.from(test.identity, (_, row) => row)
+    return { classes: entry.factor.classes, train: rows(train, learn, TRAINING_DRAWS, 0), validation: rows(train, validation, 1, 1), test: rows(test, everyTest, 1, 2) }
+  })
+
+const nextTurn = (): Promise<void> => new Promise(done => setImmediate(done))
+
+/** Every kind of probe on the tasks of an entry. */
+const readingsOf = async (subject: Subject, recipes: Recipes, ground: Ground, entry: Entry, place: number, onFit: () => void): Promise<readonly Reading[]> => {
+  const tasks = tasksOf(ground, entry, place)
+  const readings: Reading[] = []
+  for (const probe of PROBES) {
+    const fits: Fit[] = []
+    for (const [i, task] of tasks.entries()) {
+      fits.push(fit(subject.probes[probe], recipes[probe], task, [ground.parts[i]?.seed ?? 0, PURPOSE.evaluate, 7, place]))
+      onFit()
+      await nextTurn()
+    }
+    readings.push({
+      factor: entry.factor.name, latent: entry.latent, source: entry.source, probe,
+      accuracy: fits.map(r => r.accuracy), validationAccuracy: fits.map(r => r.validationAccuracy), step: fits.map(r => r.step),
+    })
+  }
+  return readings
+}
+
 /** How the time divides, roughly: a fit takes as long as so many encodings. */
-const FIT_COST = 120
+const FIT_COST = 60
 
 /** Does it all. Throws a `Refusal` where the data or the model give nothing that could be evaluated. */
 export const evaluate = async (subject: Subject, plan: Plan, onShare: OnShare): Promise<Evaluation> => {
@@ -113,51 +152,32 @@ export const evaluate = async (subject: Subject, plan: Plan, onShare: OnShare): 
   const { recipes = usual } = plan
   data.requireFrames(framesOf(encode))
   const seeds = Array.from({ length: plan.seeds }, (_, i) => plan.seed + i)
-  const latentNames = encode.program.outputs.some(({ path }) => path === 'd.loc') ? ['s', 'd', 'z'] : ['s', 'z']
+  const latents = encode.program.outputs.some(({ path }) => path === 'd.loc') ? ['s', 'd', 'z'] : ['s', 'z']
   const held = sample(data.sequences.heldOut, plan.heldOut, plan.seed)
   const batches = batchesOf(subject.evaluate, data, stage, held, plan.seed)
   const samples = seeds.map(seed => sample(data.sequences.train, plan.train, seed))
   const union = [...new Set(samples.flat())].sort((a, b) => a - b)
 
-  const fits = seeds.length * latentNames.length * SOURCES.length * PROBES.length
-  const work = held.length + union.length + batches.total + fits * FIT_COST * (data.factors.length + 1)
+  const probing = seeds.length * latents.length * SOURCES.length * PROBES.length * FIT_COST * (data.factors.length + 1)
+  const work = held.length + union.length + batches.total + probing
   const test = await embed(encode, data, 'heldOut', held, plan.seed, () => onShare(1 / work, 'encoding'))
   const train = await embed(encode, data, 'train', union, plan.seed, () => onShare(1 / work, 'encoding'))
   const bound = await boundOf(subject.evaluate, batches, subject.temperature, plan.seed, () => onShare(batches.total / batches.count / work, 'bound'))
 
   const heldOut = heldOutOf(data)
   const { factors, skipped } = choose(data, test.labels, train.labels, sizesOf(probes.linear).classes)
-  const place = new Map(union.map((index, row) => [index, row]))
+  const rowOf = new Map(union.map((index, row) => [index, row]))
   const parts = samples.map((indices, i) => {
-    const rows = indices.map(index => place.get(index) as number)
-    const { train: learn, validation } = partition(Int32Array.from(rows, row => train.identity[row] as number), heldOut, seeds[i] as number)
-    return { learn: learn.map(at => rows[at] as number), validation: validation.map(at => rows[at] as number) }
+    const seed = seeds[i] ?? plan.seed
+    const rows = indices.map(index => rowOf.get(index) as number)
+    const { train: learn, validation } = partition(Int32Array.from(rows, row => train.identity[row] as number), heldOut, seed)
+    return { seed, learn: learn.map(at => rows[at] as number), validation: validation.map(at => rows[at] as number) }
   })
-  const everyTest = held.map((_, row) => row)
+  const entries = factors.flatMap(factor => latents.flatMap(latent => SOURCES.map((source): Entry => ({ factor, latent, source }))))
+  const share = probing / work / (entries.length * PROBES.length * seeds.length)
   const readings: Reading[] = []
-  for (const [f, factor] of factors.entries()) {
-    for (const [l, latent] of latentNames.entries()) {
-      for (const [o, source] of SOURCES.entries()) {
-        const tasks = seeds.map((seed, i) => {
-          const { learn, validation } = parts[i] as (typeof parts)[number]
-          const rows = (embedded: Embedded, of: readonly number[], times: number, part: number) =>
-            rowsOf(embedded, latent, factor.name, of, source, times, seed, PURPOSE.evaluate, 6, l, part)
-          return { classes: factor.classes, train: rows(train, learn, TRAINING_DRAWS, 0), validation: rows(train, validation, 1, 1), test: rows(test, everyTest, 1, 2) }
-        })
-        for (const probe of PROBES) {
-          const results = []
-          for (const [i, task] of tasks.entries()) {
-            results.push(fit(probes[probe], recipes[probe], task, (seeds[i] as number) * 1000 + f * 100 + l * 10 + o))
-            onShare((FIT_COST * (data.factors.length + 1)) / factors.length / work, `${factor.name} from ${latent}`)
-            await new Promise(done => setImmediate(done))
-          }
-          readings.push({
-            factor: factor.name, latent, source, probe,
-            accuracy: results.map(r => r.accuracy), validationAccuracy: results.map(r => r.validationAccuracy), step: results.map(r => r.step),
-          })
-        }
-      }
-    }
+  for (const [place, entry] of entries.entries()) {
+    readings.push(...await readingsOf(subject, recipes, { train, test, parts }, entry, place, () => onShare(share, `${entry.factor.name} from ${entry.latent}`)))
   }
   const { s, d } = test.latents
   return {

@@ -4,7 +4,7 @@
  * Test rows are looked at once, at the end.
  */
 import { refuse } from '../../dsl/errors.ts'
-import { PURPOSE, keyOf, shuffled, stream, type Stream } from '../data/random.ts'
+import { keyOf, shuffled, stream, type Stream } from '../data/random.ts'
 import type { Executable } from '../executor.ts'
 import { restOf } from '../paths.ts'
 import { whitened, whiteningOf, type Rows } from './vectors.ts'
@@ -93,21 +93,21 @@ const checkTask = ({ classes, train, validation, test }: Task, sizes: ProbeSizes
   }
 }
 
-/** Trains a probe from a seed and says how well it does on rows that it was not chosen by. */
-export const fit = (programs: ProbePrograms, recipe: Recipe, task: Task, seed: number): Fit => {
+/** Trains a probe and says how well it does on rows that it was not chosen by. Its start and its batches are those at `path`, a seed first. */
+export const fit = (programs: ProbePrograms, recipe: Recipe, task: Task, path: readonly number[]): Fit => {
   const { init, trainStep, predict } = programs
   const sizes = sizesOf(programs)
   checkTask(task, sizes)
   const whitening = whiteningOf(task.train)
   const [train, validation, test] = [task.train, task.validation, task.test].map(rows => whitened(rows, whitening, sizes.features)) as [Rows, Rows, Rows] // three in, three out
   const classes = flags(task.classes, sizes.classes)
-  init.set('key', Uint32Array.from(keyOf(seed, PURPOSE.evaluate, 0)))
+  init.set('key', Uint32Array.from(keyOf(...path, 0)))
   init.run()
   for (const { path } of init.program.outputs) trainStep.set(`state.${path}`, init.view(path))
   for (const program of [trainStep, predict]) program.set('classes', classes)
   trainStep.set('schedule.decay', [recipe.decay])
 
-  const next = order(train.count, stream(seed, PURPOSE.evaluate, 1))
+  const next = order(train.count, stream(...path, 1))
   const x = new Float32Array(sizes.rows * sizes.features)
   const label = new Int32Array(sizes.rows)
   let best = { loss: Number.POSITIVE_INFINITY, accuracy: 0, step: 0, params: snapshot(trainStep, 'state.params') }

@@ -50,19 +50,19 @@ const nothing: Draw = s => ({ x: [...normals(12, s)], label: s.below(4) })
 // Corners are 8 deviations apart: fewer than 1 in 10,000 points lie on the wrong side.
 for (const kind of ['linear', 'mlp'] as const) {
   test(`${kind}: classes that lie apart are told apart`, () => {
-    const { accuracy, validationAccuracy } = fit(probeOf(kind), recipes[kind], taskOf(3, corners), 0)
+    const { accuracy, validationAccuracy } = fit(probeOf(kind), recipes[kind], taskOf(3, corners), [0])
     assert.ok(accuracy > 0.99, `${accuracy}`)
     assert.ok(validationAccuracy > 0.99, `${validationAccuracy}`)
   })
 
   test(`${kind}: features that say nothing give chance`, () => {
     // 400 fair guesses among four: deviation 0.022, and four of them on either side.
-    const { accuracy } = fit(probeOf(kind), recipes[kind], taskOf(4, nothing), 0)
+    const { accuracy } = fit(probeOf(kind), recipes[kind], taskOf(4, nothing), [0])
     assert.ok(Math.abs(accuracy - 0.25) < 0.09, `${accuracy}`)
   })
 
   test(`${kind}: the same seed gives the same answers, another seed another probe`, () => {
-    const [a, b, c] = [0, 0, 1].map(seed => fit(probeOf(kind), { ...recipes[kind], steps: 30, every: 10 }, taskOf(4, nothing), seed))
+    const [a, b, c] = [0, 0, 1].map(seed => fit(probeOf(kind), { ...recipes[kind], steps: 30, every: 10 }, taskOf(4, nothing), [seed]))
     assert.equal(a, b)
     assert.not.equal(a, c)
   })
@@ -70,8 +70,8 @@ for (const kind of ['linear', 'mlp'] as const) {
 
 test('whether two signs agree: beyond the linear probe, not beyond the other', () => {
   const task = taskOf(2, exclusive)
-  const linear = fit(probeOf('linear'), recipes.linear, task, 0).accuracy
-  const mlp = fit(probeOf('mlp'), recipes.mlp, task, 0).accuracy
+  const linear = fit(probeOf('linear'), recipes.linear, task, [0]).accuracy
+  const mlp = fit(probeOf('mlp'), recipes.mlp, task, [0]).accuracy
   // A line has three of the four clouds on the right sides at best, but no line is much better than another by cross entropy.
   assert.ok(linear < 0.8, `${linear}`)
   assert.ok(mlp > 0.99, `${mlp}`)
@@ -79,13 +79,13 @@ test('whether two signs agree: beyond the linear probe, not beyond the other', (
 
 test('rows, classes and values that no probe can take are refused', () => {
   const task = taskOf(3, corners)
-  assert.throws(() => fit(probeOf('linear'), recipes.linear, { ...task, classes: 17 }, 0), /17 classes were given, the probes have 16/)
+  assert.throws(() => fit(probeOf('linear'), recipes.linear, { ...task, classes: 17 }, [0]), /17 classes were given, the probes have 16/)
   const wide: Rows = { count: 1, width: 33, x: new Float32Array(33), label: new Int32Array(1) }
-  assert.throws(() => fit(probeOf('linear'), recipes.linear, { ...task, train: wide }, 0), /33 features were given, the probes have 32/)
-  assert.throws(() => fit(probeOf('linear'), recipes.linear, { ...task, test: { ...task.test, count: 0 } }, 0), /not one row to test on/)
+  assert.throws(() => fit(probeOf('linear'), recipes.linear, { ...task, train: wide }, [0]), /33 features were given, the probes have 32/)
+  assert.throws(() => fit(probeOf('linear'), recipes.linear, { ...task, test: { ...task.test, count: 0 } }, [0]), /not one row to test on/)
   const broken = { ...task.train, x: task.train.x.slice() }
   broken.x[4] = Number.NaN
-  assert.throws(() => fit(probeOf('linear'), recipes.linear, { ...task, train: broken }, 0), /feature 1 of a sequence \(train\) is NaN/)
+  assert.throws(() => fit(probeOf('linear'), recipes.linear, { ...task, train: broken }, [0]), /feature 1 of a sequence \(train\) is NaN/)
 })
 
 test.run()
