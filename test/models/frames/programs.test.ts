@@ -15,7 +15,8 @@ const start = tiny.init.call(key(1))
 const { params } = frameState
 const schedule = { ...annealing, learningRate }
 const { T } = config.frames
-const encodePart = program(programs(config.options).encode, { ...config.sizes, T })
+const vdsm = programs(config.options)
+const encodePart = program(vdsm.encode, { ...config.sizes, T })
 
 test('the loss is the weighted sum of its parts, per frame', () => {
   const [loss, m] = tiny.loss.call(params, x, eps, annealing)
@@ -27,8 +28,11 @@ test('the loss is the weighted sum of its parts, per frame', () => {
 })
 
 test('gradients of all parts of the model against differences', () => {
-  const { grad } = tiny.gradient.call(params, x, eps, annealing)
-  differences(params, grad, p => item(tiny.loss.call(p, x, eps, annealing)[0]), 3)
+  // Of one group.
+  const [group, noise] = [tensor([1, 2, 2, 3, 64, 64], toArray(x).slice(0, 4 * 12288)), { s: tensor([1, 2, 2], toArray(eps.s).slice(0, 4)), z: tensor([1, 2, 2, 3], toArray(eps.z).slice(0, 12)) }]
+  const dims = { ...config.sizes, ...config.frames, B: 1 } as const
+  const { grad } = program(vdsm.gradient, dims).call(params, group, noise, annealing)
+  differences(params, grad, p => item(program(vdsm.loss, dims).call(p, group, noise, annealing)[0]), 3)
 })
 
 test('a training step is reproducible, lowers the loss on its batch, and counts', () => {

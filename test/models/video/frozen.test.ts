@@ -1,19 +1,13 @@
 /** What stage 2 does not train has no gradient: none is an output, and no instruction computes one on the way. */
-import { resolve } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { lowerFiles } from '../../../compiler/frontend/lower.ts'
 import type { Func } from '../../../compiler/ir/ir.ts'
 import { optimise } from '../../../compiler/transform/passes.ts'
-import { print } from '../../../dsl/errors.ts'
+import { lowered } from '../fixtures/lowered.ts'
 import { frozen, videoState } from '../fixtures/start.ts'
 import { named } from '../fixtures/trees.ts'
 
-const root = resolve('test/models/fixtures')
-const read = lowerFiles([resolve(root, 'frozen.ts')], root)
-if (read._tag === 'Left') throw new Error(print(read.left))
-const lowered = new Map(read.right.map(p => [p.name, p]))
-const program = (name: string) => lowered.get(`frozen/${name}`) ?? (assert.unreachable(name) as never)
+const program = (name: string) => lowered.get(`test/models/fixtures/frozen/${name}`) ?? (assert.unreachable(name) as never)
 
 /** The sizes of a tensor in any order, without those that say nothing. */
 const kind = (shape: readonly number[]): string => shape.filter(n => n !== 1).toSorted((a, b) => a - b).join(' ')
