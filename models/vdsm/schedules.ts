@@ -47,8 +47,8 @@ const smallFrames: Curves<FrameValues> = {
 
 /**
  * Stage 1, paper: lambda_z passes 30, 0.2 (50 %), 0.4 (80 %), 1 (the published code lays a quadratic spline through these
- * anchors and clips what overshoots; here it is geometric between them); lambda_s as above; temperature 1 -> 10 over the
- * last half, half cosine; learning rate 1e-3 throughout.
+ * anchors and clips what overshoots; here it is geometric between them); lambda_s rises 0.1 -> 1 over the first third, temperature
+ * 1 -> 10 over the last half, both half cosine; learning rate 1e-3 throughout.
  */
 const paperFrames: Curves<FrameValues> = {
   learningRate: constant(1e-3),

@@ -17,22 +17,22 @@ const goes = (direction: 1 | -1, curve: Curve, from = 0, to = 1): void => {
 test('small, stage 1', () => {
   passes(schedules.small.frames, [
     [0, { learningRate: 2e-3, temperature: 1, lambdaS: 0.1, lambdaZ: 10 }],
-    [1 / 6, { lambdaS: 0.55 }],
+    [1 / 6, { lambdaS: 0.3 }],
     [0.2, { lambdaZ: Math.sqrt(10) }],
-    [0.5, { learningRate: 1.15e-3, temperature: 1, lambdaS: 1, lambdaZ: 1 }],
-    [0.75, { temperature: 2.5 }],
-    [1, { learningRate: 3e-4, temperature: 4, lambdaS: 1, lambdaZ: 1 }],
+    [0.5, { learningRate: 1.15e-3, temperature: 1, lambdaS: 0.5, lambdaZ: 1 }],
+    [0.75, { temperature: 3.5 }],
+    [1, { learningRate: 3e-4, temperature: 6, lambdaS: 0.5, lambdaZ: 1 }],
   ])
 })
 
 test('small, stage 2: at the temperature that stage 1 ended with', () => {
   passes(schedules.small.video, [
-    [0, { learningRate: 2e-3, temperature: 4, lambdaS: 0.1, lambdaD: 0.1, lambdaZ: 0.1 }],
+    [0, { learningRate: 2e-3, temperature: 6, lambdaS: 0.1, lambdaD: 0.1, lambdaZ: 0.1 }],
     [1 / 6, { lambdaS: 0.55, lambdaD: 0.55, lambdaZ: 0.2 }],
     [1 / 3, { lambdaS: 1, lambdaD: 1, lambdaZ: 0.4 }],
-    [0.5, { lambdaZ: 0.4, temperature: 4 }],
+    [0.5, { lambdaZ: 0.4, temperature: 6 }],
     [5 / 6, { lambdaZ: Math.sqrt(0.4) }],
-    [1, { learningRate: 3e-4, temperature: 4, lambdaS: 1, lambdaD: 1, lambdaZ: 1 }],
+    [1, { learningRate: 3e-4, temperature: 6, lambdaS: 1, lambdaD: 1, lambdaZ: 1 }],
   ])
 })
 
@@ -46,11 +46,11 @@ test('paper: the anchors of the published curves', () => {
   }
 })
 
-test('every configuration: finite and positive, ending as the true bound, each curve one way', () => {
+test('every configuration: finite and positive, ending as the true bound of a video, each curve one way', () => {
   for (const { frames, video } of Object.values(schedules)) {
     for (const curves of [frames, video]) {
       for (let i = 0; i <= 100; i++) assert.ok(Object.values<Curve>(curves).every(curve => Number.isFinite(curve(i / 100)) && curve(i / 100) > 0))
-      for (const lambda of [curves.lambdaS, curves.lambdaZ]) near(lambda(1), 1)
+      near(curves.lambdaZ(1), 1)
       goes(1, curves.lambdaS)
       goes(1, curves.temperature)
       goes(-1, curves.learningRate)
@@ -60,6 +60,7 @@ test('every configuration: finite and positive, ending as the true bound, each c
     goes(1, video.lambdaZ)
     goes(1, video.lambdaD)
     near(video.lambdaD(1), 1)
+    near(video.lambdaS(1), 1)
     near(video.temperature(0), frames.temperature(1))
   }
 })

@@ -40,10 +40,10 @@ test('a training step is reproducible, lowers the loss on its batch, and counts'
     const next = tiny.trainStep.call(state, x, key(7), schedule)
     return { state: next.state, losses: [...losses, item(next.metrics.loss)] }
   }, { state: start, losses: [] })
-  const a = run(4)
-  assert.equal(a.losses.slice(0, 2), run(2).losses)
+  const a = run(2)
+  assert.equal(a.losses.slice(0, 1), run(1).losses)
   assert.ok(a.losses.slice(1).every((v, i) => v < a.losses[i]!), a.losses.join(' '))
-  assert.is(item(a.state.optimizer.count), 4)
+  assert.is(item(a.state.optimizer.count), 2)
 })
 
 test('the noise of a training step comes from its key, s and z apart', () => {
