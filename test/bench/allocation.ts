@@ -36,10 +36,10 @@ export const measureAllocation = async (build: Build, model: string, steps: numb
   const step = await orThrow(build.load(`${model}/trainStep`))
   init.run()
   transfer(init, '', step, 'state')
-  const [groups = 0, frames = 0, ...frame] = step.program.inputs.find(slot => slot.path === 'x')?.shape ?? []
-  const images = new Float32Array(groups * frames * sizeOfShape(frame))
+  const [groups = 0, parts = 0, frames = 0, ...frame] = step.program.inputs.find(slot => slot.path === 'x')?.shape ?? []
+  const images = new Float32Array(groups * parts * frames * sizeOfShape(frame))
   const data = pendulum()
-  const batch = (at: number): Float32Array => data.batch({ split: 'train', groups, frames, seed: 1, step: at, into: images }).x
+  const batch = (at: number): Float32Array => data.batch({ split: 'train', groups, parts, frames, seed: 1, step: at, into: images }).x
   const schedule = { learningRate: 1e-3, temperature: 1, lambdaS: 1, lambdaZ: 1 }
   const names = Object.keys(schedule)
   let loss = 0

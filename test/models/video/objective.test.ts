@@ -26,7 +26,7 @@ const choices: readonly Partial<Options>[] = [
 /** The videos in B groups of P, with their noise. */
 const batch = (B: number, P: number) => [grouped(videos, B, P), { s: grouped(videoNoise.s, B, P), d: grouped(videoNoise.d, B, P), z: grouped(videoNoise.z, B, P) }] as const
 
-for (const { B, P, some } of [{ B: 2, P: 2, some: choices }, { B: 4, P: 1, some: choices.slice(-2) }])
+for (const { B, P, some } of [{ B: 2, P: 2, some: choices }, { B: 4, P: 1, some: choices.filter((_, i) => i % 2 === 0) }])
   for (const changed of some)
     test(`the model = the paper in plain loops: ${JSON.stringify(changed)}, ${P} parts`, () => {
       const wanted = paper(changed, P)
@@ -36,6 +36,7 @@ for (const { B, P, some } of [{ B: 2, P: 2, some: choices }, { B: 4, P: 1, some:
         const [loss, m] = vdsm.loss(videoState.params as never, frozen as never, x as never, eps as never, videoAnnealing)
         near(item(loss), wanted.loss, 'loss')
         for (const part of ['loss', 'logLikelihood', 'klS', 'klD', 'klZ', 'disagreement'] as const) near(item(m[part]), wanted[part], part)
+        if (P > 1) return // the true bound is that of videos alone
         const e = vdsm.evaluate(params as never, x as never, eps as never, videoAnnealing.temperature)
         for (const part of ['elbo', 'logLikelihood', 'klS', 'klD', 'klZ'] as const) near(item(e[part]), wanted[part], `evaluated ${part}`)
         near(item(e.bitsPerDim), -wanted.elbo / (3 * 64 * 64) / Math.log(2), 'bits per dimension')
