@@ -62,8 +62,8 @@ const controlOf = (block: Uint8Array): Control => {
 const imageOf = (read: Reader, common: Palette | undefined, control: Control, most: number): Image => {
   const [left, top, width, height, flags] = [read.word(), read.word(), read.word(), read.word(), read.byte()]
   const palette = paletteOf(read, flags) ?? common ?? damaged('an image has no palette')
-  // Larger than its screen an image may be (what is outside is not shown), but not without end.
-  if (width * height > most) damaged(`an image of ${width} x ${height} pixels is too large for it`)
+  // Larger than its screen an image may be (what is outside is not shown), but not all of them together without end.
+  if (width * height > most) damaged(`an image of ${width} x ${height} pixels is too large, or too much beside those before it`)
   const bits = read.byte()
   const indices = unpackLzw(read.blocks(), bits, width * height)
   if (typeof indices === 'string') return damaged(indices)
@@ -73,7 +73,7 @@ const imageOf = (read: Reader, common: Palette | undefined, control: Control, mo
   return { left, top, width, height, palette, interlaced: (flags & 0x40) !== 0, indices, control }
 }
 
-/** The whole file; `most` is how many pixels all its frames together may have. */
+/** The whole file; `most` is how many pixels all its frames together may have, and all its images as they are stored. */
 const parse = (bytes: Uint8Array, most: number): Parsed => {
   const read = readerOf(bytes)
   const magic = String.fromCharCode(...read.take(6))
@@ -83,14 +83,15 @@ const parse = (bytes: Uint8Array, most: number): Parsed => {
   read.take(2)
   const common = paletteOf(read, flags)
   const images: Image[] = []
-  let control = plain
+  let [control, left] = [plain, most]
   for (;;) {
     if (read.ended()) damaged(`it is cut off after ${bytes.length} bytes: its end mark is missing`)
     const kind = read.byte()
     if (kind === 0x3b) return { width, height, images }
     if (kind === 0x2c) {
-      images.push(imageOf(read, common, control, most))
-      control = plain
+      const image = imageOf(read, common, control, left)
+      images.push(image)
+      ;[control, left] = [plain, left - image.indices.length]
       if (width * height * images.length > most) damaged(`it has more than ${images.length - 1} frames of ${width} x ${height} pixels, which is too large`)
     } else if (kind === 0x21) {
       const label = read.byte()

@@ -156,7 +156,17 @@ test('a GIF that is cut anywhere, or is none, is refused by its fault; damage ne
   assert.match(problemOf(Uint8Array.from([...new TextEncoder().encode('GIF89a'), 2, 0, 0, 0, 0, 0, 0, 0x3b])), /its screen has 2 x 0 pixels/)
   assert.match(problemOf(Uint8Array.from([...new TextEncoder().encode('GIF89a'), 2, 0, 2, 0, 0, 0, 0, 0x2c, 0, 0, 0, 0, 1, 0, 1, 0, 0, 2, 1, 0x44, 0, 0x3b])), /an image has no palette/)
   const read = parseGif(whole, 700)
-  assert.match(E.isLeft(read) ? read.left : '', /more than 1 frames of 20 x 20 pixels/)
+  assert.match(E.isLeft(read) ? read.left : '', /an image of 20 x 20 pixels is too large, or too much beside those before it/)
+  // Images count as they are stored: a screen of one pixel does not make them small.
+  const tiny = whole.slice()
+  tiny.set([1, 0, 1, 0], 6)
+  assert.is(gifOf(tiny).frames, 2)
+  const many = parseGif(tiny, 700)
+  assert.match(E.isLeft(many) ? many.left : '', /an image of 20 x 20 pixels is too large, or too much beside those before it/)
+  const wide = whole.slice()
+  wide.set([40, 0], 6)
+  const more = parseGif(wide, 1500)
+  assert.match(E.isLeft(more) ? more.left : '', /more than 1 frames of 40 x 20 pixels/)
 })
 
 const png = (width: number, height: number, rgba: (i: number) => readonly number[]): Uint8Array => {
