@@ -49,6 +49,18 @@ export const stream = (...path: readonly number[]): Stream => {
   return { bits, uniform: () => bits() / TWO32, below }
 }
 
+/** Standard normal numbers (Box and Muller). */
+export const normals = (n: number, s: Stream): Float32Array => {
+  const out = new Float32Array(n)
+  for (let i = 0; i < n; i += 2) {
+    const radius = Math.sqrt(-2 * Math.log(1 - s.uniform()))
+    const angle = 2 * Math.PI * s.uniform()
+    out[i] = radius * Math.cos(angle)
+    if (i + 1 < n) out[i + 1] = radius * Math.sin(angle)
+  }
+  return out
+}
+
 /** A random permutation of `items` (Fisher and Yates), drawn from `s`. */
 export const shuffled = <A>(items: readonly A[], s: Stream): readonly A[] => {
   const out = [...items]

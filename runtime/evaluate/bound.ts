@@ -4,12 +4,11 @@
  * between 0 and 1 count as means, so no model's bound comes below their entropy.
  */
 import { FRAME, type DataSet } from '../data/dataset.ts'
-import { PURPOSE, stream } from '../data/random.ts'
+import { normals, PURPOSE, stream } from '../data/random.ts'
 import type { Executable } from '../executor.ts'
 import { sizeOfShape } from '../manifest.ts'
 import { restOf } from '../paths.ts'
 import { clipOf } from './embed.ts'
-import { normals } from './vectors.ts'
 
 export type Bound = {
   /** Videos (or, in stage 1, parts of groups) that the means go over. */
@@ -36,7 +35,7 @@ const MOST_BATCHES = 32
 
 export type Batches = { readonly count: number; readonly frames: number; readonly total: number; readonly fill: (step: number, into: Float32Array) => void }
 
-/** The batches for `evaluate`, which takes x [B, P, T, 3, 64, 64]. Sequences that do not fill a batch are left out. */
+/** The batches for `evaluate`, which takes x [B, P, T, 3, 64, 64]. Sequences that do not fill a batch are left out; fewer than one batch fill it in turn. */
 export const batchesOf = (evaluate: Executable, data: DataSet, stage: 1 | 2, heldOut: readonly number[], seed: number): Batches => {
   const [groups = 0, parts = 0, frames = 0] = evaluate.program.inputs.find(({ path }) => path === 'x')?.shape ?? []
   const each = groups * parts

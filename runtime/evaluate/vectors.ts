@@ -1,23 +1,11 @@
 /** Embeddings as the host holds them: a Gaussian for each sequence, draws from it, and rows of features for probes. */
-import type { Stream } from '../data/random.ts'
+import { normals, type Stream } from '../data/random.ts'
 
 /** `count` diagonal Gaussians over `width` variables: locations and standard deviations, each [count, width]. */
 export type Gaussians = { readonly count: number; readonly width: number; readonly loc: Float32Array; readonly scale: Float32Array }
 
 /** `count` rows of `width` features, [count, width], and the class of each row. */
 export type Rows = { readonly count: number; readonly width: number; readonly x: Float32Array; readonly label: Int32Array }
-
-/** Standard normal numbers (Box and Muller). */
-export const normals = (n: number, s: Stream): Float32Array => {
-  const out = new Float32Array(n)
-  for (let i = 0; i < n; i += 2) {
-    const radius = Math.sqrt(-2 * Math.log(1 - s.uniform()))
-    const angle = 2 * Math.PI * s.uniform()
-    out[i] = radius * Math.cos(angle)
-    if (i + 1 < n) out[i + 1] = radius * Math.sin(angle)
-  }
-  return out
-}
 
 const repeated = <A extends Float32Array | Int32Array>(make: (n: number) => A, data: A, times: number): A => {
   const out = make(data.length * times)

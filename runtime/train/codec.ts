@@ -1,7 +1,7 @@
 /** The model that is being trained, as plain functions: for pictures, and to judge held-out frames. */
 import { refuse } from '../../dsl/errors.ts'
 import { FRAME, SIDE, type DataSet, type Order } from '../data/dataset.ts'
-import { PURPOSE, stream } from '../data/random.ts'
+import { normals, PURPOSE, stream } from '../data/random.ts'
 import type { Executable } from '../executor.ts'
 import { sizeOfShape } from '../manifest.ts'
 import { restOf } from '../paths.ts'
@@ -141,12 +141,6 @@ export const videoCodecOf = async (programs: Programs, schedule: Numbers): Promi
   }
 }
 
-/** `n` standard normal numbers at a path (Box and Muller). */
-const normals = (n: number, ...path: readonly number[]): Float32Array => {
-  const s = stream(...path)
-  return Float32Array.from({ length: n }, () => Math.sqrt(-2 * Math.log(1 - s.uniform())) * Math.cos(2 * Math.PI * s.uniform()))
-}
-
 /**
  * The outputs of `evaluate` on held-out frames: means over `batches` batches, the same frames and the same noise at every
  * call, so that values of different steps compare. Nothing where the model has no `evaluate`.
@@ -162,7 +156,7 @@ export const judgeHeldOut = async (programs: Programs, schedule: Numbers, data: 
   for (let i = 0; i < batches; i++) {
     evaluate.set('x', data.batch({ split: 'heldOut', ...shape, seed, step: i, order }).x)
     evaluate.program.inputs.forEach(({ path, shape: dims }, index) => {
-      if (restOf(path, 'eps') !== null) evaluate.set(path, normals(sizeOfShape(dims), seed, PURPOSE.evaluate, i, index))
+      if (restOf(path, 'eps') !== null) evaluate.set(path, normals(sizeOfShape(dims), stream(seed, PURPOSE.evaluate, i, index)))
     })
     evaluate.run()
     for (const { path } of scalars) sums.set(path, (sums.get(path) ?? 0) + (evaluate.view(path)[0] ?? Number.NaN) / batches)

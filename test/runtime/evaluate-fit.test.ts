@@ -8,10 +8,10 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { compile } from '../../compiler/compile.ts'
 import { print } from '../../dsl/errors.ts'
-import { stream, type Stream } from '../../runtime/data/random.ts'
+import { normals, stream, type Stream } from '../../runtime/data/random.ts'
 import { fit, type ProbePrograms, type Task } from '../../runtime/evaluate/fit.ts'
 import { openProbes, recipes } from '../../runtime/evaluate/probes.ts'
-import { normals, type Rows } from '../../runtime/evaluate/vectors.ts'
+import type { Rows } from '../../runtime/evaluate/vectors.ts'
 
 const root = fileURLToPath(new URL('../../models', import.meta.url))
 const out = mkdtempSync(join(tmpdir(), 'vdsm-probes-'))

@@ -2,7 +2,7 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { pendulum } from '../../runtime/data/pendulum.ts'
-import { stream } from '../../runtime/data/random.ts'
+import { normals, stream } from '../../runtime/data/random.ts'
 import { clipOf, meanOverTime } from '../../runtime/evaluate/embed.ts'
 import { choose } from '../../runtime/evaluate/evaluate.ts'
 import { centred, factsOf, klOf } from '../../runtime/evaluate/facts.ts'
@@ -10,7 +10,7 @@ import { startShares } from '../../runtime/evaluate/progress.ts'
 import { sizeFor } from '../../runtime/evaluate/probes.ts'
 import { heldOutOf, partition, sample } from '../../runtime/evaluate/split.ts'
 import { columns, spreadOf } from '../../runtime/evaluate/table.ts'
-import { draws, locations, momentsOf, normals, pickGaussians, whitened, whiteningOf, type Gaussians } from '../../runtime/evaluate/vectors.ts'
+import { draws, locations, momentsOf, pickGaussians, whitened, whiteningOf, type Gaussians } from '../../runtime/evaluate/vectors.ts'
 
 const near = (a: number, b: number, tolerance: number, what = ''): void => assert.ok(Math.abs(a - b) <= tolerance, `${what} ${a} is not ${b}`)
 const upTo = (n: number): readonly number[] => Array.from({ length: n }, (_, i) => i)
