@@ -1,7 +1,7 @@
 /** `vdsm evaluate RUN`: what can be read from the latents of a trained model, as tables and as JSON. */
 import { join } from 'node:path'
 import type { LoadOptions } from '../build.ts'
-import { openData } from '../data/open.ts'
+import { movedDataConfig, openData } from '../data/open.ts'
 import { evaluate, type Subject } from '../evaluate/evaluate.ts'
 import { openTrained } from '../evaluate/opening.ts'
 import { openProbes, sizeFor } from '../evaluate/probes.ts'
@@ -40,7 +40,7 @@ const evaluateCommand = async (given: string | undefined, o: Options): Promise<v
   const { stage, step } = checkpoint
   const out = o.out ?? join(run, 'evaluation.json')
   await orThrow(checkWritable(out))
-  const dataConfig = o.dataDir === undefined ? config.data : { ...config.data, folder: o.dataDir }
+  const dataConfig = movedDataConfig(config.data, o.dataDir === undefined ? {} : { dataDir: o.dataDir })
   const data = openData(dataConfig)
   const probes = await openProbes(o.build, sizeFor(widest(programs.info.encode), Math.max(data.actions.length, ...data.factors.map(({ values }) => values.length))))
   const plan = { seed: o.seed, seeds: o.seeds, train: o.train, heldOut: o.heldOut }

@@ -1,12 +1,11 @@
 /** From the options of `vdsm train` to the config of a run: a new one, or one that is continued. */
 import { existsSync } from 'node:fs'
 import { join, resolve } from 'node:path'
-import * as E from 'fp-ts/lib/Either.js'
 import { refuse } from '../../dsl/errors.ts'
 import { schedules } from '../../models/vdsm/schedules.ts'
 import type { Device } from '../build.ts'
-import { DataConfig, dataConfig, DEFAULT_DATA, movedDataConfig, type DataName, type DataOptions } from '../data/open.ts'
-import { readCheckpoint, type Checkpoint } from '../train/checkpoint.ts'
+import { dataConfig, DEFAULT_DATA, movedDataConfig, type DataName, type DataOptions } from '../data/open.ts'
+import { dataOf, readCheckpoint, type Checkpoint } from '../train/checkpoint.ts'
 import { runVersion, type RunConfig } from '../train/config.ts'
 import { listCheckpoints, openRun } from '../train/folder.ts'
 
@@ -54,7 +53,7 @@ export type Options = DataOptions & {
 /** The config of a new run. What a run of stage 2 alone is not told, it has from the checkpoint that it starts from. */
 export const newConfig = (o: Options, from: Checkpoint | undefined): RunConfig => {
   const config = o.config ?? knownConfig(from?.metadata.config ?? DEFAULT_CONFIG[o.data ?? DEFAULT_DATA])
-  const recorded = from === undefined ? undefined : recordedData(from)
+  const recorded = from === undefined ? undefined : dataOf(from)
   const stages = STAGES[o.stage ?? (from === undefined ? 'both' : '2')]
   const idle = stages.length === 2 ? undefined : stages[0] === 1 ? (['--steps2', o.steps2] as const) : (['--steps', o.steps] as const)
   if (idle?.[1] !== undefined) {
@@ -73,12 +72,6 @@ export const newConfig = (o: Options, from: Checkpoint | undefined): RunConfig =
     ...(o.lr === undefined ? {} : { learningRate: o.lr }),
     ...(o.threads === undefined ? {} : { threads: o.threads }),
   }
-}
-
-/** The data that a checkpoint was trained on; nothing where its record cannot be read. */
-const recordedData = ({ metadata }: Checkpoint): DataConfig | undefined => {
-  const decoded = DataConfig.decode(JSON.parse(metadata.data) as unknown)
-  return E.isLeft(decoded) ? undefined : decoded.right
 }
 
 /** The checkpoint that --from names: a file, or the newest of stage 1 in the folder of a run. */

@@ -7,7 +7,7 @@ import { schedules } from '../../models/vdsm/schedules.ts'
 import type { LoadOptions } from '../build.ts'
 import { openPrograms, type Programs } from '../infer/programs.ts'
 import { readText } from '../io/files.ts'
-import { readCheckpoint, type Checkpoint } from '../train/checkpoint.ts'
+import { dataOf, readCheckpoint, type Checkpoint } from '../train/checkpoint.ts'
 import { parseRunConfig, stepsOf, type RunConfig, type StageNumber } from '../train/config.ts'
 import { listCheckpoints, newestRun, runFolder } from '../train/folder.ts'
 import { STAGE_NAME } from '../train/stages.ts'
@@ -61,12 +61,27 @@ const placesOf = ({ run, checkpoint, stage }: Wanted): { readonly run: string; r
     : { run: home, path: newest.path }
 }
 
+/**
+ * Refuses a checkpoint of another run where that run held out something else: what this one holds out was trained on there. A
+ * checkpoint that does not say what it was trained on is taken as it is.
+ */
+const checkData = ({ data }: RunConfig, checkpoint: Checkpoint, run: string): void => {
+  const trained = dataOf(checkpoint)
+  if (trained === undefined || (trained.name === data.name && trained.splitSeed === data.splitSeed)) return
+  const of = ({ name, splitSeed }: typeof data): string => `${name} with split seed ${splitSeed}`
+  refuse({
+    kind: 'file', path: checkpoint.path, message: `it was trained on ${of(trained)}, the run ${run} is on ${of(data)}: what is held out there may have been trained on here`,
+    remedy: 'Give the folder of the run that the checkpoint is of.',
+  })
+}
+
 /** Opens what is to be evaluated. Throws a `Refusal`. */
 export const openTrained = async (wanted: Wanted, build: string, options: LoadOptions): Promise<Trained> => {
   const { run, path } = placesOf(wanted)
   const { config: at } = runFolder(run)
   const config = right(parseRunConfig(right(readText(at)), at))
   const checkpoint = await readCheckpoint(path)
+  checkData(config, checkpoint, run)
   const name = checkpoint.metadata.config
   if (!isConfig(name)) return refuse({ kind: 'file', path, message: `it is of configuration '${name}', which is unknown here`, remedy: `There are: ${Object.keys(configs).join(', ')}.` })
   const part = STAGE_NAME[checkpoint.stage]

@@ -8,6 +8,7 @@ import * as E from 'fp-ts/lib/Either.js'
 import * as t from 'io-ts'
 import { refuse } from '../../dsl/errors.ts'
 import { misfit, nearest } from '../arrays.ts'
+import { DataConfig } from '../data/open.ts'
 import { typeText, type Executable } from '../executor.ts'
 import { readBytes, writeAtomic } from '../io/files.ts'
 import { parseSafetensors, printSafetensors, type TensorFile } from '../io/safetensors.ts'
@@ -62,6 +63,13 @@ export const readCheckpoint = async (path: string): Promise<Checkpoint> => {
   const step = Number(metadata.right.step)
   if (!Number.isSafeInteger(step) || step < 0) return refuse({ kind: 'file', path, message: `its step is '${metadata.right.step}'`, remedy: remedyFor })
   return { path, stage: metadata.right.stage === '1' ? 1 : 2, step, file, metadata: metadata.right }
+}
+
+/** The data that a checkpoint was trained on; nothing where its record cannot be read. */
+export const dataOf = ({ metadata }: Checkpoint): DataConfig | undefined => {
+  const json = E.tryCatch((): unknown => JSON.parse(metadata.data), () => undefined)
+  const decoded = E.isLeft(json) ? json : DataConfig.decode(json.right)
+  return E.isLeft(decoded) ? undefined : decoded.right
 }
 
 /** What is wrong with the array of that name, if anything. */

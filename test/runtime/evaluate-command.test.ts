@@ -30,6 +30,8 @@ makeTinyRun(run)
 const arrays = await startTiny(right(await openBuild(nodeHost(build))()))
 const checkpoint = (stage: 1 | 2): string => join(run, 'checkpoints', `stage${stage}-step-00000001.safetensors`)
 for (const stage of [1, 2] as const) writeFileSync(checkpoint(stage), checkpointOf(arrays, stage, 1))
+const foreign = join(folder, 'foreign.safetensors')
+writeFileSync(foreign, checkpointOf(arrays, 2, 1, 'tiny', JSON.stringify({ name: 'pendulum', splitSeed: 3 })))
 
 /** Calls `vdsm evaluate` with its words caught. */
 const call = async (...args: readonly string[]): Promise<{ readonly code: number; readonly out: string; readonly err: string }> => {
@@ -105,6 +107,9 @@ const refused: readonly (readonly [string, readonly string[], number, RegExp])[]
   ['a stage that is not there', [run, '--stage', '3'], 2, /Expected 1 or 2/],
   ['no seeds', [run, '--seeds', '0'], 2, /Expected a whole number of at least 1/],
   ['a checkpoint that is not there', [run, '--checkpoint', join(run, 'none.safetensors')], 1, /none\.safetensors: no such file/],
+  ['a checkpoint that was trained on what the run holds out', [run, '--checkpoint', foreign], 1,
+    /foreign\.safetensors: it was trained on pendulum with split seed 3, the run .*run is on pendulum with split seed 0: .*\n {2}Give the folder of the run/],
+  ['a place for data that are generated', [run, '--data-dir', folder], 2, /--data-dir means nothing to the data set pendulum, which is generated/],
   ['a place that cannot be written', [run, '--out', join(folder, 'none', 'x.json')], 1, /cannot write .*x\.json/],
 ]
 for (const [name, args, code, expected] of refused) {

@@ -39,9 +39,9 @@ export const startTiny = async (build: Build, seed = 7): Promise<Arrays> => {
 }
 
 /** The bytes of a checkpoint of these arrays. */
-export const checkpointOf = (arrays: Arrays, stage: 1 | 2, step: number, config = 'tiny'): Buffer =>
+export const checkpointOf = (arrays: Arrays, stage: 1 | 2, step: number, config = 'tiny', data = '{}'): Buffer =>
   Buffer.concat(printSafetensors(arrays, {
-    stage: String(stage), step: String(step), seed: '0', config, data: '{}', revision: 'r', program: 'p', hash: 'h', variant: 'v', vdsm: '0', node: '0',
+    stage: String(stage), step: String(step), seed: '0', config, data, revision: 'r', program: 'p', hash: 'h', variant: 'v', vdsm: '0', node: '0',
   }))
 
 /** Makes the folder of a run, with no checkpoint. */
