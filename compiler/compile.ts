@@ -12,12 +12,12 @@ import { crc32 } from '../runtime/io/crc32.ts'
 import { makeFolder, writeAtomic } from '../runtime/io/files.ts'
 import { type Manifest, type ProgramInfo, manifestFile, manifestVersion, parseManifest, printManifest } from '../runtime/manifest.ts'
 import { bindings } from './emit/bindings.ts'
-import type { Built } from './emit/build.ts'
-import { type Cache, compilerHash, hashFiles, readCache, unchanged } from './emit/cache.ts'
-import type { Made } from './emit/make.ts'
-import { makeAll } from './emit/threads.ts'
+import { type Built, build } from './emit/build.ts'
+import { type Cache, compilerHash, hashFiles, readCache, sha, unchanged } from './emit/cache.ts'
 import { lowerFiles } from './frontend/lower.ts'
 import { languageFiles } from './frontend/places.ts'
+import type { Func } from './ir/ir.ts'
+import { optimise } from './transform/passes.ts'
 
 export type Request = {
   /** Absolute paths of the source files. */
@@ -64,6 +64,10 @@ const sourcesOf = (out: string, paths: readonly string[]): Readonly<Record<strin
   const language = languageFiles()
   return Object.fromEntries(paths.filter(path => path.endsWith('.ts') && language(path) === undefined).map(path => [slashes(relative(out, path)), fingerprint(readFileSync(path))]))
 }
+
+/** A function as text that tells any two apart: every element of a literal, -0 from 0, NaN from infinity. */
+const exact = (func: Func): string =>
+  JSON.stringify(func, (_, x: unknown) => (typeof x === 'number' && (!Number.isFinite(x) || Object.is(x, -0)) ? (x === 0 ? '-0' : String(x)) : x))
 
 /** A program that no WebAssembly memory can hold is refused before a module is written that no engine would take. */
 const checkMemory = ({ info }: Built): void => {
@@ -116,13 +120,10 @@ const writeAll = async (out: string, files: readonly (readonly [string, string |
 /** Removes modules that nobody names any more; one that cannot be removed is left. */
 const remove = (out: string, names: readonly string[]): void => names.forEach(name => E.tryCatch(() => rmSync(join(out, name), { force: true }), () => undefined))
 
-/** A program of the new manifest, with the modules to write. */
-type Finished = { readonly info: ProgramInfo; readonly modules: readonly (readonly [name: string, bytes: Uint8Array])[] }
-
 /** Takes a refusal for the failure that it is. */
-const attempted = async <A>(f: () => A | Promise<A>): Promise<E.Either<Failure, A>> => {
+const attempted = <A>(f: () => A): E.Either<Failure, A> => {
   try {
-    return E.right(await f())
+    return E.right(f())
   } catch (error) {
     if (error instanceof Refusal) return E.left(error.failure)
     throw error
@@ -152,29 +153,32 @@ export const compile = async (request: Request): Promise<E.Either<Failure, Repor
   if (request.named !== undefined && !ids.includes(request.named)) {
     return E.left({ kind: 'usage', message: `there is no program '${request.named}'`, remedy: `There are: ${ids.join(', ')}` })
   }
-  const sources = lowered.right
-  const kept = ids.map(id => (request.force ? undefined : old?.programs.find(p => p.id === id && complete(out, p))))
-  const tasks = sources.map((program, i) => ({ program: { ...program, file: slashes(program.file) }, compiler, there: kept[i]?.hash }))
-  const finish = (made: Made, i: number): Finished => {
-    const read = sourcesOf(out, sources[i]!.sources)
-    if (made === null) return { info: { ...kept[i]!, sources: read }, modules: [] }
-    checkMemory(made)
-    request.onBuilt(made)
-    return { info: { ...made.info, sources: read }, modules: [[made.info.modules.simd, made.modules.simd], [made.info.modules.fma, made.modules.fma]] }
-  }
-  const built = await attempted(() => makeAll(tasks, finish))
+  const built = attempted(() =>
+    lowered.right.map(source => {
+      const func = optimise(source.func)
+      const program = { ...source, func, file: slashes(source.file) }
+      const hash = sha([compiler, source.name, exact(func), JSON.stringify([source.config, source.outputs, source.updates, source.line, program.file])].join('\n'))
+      const kept = request.force ? undefined : old?.programs.find(p => p.id === source.name && p.hash === hash && complete(out, p))
+      const sources = sourcesOf(out, source.sources)
+      if (kept !== undefined) return { info: { ...kept, sources }, modules: [] }
+      const made = build(source.name, program, hash)
+      checkMemory(made)
+      request.onBuilt(made)
+      return { info: { ...made.info, sources }, modules: [[made.info.modules.simd, made.modules.simd], [made.info.modules.fma, made.modules.fma]] as const }
+    }),
+  )
   if (E.isLeft(built)) return built
-  const folder = await attempted(() => makeFolder(relative(process.cwd(), out) || '.'))
+  const folder = attempted(() => makeFolder(relative(process.cwd(), out) || '.'))
   if (E.isLeft(folder)) return folder
 
   const byId = (a: ProgramInfo, b: ProgramInfo): number => (a.id < b.id ? -1 : 1)
   const programs = built.right.map(b => b.info).sort(byId)
   const others = othersOf(out, old, request, new Set(programs.map(p => p.id)))
   const all = [...programs, ...others].sort(byId)
-  const hashes = hashFiles(sources.flatMap(p => p.sources))
+  const sources = hashFiles(lowered.right.flatMap(p => p.sources))
   const record: Cache = {
     compiler, root: relative(out, root), entries, programs: programs.map(p => p.id),
-    sources: Object.fromEntries(Object.entries(hashes).map(([path, hash]) => [slashes(relative(root, path)), hash])),
+    sources: Object.fromEntries(Object.entries(sources).map(([path, hash]) => [slashes(relative(root, path)), hash])),
   }
   const manifest: Manifest = { version: manifestVersion, root: slashes(relative(out, process.cwd())) || '.', programs: all }
   const modules = built.right.flatMap(b => b.modules)
