@@ -27,7 +27,8 @@ const make = async (model: Model, { from, seed, spread, scale, frames = model.wi
 export const register: Register = (cli, settle) => {
   withModel(cli.command('continue')
     .summary('go on from a video, or from one image')
-    .description('go on from a video, or from one image; writes a GIF and a strip (the video, then what follows with an orange edge) and arrays (x: what follows, s, d, z, input). ' + VIDEOS)
+    .description('go on from a video, or from one image; writes a GIF and a strip (the video, then what follows with an orange edge) '
+      + 'and arrays (x: what follows, s, d, z, input). ' + VIDEOS)
     .requiredOption('--from <file>', 'the video or image')
     .option('--frames <n>', 'how many frames follow (default: as many as the model was trained on)', positive)
     .option('--seed <n>', 'of the noise, where --spread asks for some', seedOption, 0)

@@ -11,7 +11,9 @@ const reader = (reading: Reading) => (text: string): string | number => {
       return text
     case 'whole': {
       const value = Number(text)
-      if (!/^\d+$/.test(text) || value < reading.least || value > reading.most) throw new InvalidArgumentError(`Expected a whole number from ${reading.least} to ${reading.most}.`)
+      if (!/^\d+$/.test(text) || value < reading.least || value > reading.most) {
+        throw new InvalidArgumentError(`Expected a whole number from ${reading.least} to ${reading.most}.`)
+      }
       return value
     }
   }

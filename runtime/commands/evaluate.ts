@@ -35,19 +35,22 @@ const widest = ({ outputs }: ProgramInfo): number => Math.max(...outputs.map(({ 
 
 const evaluateCommand = async (given: string | undefined, o: Options): Promise<void> => {
   const options: LoadOptions = o.threads === undefined ? {} : { threads: o.threads }
-  const trained = await openTrained({ run: given, checkpoint: o.checkpoint, stage: o.stage === undefined ? undefined : o.stage === '1' ? 1 : 2 }, o.build, options)
+  const trained = await openTrained({ run: given, checkpoint: o.checkpoint, stage: o.stage === undefined ? undefined : o.stage === '1' ? 1 : 2 },
+    o.build, options)
   const { run, config, checkpoint, programs } = trained
   const { stage, step } = checkpoint
   const out = o.out ?? join(run, 'evaluation.json')
   await orThrow(checkWritable(out))
   const dataConfig = movedDataConfig(config.data, o.dataDir === undefined ? {} : { dataDir: o.dataDir })
   const data = openData(dataConfig)
-  const probes = await openProbes(o.build, sizeFor(widest(programs.info.encode), Math.max(data.actions.length, ...data.factors.map(({ values }) => values.length))))
+  const probes = await openProbes(o.build,
+    sizeFor(widest(programs.info.encode), Math.max(data.actions.length, ...data.factors.map(({ values }) => values.length))))
   const plan = { seed: o.seed, seeds: o.seeds, train: o.train, heldOut: o.heldOut }
 
   const started = performance.now()
   const subject: Subject = {
-    stage, encode: await programs.load.encode(), evaluate: await programs.load.evaluate(), temperature: trained.temperature, priors: trained.priors, data, probes,
+    stage, encode: await programs.load.encode(), evaluate: await programs.load.evaluate(), temperature: trained.temperature, priors: trained.priors,
+    data, probes,
   }
   const title = `${checkpoint.path} (vdsm/${checkpoint.metadata.config} on ${data.name}, stage ${stage}, step ${step})`
   process.stderr.write(`${title}\n`)

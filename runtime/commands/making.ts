@@ -28,7 +28,8 @@ export const VIDEOS = 'Videos are GIFs, folders of PNGs, PNGs, or .npy and .npz 
 
 /** Adds the run and the common options, behind the command's own. */
 export const withModel = (command: Command): Command =>
-  withThreads(withBuild(command.argument('[run]', 'the folder of a run (its newest checkpoint of stage 2 is used), or a checkpoint (default: the newest in runs/)')))
+  withThreads(withBuild(command.argument('[run]',
+    'the folder of a run (its newest checkpoint of stage 2 is used), or a checkpoint (default: the newest in runs/)')))
     .option('--checkpoint <file>', 'this checkpoint of stage 2 instead of the newest of the run')
     .option('--out <folder>', `where the files go; those of an earlier call are replaced (default: made/${command.name()})`)
     .option('--force', 'replace what is there, whoever made it')
@@ -48,14 +49,18 @@ const MOST = 4096
 /** Refuses more frames than are made at once. */
 export const checkCount = (frames: number, videos = 1): void => {
   if (frames * videos > MOST) {
-    refuse({ kind: 'limit', what: videos === 1 ? '--frames' : '--frames and --count', message: `${frames * videos} frames are asked for; ${MOST} are the most that are made at once`, remedy: 'Ask for fewer.' })
+    refuse({ kind: 'limit', what: videos === 1 ? '--frames' : '--frames and --count',
+      message: `${frames * videos} frames are asked for; ${MOST} are the most that are made at once`, remedy: 'Ask for fewer.' })
   }
 }
 
 /** A video as the model takes it: [n, 3, 64, 64]. */
 export const readClip = (path: string): Float32Array => {
   const video = readVideo(path)
-  if (video.frames > MOST) refuse({ kind: 'limit', what: path, message: `it has ${video.frames} frames; ${MOST} are the most that are read at once`, remedy: 'Use a shorter video, or a part of it.' })
+  if (video.frames > MOST) {
+    refuse({ kind: 'limit', what: path, message: `it has ${video.frames} frames; ${MOST} are the most that are read at once`,
+      remedy: 'Use a shorter video, or a part of it.' })
+  }
   return fitVideo(video, SIDE)
 }
 
@@ -77,7 +82,8 @@ export type Task = {
 export const makeVideos = async ({ command, run, options, make }: Task): Promise<void> => {
   checkStyle(options)
   const folder = options.out ?? `made/${command}`
-  const load: LoadOptions = { ...(options.device === undefined ? {} : { device: options.device }), ...(options.threads === undefined ? {} : { threads: options.threads }) }
+  const load: LoadOptions =
+    { ...(options.device === undefined ? {} : { device: options.device }), ...(options.threads === undefined ? {} : { threads: options.threads }) }
   const model = await openModel({ run, checkpoint: options.checkpoint }, options.build, load)
   const { checkpoint, credit } = model.source
   checkPlace(folder, command, credit, options.force === true)

@@ -20,7 +20,9 @@ export const DEFAULT_STEPS: Readonly<Record<ConfigName, RunConfig['steps']>> = {
   'paper-mug': { frames: 12_500, video: 400 },
 }
 /** What a data set is trained with where --config is not given: by the length of its videos. */
-export const DEFAULT_CONFIG: Readonly<Record<DataName, ConfigName>> = { pendulum: 'small-16', sprites: 'small', 'moving-mnist': 'small-16', folder: 'small', mug: 'small-16' }
+export const DEFAULT_CONFIG: Readonly<Record<DataName, ConfigName>> = {
+  pendulum: 'small-16', sprites: 'small', 'moving-mnist': 'small-16', folder: 'small', mug: 'small-16',
+}
 export const DEFAULTS = { seed: 0, checkpointEvery: 100, pictureEvery: 100 } as const
 
 export const configNames = Object.keys(schedules) as readonly ConfigName[] // keys of a closed record
@@ -29,7 +31,8 @@ const STAGES = { '1': [1], '2': [2], both: [1, 2] } as const satisfies Readonly<
 
 /** Refuses a name that no configuration has. */
 export const knownConfig = (name: string): ConfigName =>
-  configNames.find(known => known === name) ?? refuse({ kind: 'config', where: 'config', message: `there is no configuration '${name}'`, remedy: `There are: ${configNames.join(', ')}.` })
+  configNames.find(known => known === name) ?? refuse({ kind: 'config', where: 'config', message: `there is no configuration '${name}'`,
+    remedy: `There are: ${configNames.join(', ')}.` })
 
 /** What the options say, under commander's names. */
 export type Options = DataOptions & {
@@ -57,7 +60,8 @@ export const newConfig = (o: Options, from: Checkpoint | undefined): RunConfig =
   const stages = STAGES[o.stage ?? (from === undefined ? 'both' : '2')]
   const idle = stages.length === 2 ? undefined : stages[0] === 1 ? (['--steps2', o.steps2] as const) : (['--steps', o.steps] as const)
   if (idle?.[1] !== undefined) {
-    refuse({ kind: 'usage', message: `${idle[0]} is the length of stage ${stages[0] === 1 ? 2 : 1}, which is not trained here`, remedy: `Did you mean ${stages[0] === 1 ? '--steps' : '--steps2'}?` })
+    refuse({ kind: 'usage', message: `${idle[0]} is the length of stage ${stages[0] === 1 ? 2 : 1}, which is not trained here`,
+      remedy: `Did you mean ${stages[0] === 1 ? '--steps' : '--steps2'}?` })
   }
   return {
     version: runVersion,
@@ -78,15 +82,21 @@ export const newConfig = (o: Options, from: Checkpoint | undefined): RunConfig =
 export const openFrom = async (path: string): Promise<Checkpoint> => {
   if (!existsSync(join(path, 'config.json'))) return readCheckpoint(path)
   const newest = listCheckpoints(openRun(path).folder).findLast(({ stage }) => stage === 1)
-  return newest === undefined ? refuse({ kind: 'file', path, message: 'the run has no checkpoint of stage 1', remedy: 'Give --from a run that has trained stage 1, or a checkpoint of it.' }) : readCheckpoint(newest.path)
+  return newest !== undefined ? readCheckpoint(newest.path)
+    : refuse({ kind: 'file', path, message: 'the run has no checkpoint of stage 1',
+      remedy: 'Give --from a run that has trained stage 1, or a checkpoint of it.' })
 }
 
 /** The stages of a run that is continued: as recorded, or stage 2 after stage 1 where there was stage 1 alone. */
 const resumedStages = (recorded: RunConfig['stages'], asked: Options['stage']): RunConfig['stages'] => {
-  if (asked === undefined || String(STAGES[asked]) === String(recorded) || (asked === 'both' && recorded.length === 1 && recorded[0] === 1)) return asked === undefined ? recorded : STAGES[asked]
+  if (asked === undefined || String(STAGES[asked]) === String(recorded) || (asked === 'both' && recorded.length === 1 && recorded[0] === 1)) {
+    return asked === undefined ? recorded : STAGES[asked]
+  }
   return refuse({
-    kind: 'usage', message: `--stage ${asked} contradicts the run that is resumed, which trains ${recorded.length === 2 ? 'both stages' : `stage ${recorded[0]}`}`,
-    remedy: asked === '2' ? 'To train stage 2 from what a run has learnt, in a run of its own: --stage 2 --from RUN, without --resume.' : 'Leave --stage out, or start a new run without --resume.',
+    kind: 'usage',
+    message: `--stage ${asked} contradicts the run that is resumed, which trains ${recorded.length === 2 ? 'both stages' : `stage ${recorded[0]}`}`,
+    remedy: asked === '2' ? 'To train stage 2 from what a run has learnt, in a run of its own: --stage 2 --from RUN, without --resume.'
+      : 'Leave --stage out, or start a new run without --resume.',
   })
 }
 
@@ -102,7 +112,8 @@ export const resumedConfig = (recorded: RunConfig, o: Options): RunConfig => {
   ] as const
   for (const [name, given, was] of fixed) {
     if (given !== undefined && given !== was) {
-      refuse({ kind: 'usage', message: `${name} ${given} contradicts the run that is resumed, which has ${was ?? 'none'}`, remedy: `Leave ${name} out, or start a new run without --resume.` })
+      refuse({ kind: 'usage', message: `${name} ${given} contradicts the run that is resumed, which has ${was ?? 'none'}`,
+        remedy: `Leave ${name} out, or start a new run without --resume.` })
     }
   }
   return {
@@ -119,7 +130,8 @@ export const resumedConfig = (recorded: RunConfig, o: Options): RunConfig => {
 /** Refuses --stage 2 without --from, and --from with another stage. */
 export const checkFrom = ({ stage, from }: Options): void => {
   if (stage === '2' && from === undefined) {
-    refuse({ kind: 'usage', message: 'stage 2 starts from what stage 1 has learnt', remedy: 'Add --from with a run that has trained stage 1, or with one of its checkpoints; or leave --stage out to train both.' })
+    refuse({ kind: 'usage', message: 'stage 2 starts from what stage 1 has learnt',
+      remedy: 'Add --from with a run that has trained stage 1, or with one of its checkpoints; or leave --stage out to train both.' })
   }
   if (stage !== undefined && stage !== '2' && from !== undefined) {
     refuse({ kind: 'usage', message: '--from is where stage 2 starts, stage 1 starts from nothing', remedy: 'Leave --from or --stage out.' })

@@ -28,7 +28,8 @@ const prepare = async (o: Options): Promise<Prepared> => {
   const from = opened !== undefined || o.from === undefined ? undefined : await openFrom(o.from)
   const config = opened === undefined ? newConfig(o, from) : resumedConfig(opened.config, o)
   const data = openData(config.data)
-  const stages = await loadStages(o.build, config, { ...(o.device === undefined ? {} : { device: o.device }), ...(config.threads === undefined ? {} : { threads: config.threads }) })
+  const stages = await loadStages(o.build, config,
+    { ...(o.device === undefined ? {} : { device: o.device }), ...(config.threads === undefined ? {} : { threads: config.threads }) })
   for (const { trainStep, schedule } of stages) checkTrainStep(trainStep, Object.keys(schedule(0)))
   checkLengths(stages, data)
   if (from !== undefined) stages.forEach(({ trainStep }) => takenOver(from, trainStep, config.config))
@@ -51,7 +52,8 @@ const trainCommand = async (o: Options): Promise<number> => {
     process.stderr.write(`${folder.path}: ${config.config} on ${data.name} (${data.sequences.train} sequences, ${data.sequences.heldOut} held out)\n`)
     notes.forEach(note => process.stderr.write(`${note}\n`))
     const started = performance.now()
-    const outcome = await runSession({ config, folder, stages, data, ahead: true, resume: opened !== undefined, stopped: signals.stopped, sink: process.stderr })
+    const outcome = await runSession({ config, folder, stages, data, ahead: true, resume: opened !== undefined, stopped: signals.stopped,
+      sink: process.stderr })
     const took = duration((performance.now() - started) / 1000)
     process.stdout.write(
       outcome.end === 'finished'
@@ -68,13 +70,14 @@ const trainCommand = async (o: Options): Promise<number> => {
   }
 }
 
+const defaultConfigs = Object.entries(DEFAULT_CONFIG).map(([data, name]) => `${data} ${name}`).join(', ')
 const defaultSteps = (stage: keyof RunConfig['steps']): string => configNames.map(name => `${name} ${DEFAULT_STEPS[name][stage]}`).join(', ')
 
 /** Adds the command to the command line. Few options have defaults here, so that --resume can tell what was asked for. */
 export const register: Register = (cli, settle) => {
   const command = cli.command('train')
     .description('train VDSM: stage 1 on frames, then stage 2 on videos; writes metrics, checkpoints and pictures to the folder of the run')
-    .option('--config <name>', `model configuration: ${configNames.join(', ')} (default: ${Object.entries(DEFAULT_CONFIG).map(([data, name]) => `${data} ${name}`).join(', ')})`, oneOf(...configNames))
+    .option('--config <name>', `model configuration: ${configNames.join(', ')} (default: ${defaultConfigs})`, oneOf(...configNames))
     .option('--stage <n>', 'what is trained: 1, 2 or both (default: both; 2 where --from is given)', oneOf('1', '2', 'both'))
     .option('--from <run>', 'a run that has trained stage 1, or a checkpoint of it: where stage 2 alone starts')
     .option('--steps <n>', `steps of stage 1; settled once stage 2 has begun (default: ${defaultSteps('frames')})`, positive)

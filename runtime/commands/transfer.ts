@@ -14,7 +14,8 @@ const make = async (model: Model, { identity, action, scale }: Options) => {
   const frames = result.shape[0] ?? 0
   return {
     animation: animation([who, what, x], { columns: 3, scale }), strip: strip([who, what, x]),
-    arrays: new Map([['x', result], ['s', rowsArray(s)], ['d', rowsArray(d)], ['z', rowsArray(z, frames)], ['identity', identityArray], ['action', actionArray]]),
+    arrays: new Map([['x', result], ['s', rowsArray(s)], ['d', rowsArray(d)], ['z', rowsArray(z, frames)],
+      ['identity', identityArray], ['action', actionArray]]),
     about: { identity, action },
     text: `${frames === 1 ? '1 frame' : `${frames} frames`} (in the pictures: identity, action, result)`,
   }
@@ -23,7 +24,8 @@ const make = async (model: Model, { identity, action, scale }: Options) => {
 export const register: Register = (cli, settle) => {
   withModel(cli.command('transfer')
     .summary('put the action of one video on the identity of another')
-    .description('put the action of one video on the identity of another; writes a GIF and a strip (identity, action, result) and arrays (x, s, d, z, identity, action). ' + VIDEOS)
+    .description('put the action of one video on the identity of another; writes a GIF and a strip (identity, action, result) '
+      + 'and arrays (x, s, d, z, identity, action). ' + VIDEOS)
     .requiredOption('--identity <file>', 'the video, or image, that shows who')
     .requiredOption('--action <file>', 'the video that shows what is done; the result is as long'))
     .action((run: string | undefined, options: Options) =>

@@ -36,7 +36,8 @@ export type Crew = {
 export const startCrew = (given: Given): Crew => {
   const { port1: port, port2 } = new MessageChannel()
   const { words } = given
-  const worker = new Worker(new URL('./ahead-worker.mjs', import.meta.url), { name: 'vdsm data', execArgv: [], workerData: { ...given, port: port2 }, transferList: [port2] })
+  const worker = new Worker(new URL('./ahead-worker.mjs', import.meta.url),
+    { name: 'vdsm data', execArgv: [], workerData: { ...given, port: port2 }, transferList: [port2] })
   let lost: string | null = null
   let heard = 0
   worker.on('error', error => { lost ??= error instanceof Error ? error.message : String(error) })
@@ -46,7 +47,9 @@ export const startCrew = (given: Given): Crew => {
     // Counted before looking: what comes meanwhile ends the next sleep at once.
     heard = Atomics.load(words, 0)
     const found: Report[] = []
-    for (let each = receiveMessageOnPort(port); each !== undefined; each = receiveMessageOnPort(port)) found.push(each.message as Report) // ahead-serve.ts sends nothing else
+    for (let each = receiveMessageOnPort(port); each !== undefined; each = receiveMessageOnPort(port)) {
+      found.push(each.message as Report) // ahead-serve.ts sends nothing else
+    }
     return found
   }
   return {

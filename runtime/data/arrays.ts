@@ -69,7 +69,9 @@ const HEADER = 65_536
 const toPixels = (name: string, element: Element, start: number, values: Values): Uint8Array => {
   const out = new Uint8Array(values.length)
   values.forEach((value, i) => {
-    if (!(value >= 0 && value <= 1)) bad(name, `its element ${start + i} is ${value}; pixels of type ${element} lie in [0, 1]`, 'Divide by 255, or save bytes: .astype(numpy.uint8).')
+    if (!(value >= 0 && value <= 1)) {
+      bad(name, `its element ${start + i} is ${value}; pixels of type ${element} lie in [0, 1]`, 'Divide by 255, or save bytes: .astype(numpy.uint8).')
+    }
     out[i] = Math.round(value * 255)
   })
   return out
@@ -87,7 +89,9 @@ const beginningOf = (name: string, source: Bytes, entry: Placed): Uint8Array => 
 }
 
 /** What is needed of one .npy image: its bytes (again, where they are packed), and how to call it. */
-type Place = { readonly key: string; readonly name: string; readonly path: string; readonly packed: boolean; readonly bytes: () => Bytes; readonly header: Header }
+type Place = {
+  readonly key: string; readonly name: string; readonly path: string; readonly packed: boolean; readonly bytes: () => Bytes; readonly header: Header
+}
 
 const stored = ({ key, name, path, packed, bytes, header }: Place): StoredArray => {
   const { element, shape, start, little, fortran } = header
@@ -98,7 +102,9 @@ const stored = ({ key, name, path, packed, bytes, header }: Place): StoredArray 
       if (fortran && shape.length > 1) bad(name, 'its elements lie in Fortran order', 'Save it in C order: numpy.ascontiguousarray(x).')
       const raw = bytes().at(start + from * width, count * width)
       if (element === 'uint8') return raw
-      if (familyOf[element] !== 'float') return bad(name, `its elements are ${element}; pixels are bytes (uint8), or real numbers in [0, 1]`, 'Convert it: .astype(numpy.uint8).')
+      if (familyOf[element] !== 'float') {
+        return bad(name, `its elements are ${element}; pixels are bytes (uint8), or real numbers in [0, 1]`, 'Convert it: .astype(numpy.uint8).')
+      }
       return toPixels(name, element, from, decode(raw, element, count, little) ?? new Float32Array())
     },
     values: () => {
@@ -118,7 +124,9 @@ const checkedHeader = (name: string, size: number, beginning: Uint8Array, pickle
   }
   const { element, shape, start } = header.right
   const needed = start + shape.reduce((n, d) => n * d, 1) * bytesOf[element]
-  if (needed !== size) bad(name, `${size < needed ? 'truncated' : 'too long'}: shape (${shape.join(', ')}) of ${element} needs ${needed} bytes, ${size} are there`)
+  if (needed !== size) {
+    bad(name, `${size < needed ? 'truncated' : 'too long'}: shape (${shape.join(', ')}) of ${element} needs ${needed} bytes, ${size} are there`)
+  }
   return header.right
 }
 
@@ -151,7 +159,10 @@ export const openArrays = (path: string, { pickles, keep = true }: OpenOptions =
     return [stored({ key: '', name: path, path, packed: false, bytes: () => source, header: checkedHeader(path, source.size, first, pickles) })]
   }
   const entries = listZip(source)
-  if (E.isLeft(entries)) return bad(path, entries.left === 'not a zip archive' ? 'neither an .npy array nor an .npz archive' : entries.left, 'Write it again, e.g. numpy.savez(path, x=x).')
+  if (E.isLeft(entries)) {
+    const fault = entries.left === 'not a zip archive' ? 'neither an .npy array nor an .npz archive' : entries.left
+    return bad(path, fault, 'Write it again, e.g. numpy.savez(path, x=x).')
+  }
   return entries.right.map(entry => {
     if (!entry.name.endsWith('.npy')) bad(path, `entry ${JSON.stringify(entry.name)} is not an .npy array`)
     const key = entry.name.slice(0, -4)

@@ -92,7 +92,9 @@ const requireFrames = (source: Source) => (frames: number): void => {
 
 const checkWhole = (what: string, values: readonly (readonly [name: string, value: number, least: number])[]): void => {
   for (const [name, value, least] of values) {
-    if (!Number.isSafeInteger(value) || value < least) refuse({ kind: 'usage', message: `${what}: ${name} must be a whole number, at least ${least}; it is ${value}` })
+    if (!Number.isSafeInteger(value) || value < least) {
+      refuse({ kind: 'usage', message: `${what}: ${name} must be a whole number, at least ${least}; it is ${value}` })
+    }
   }
 }
 
@@ -171,7 +173,8 @@ export const makeDataSet = (source: Source): DataSet => {
     const { frames: length, ...known } = labels(split, index)
     const { identity, action, take } = known
     if (start + frames > length) {
-      refuse({ kind: 'data', source: source.name, message: `frames ${start} to ${start + frames - 1} of sequence ${index} in ${split} were asked for; it has ${length}` })
+      refuse({ kind: 'data', source: source.name,
+        message: `frames ${start} to ${start + frames - 1} of sequence ${index} in ${split} were asked for; it has ${length}` })
     }
     const x = new Float32Array(frames * FRAME)
     for (let t = 0; t < frames; t++) source.draw(identity, action, take, start + t, x, t * FRAME)
@@ -209,7 +212,8 @@ export const checkPixels = (name: string, batch: Batch): void => {
   refuse({
     kind: 'data',
     source: name,
-    message: `group ${group} (identity ${batch.labels.identity[group]}),${parts > 1 ? ` part ${part},` : ''} frame ${t}, channel ${c}, row ${row}, column ${column} is ${x[bad]}; pixels lie in [0, 1]`,
+    message: `group ${group} (identity ${batch.labels.identity[group]}),${parts > 1 ? ` part ${part},` : ''} `
+      + `frame ${t}, channel ${c}, row ${row}, column ${column} is ${x[bad]}; pixels lie in [0, 1]`,
     remedy: 'Nothing was trained on this batch. Repair or remove the file that holds this frame.',
   })
 }

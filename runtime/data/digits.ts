@@ -53,7 +53,9 @@ const readIdx = (folder: string, stem: string, shape: readonly number[]): Uint8A
   const [count, ...rest] = Array.from({ length: shape.length + 1 }, (_, i) => view.getUint32(4 + 4 * i))
   if (rest.join() !== shape.join()) bad(found, `digits of ${rest.join(' x ')} pixels; they are ${shape.join(' x ')}`)
   const needed = header + (count ?? 0) * shape.reduce((n, d) => n * d, 1)
-  if (bytes.length !== needed) bad(found, `${bytes.length < needed ? 'truncated' : 'too long'}: ${count} entries need ${needed} bytes, ${bytes.length} are there`)
+  if (bytes.length !== needed) {
+    bad(found, `${bytes.length < needed ? 'truncated' : 'too long'}: ${count} entries need ${needed} bytes, ${bytes.length} are there`)
+  }
   return bytes.subarray(header)
 }
 

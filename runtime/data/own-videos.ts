@@ -39,7 +39,8 @@ const videosOf = (folder: string): readonly string[] => {
   const picture = names.find(name => /\.png$/i.test(name))
   if (picture !== undefined) bad(join(folder, picture), 'a PNG lies directly in the folder of an identity; the frames of each video need a folder of their own')
   if (videos.length > 0) return videos
-  return bad(folder, names.length === 0 ? 'the folder is empty' : `no video is in this folder, but ${names.length === 1 ? names[0] : `${names.length} other files, such as ${names[0]}`}`)
+  return bad(folder, names.length === 0 ? 'the folder is empty'
+    : `no video is in this folder, but ${names.length === 1 ? names[0] : `${names.length} other files, such as ${names[0]}`}`)
 }
 
 const decode = (path: string): Uint8Array => {
@@ -53,7 +54,10 @@ const open = (path: string, keep: Keep): Sequence => decodedWhole(path, keep(pat
 export const ownVideos = ({ folder, heldOutShare = 0.1, splitSeed = 0, keptBytes = KEPT_BYTES }: FolderOptions): DataSet => {
   if (!isFolder(folder)) bad(folder, kindOf(folder) === null ? 'there is no such folder' : 'it is a file, not a folder')
   const people = namesIn(folder, LAYOUT).map(name => join(folder, name)).filter(isFolder)
-  if (people.length < 2) bad(folder, `${people.length === 0 ? 'no sub-folder is in it' : 'only one sub-folder is in it'}; two identities are needed, one to train on and one to hold out`)
+  if (people.length < 2) {
+    bad(folder, `${people.length === 0 ? 'no sub-folder is in it' : 'only one sub-folder is in it'}; `
+      + 'two identities are needed, one to train on and one to hold out')
+  }
   const paths = people.map(videosOf)
   const keep = keepUpTo(keptBytes)
   return sequenceSet({

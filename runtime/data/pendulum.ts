@@ -114,7 +114,9 @@ const initialAngle = (seed: number, identity: number, action: number, take: numb
 /** Opens the pendulum data set. Refuses sizes that make no split. */
 export const pendulum = (options: PendulumOptions = {}): DataSet => {
   const { frames = 16, takes = 100, holdOut = 'takes', heldOutShare = 0.1, splitSeed = 0 } = options
-  if (!Number.isInteger(frames) || frames < 1) refuse({ kind: 'config', where: 'pendulum.frames', message: `must be a whole number, at least 1; it is ${frames}` })
+  if (!Number.isInteger(frames) || frames < 1) {
+    refuse({ kind: 'config', where: 'pendulum.frames', message: `must be a whole number, at least 1; it is ${frames}` })
+  }
   if (!Number.isInteger(takes) || takes < 2) refuse({ kind: 'config', where: 'pendulum.takes', message: `must be a whole number, at least 2; it is ${takes}` })
   // Angles are computed when a take is first shown and kept: a few hundred bytes each.
   const known = new Map<number, Float64Array>()

@@ -73,7 +73,8 @@ export const readSheet = (path: string, choice: FrameChoice): Sheet => {
     refuse({
       kind: 'data',
       source: 'sprites',
-      message: `${path}: sheet of the wrong size\n  expected ${SHEET_WIDTH} x ${SHEET_HEIGHT} (13 x 21 cells of 64 x 64)\n  actual   ${png.width} x ${png.height}`,
+      message: `${path}: sheet of the wrong size\n  expected ${SHEET_WIDTH} x ${SHEET_HEIGHT} (13 x 21 cells of 64 x 64)\n`
+        + `  actual   ${png.width} x ${png.height}`,
       remedy: 'Use sheets of the Universal LPC spritesheet in their original size.',
     })
   }

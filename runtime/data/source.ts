@@ -90,7 +90,8 @@ export const listed = (sequences: readonly Listed[]): Inventory & { readonly ind
     actions.set(action, own)
     byIdentity.set(identity, actions)
   })
-  const least = (items: readonly Listed[]): Listed | undefined => items.reduce<Listed | undefined>((a, b) => (a === undefined || b.frames < a.frames ? b : a), undefined)
+  const least = (items: readonly Listed[]): Listed | undefined =>
+    items.reduce<Listed | undefined>((a, b) => (a === undefined || b.frames < a.frames ? b : a), undefined)
   const shortest = least(sequences)
   const known = new Map([...byIdentity].map(([identity, actions]) => {
     const indices = [...actions.values()].flat()

@@ -97,7 +97,8 @@ export const sprites = (options: SpritesOptions): DataSet => {
   const { folder, frameChoice, heldOutShare = 0.1, splitSeed = 0 } = options
   if (!LAYERS.some(layer => kindOf(join(folder, layer)) === 'folder') && holdsArrays(folder)) {
     if (frameChoice !== undefined) {
-      refuse({ kind: 'usage', message: `--frame-choice means nothing to arrays, and ${folder} holds arrays`, remedy: 'Leave it out, or give --data-dir a folder of sheets.' })
+      refuse({ kind: 'usage', message: `--frame-choice means nothing to arrays, and ${folder} holds arrays`,
+        remedy: 'Leave it out, or give --data-dir a folder of sheets.' })
     }
     return labelledArrays('sprites', folder, { heldOutShare, splitSeed, credit: CREDIT })
   }
@@ -105,7 +106,8 @@ export const sprites = (options: SpritesOptions): DataSet => {
   const sizes = { body: wardrobe.body.names.length, pants: wardrobe.pants.names.length, shirt: wardrobe.shirt.names.length, hair: wardrobe.hair.names.length }
   const count = sizes.body * sizes.pants * sizes.shirt * sizes.hair
   if (count < 2) {
-    refuse({ kind: 'data', source: 'sprites', message: `${folder} makes only one identity; two are needed to hold one out`, remedy: 'Add a sheet to one of the layers.' })
+    refuse({ kind: 'data', source: 'sprites', message: `${folder} makes only one identity; two are needed to hold one out`,
+      remedy: 'Add a sheet to one of the layers.' })
   }
   return makeDataSet({
     ...grid(CLASSES.length, { train: [0], heldOut: [0] }, CLASS_FRAMES),

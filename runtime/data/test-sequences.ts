@@ -17,13 +17,15 @@ export const testSequences = (path: string, options: { readonly splitSeed: numbe
   const [array] = openArrays(path)
   const [frames = 0, count = 0, height, width] = array?.shape ?? []
   if (array === undefined || array.element !== 'uint8' || array.shape.length !== 4 || height !== SIDE || width !== SIDE || frames * count === 0) {
-    return refuse({ kind: 'file', path, message: `holds ${array === undefined ? 'no array' : typeOf(array)}; moving MNIST sequences are uint8 [frames, sequences, ${SIDE}, ${SIDE}]`,
+    return refuse({ kind: 'file', path,
+      message: `holds ${array === undefined ? 'no array' : typeOf(array)}; moving MNIST sequences are uint8 [frames, sequences, ${SIDE}, ${SIDE}]`,
       remedy: `${TEST_FILE} is uint8 [20, 10000, 64, 64]. Videos of your own: --data folder.` })
   }
   const plane = SIDE * SIDE
   return sequenceSet({
     name: 'moving-mnist',
-    sequences: upTo(count).map(i => readByFrame(`${path}, sequence ${i}`, frames, [SIDE, SIDE, 1], frame => ({ data: array.pixels((frame * count + i) * plane, plane), from: 0 }))),
+    sequences: upTo(count).map(i =>
+      readByFrame(`${path}, sequence ${i}`, frames, [SIDE, SIDE, 1], frame => ({ data: array.pixels((frame * count + i) * plane, plane), from: 0 }))),
     facts: { identity: upTo(count) },
     heldOutShare,
     splitSeed,

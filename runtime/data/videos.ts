@@ -25,7 +25,9 @@ const fitterFor = (height: number, width: number, channels: 1 | 3): Fit => {
 }
 
 /** A sequence whose frames, of any size, are read one by one, and fitted when they are drawn. */
-export const readByFrame = (name: string, frames: number, size: readonly [height: number, width: number, channels: 1 | 3], read: (frame: number) => Pixels): Sequence => {
+export const readByFrame = (
+  name: string, frames: number, size: readonly [height: number, width: number, channels: 1 | 3], read: (frame: number) => Pixels,
+): Sequence => {
   const fit = fitterFor(...size)
   return {
     name, frames,
@@ -108,7 +110,8 @@ export type SequenceSet = {
 export const sequenceSet = ({ name, sequences, facts, heldOutShare, splitSeed, credit }: SequenceSet): DataSet => {
   const identities = new Set(facts.identity).size
   if (identities < 2) {
-    refuse({ kind: 'data', source: name, message: `${identities === 0 ? 'there is no sequence' : 'all sequences are of one identity'}; two identities are needed to hold one out`,
+    refuse({ kind: 'data', source: name,
+      message: `${identities === 0 ? 'there is no sequence' : 'all sequences are of one identity'}; two identities are needed to hold one out`,
       remedy: 'Add sequences of another identity.' })
   }
   const seen = new Map<number, number>()
@@ -118,7 +121,8 @@ export const sequenceSet = ({ name, sequences, facts, heldOutShare, splitSeed, c
     return n
   })
   const action = facts.action ?? numbered
-  const { indexOf, ...inventory } = listed(sequences.map((sequence, i) => ({ identity: facts.identity[i] ?? 0, action: action[i] ?? 0, frames: sequence.frames, name: sequence.name })))
+  const { indexOf, ...inventory } =
+    listed(sequences.map((sequence, i) => ({ identity: facts.identity[i] ?? 0, action: action[i] ?? 0, frames: sequence.frames, name: sequence.name })))
   return makeDataSet({
     ...inventory,
     name,

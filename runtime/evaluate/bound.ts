@@ -41,7 +41,8 @@ export const batchesOf = (evaluate: Executable, data: DataSet, stage: 1 | 2, hel
   const each = groups * parts
   if (stage === 1) {
     const count = Math.min(MOST_BATCHES, Math.max(1, Math.floor(data.sequences.heldOut / each)))
-    return { count, frames, total: count * each, fill: (step, into) => void data.batch({ split: 'heldOut', groups, parts, frames, seed, step, order: 'identity', into }) }
+    return { count, frames, total: count * each,
+      fill: (step, into) => void data.batch({ split: 'heldOut', groups, parts, frames, seed, step, order: 'identity', into }) }
   }
   const count = Math.max(1, Math.floor(heldOut.length / each))
   const fill = (step: number, into: Float32Array): void => {

@@ -25,14 +25,17 @@ export const clipOf = (data: DataSet, split: Split, index: number, frames: numbe
 /** Fills [count, width] row by row. */
 const collector = (count: number, width: number) => {
   const [loc, scale] = [new Float32Array(count * width), new Float32Array(count * width)]
-  return { put: (row: number, l: ArrayLike<number>, s: ArrayLike<number>): void => { loc.set(l, row * width); scale.set(s, row * width) }, made: (): Gaussians => ({ count, width, loc, scale }) }
+  return { put: (row: number, l: ArrayLike<number>, s: ArrayLike<number>): void => { loc.set(l, row * width); scale.set(s, row * width) },
+    made: (): Gaussians => ({ count, width, loc, scale }) }
 }
 
 /**
  * The mean over time of poses z_t ~ N(loc_t, scale_t^2), taken as independent: loc and scale [Z] from [T, Z]. (In the whole
  * model z_t depends on what was drawn before it: its scale holds along the means.)
  */
-export const meanOverTime = (loc: ArrayLike<number>, scale: ArrayLike<number>, frames: number): { readonly loc: Float64Array; readonly scale: Float64Array } => {
+export const meanOverTime = (
+  loc: ArrayLike<number>, scale: ArrayLike<number>, frames: number,
+): { readonly loc: Float64Array; readonly scale: Float64Array } => {
   const width = loc.length / frames
   const out = { loc: new Float64Array(width), scale: new Float64Array(width) }
   for (let i = 0; i < loc.length; i++) {
@@ -46,12 +49,15 @@ const shapeOf = (encode: Executable, path: string): readonly number[] | undefine
   encode.program.outputs.concat(encode.program.inputs).find(slot => slot.path === path)?.shape
 
 /** Frames of the clips that `encode` takes. */
-export const framesOf = (encode: Executable): number => shapeOf(encode, 'x')?.[0] ?? refuse({ kind: 'bug', where: 'evaluate', message: `${encode.program.id} has no input x` })
+export const framesOf = (encode: Executable): number =>
+  shapeOf(encode, 'x')?.[0] ?? refuse({ kind: 'bug', where: 'evaluate', message: `${encode.program.id} has no input x` })
 
 const nextTurn = (): Promise<void> => new Promise(done => setImmediate(done))
 
 /** Encodes one clip of each sequence. `onDone` is called after each. */
-export const embed = async (encode: Executable, data: DataSet, split: Split, indices: readonly number[], seed: number, onDone: () => void): Promise<Embedded> => {
+export const embed = async (
+  encode: Executable, data: DataSet, split: Split, indices: readonly number[], seed: number, onDone: () => void,
+): Promise<Embedded> => {
   const frames = framesOf(encode)
   const widths = { s: shapeOf(encode, 's.loc')?.[0] ?? 0, d: shapeOf(encode, 'd.loc')?.[0], z: shapeOf(encode, 'z.loc')?.[1] ?? 0 }
   const count = indices.length

@@ -74,11 +74,15 @@ export type OnShare = (share: number, what: string) => void
 /** Draws from every training sequence: the probe should learn what survives the noise, not one draw by heart. */
 const TRAINING_DRAWS = 4
 
-const counted = (labels: Int32Array): ReadonlyMap<number, number> => labels.reduce((counts, label) => counts.set(label, (counts.get(label) ?? 0) + 1), new Map<number, number>())
+const counted = (labels: Int32Array): ReadonlyMap<number, number> =>
+  labels.reduce((counts, label) => counts.set(label, (counts.get(label) ?? 0) + 1), new Map<number, number>())
 
 /** Which factors can be probed, and why the others cannot. The action is one of them where the data set names actions. */
-export const choose = (data: Pick<DataSet, 'factors' | 'actions'>, test: Embedded['labels'], train: Embedded['labels'], most: number): Pick<Evaluation, 'factors' | 'skipped'> => {
-  const all = [...data.factors.map(({ name, values }) => ({ name, classes: values.length })), ...(data.actions.length === 0 ? [] : [{ name: 'action', classes: data.actions.length }])]
+export const choose = (
+  data: Pick<DataSet, 'factors' | 'actions'>, test: Embedded['labels'], train: Embedded['labels'], most: number,
+): Pick<Evaluation, 'factors' | 'skipped'> => {
+  const all = [...data.factors.map(({ name, values }) => ({ name, classes: values.length })),
+    ...(data.actions.length === 0 ? [] : [{ name: 'action', classes: data.actions.length }])]
   const judged = all.map(({ name, classes }) => {
     const [held, seen] = [counted(test[name] ?? new Int32Array()), counted(train[name] ?? new Int32Array())]
     const total = [...held.values()].reduce((sum, n) => sum + n, 0)
@@ -108,7 +112,9 @@ type Entry = { readonly factor: FactorInfo; readonly latent: string; readonly so
 const rowsOf = (embedded: Embedded, { factor, latent, source }: Entry, rows: readonly number[], times: number, ...path: readonly number[]): Rows => {
   const gaussians = embedded.latents[latent]
   const labels = embedded.labels[factor.name]
-  if (gaussians === undefined || labels === undefined) return refuse({ kind: 'bug', where: 'evaluate', message: `nothing is known of ${factor.name} or ${latent}` })
+  if (gaussians === undefined || labels === undefined) {
+    return refuse({ kind: 'bug', where: 'evaluate', message: `nothing is known of ${factor.name} or ${latent}` })
+  }
   const picked = pickGaussians(gaussians, rows)
   const label = Int32Array.from(rows, row => labels[row] as number)
   return source === 'location' ? locations(picked, label) : draws(picked, label, times, stream(...path))
@@ -117,9 +123,11 @@ const rowsOf = (embedded: Embedded, { factor, latent, source }: Entry, rows: rea
 /** The task of an entry for each seed: what is drawn is drawn for that seed. */
 const tasksOf = ({ train, test, parts }: Ground, entry: Entry, place: number): readonly Task[] =>
   parts.map(({ seed, learn, validation }) => {
-    const rows = (embedded: Embedded, of: readonly number[], times: number, part: number): Rows => rowsOf(embedded, entry, of, times, seed, PURPOSE.evaluate, 6, place, part)
+    const rows = (embedded: Embedded, of: readonly number[], times: number, part: number): Rows =>
+      rowsOf(embedded, entry, of, times, seed, PURPOSE.evaluate, 6, place, part)
     const everyTest = Array.from(test.identity, (_, row) => row)
-    return { classes: entry.factor.classes, train: rows(train, learn, TRAINING_DRAWS, 0), validation: rows(train, validation, 1, 1), test: rows(test, everyTest, 1, 2) }
+    return { classes: entry.factor.classes, train: rows(train, learn, TRAINING_DRAWS, 0), validation: rows(train, validation, 1, 1),
+      test: rows(test, everyTest, 1, 2) }
   })
 
 const nextTurn = (): Promise<void> => new Promise(done => setImmediate(done))
@@ -177,12 +185,14 @@ export const evaluate = async (subject: Subject, plan: Plan, onShare: OnShare): 
   const share = probing / work / (entries.length * PROBES.length * seeds.length)
   const readings: Reading[] = []
   for (const [place, entry] of entries.entries()) {
-    readings.push(...await readingsOf(subject, recipes, { train, test, parts }, entry, place, () => onShare(share, `${entry.factor.name} from ${entry.latent}`)))
+    readings.push(...await readingsOf(subject, recipes, { train, test, parts }, entry, place,
+      () => onShare(share, `${entry.factor.name} from ${entry.latent}`)))
   }
   const { s, d } = test.latents
   return {
     heldOut, frames: framesOf(encode), seeds, recipes, factors, skipped, readings, bound,
-    counts: { heldOut: held.length, heldOutIdentities: new Set(test.identity).size, train: samples[0]?.length ?? 0, trainIdentities: new Set(train.identity).size },
+    counts: { heldOut: held.length, heldOutIdentities: new Set(test.identity).size, train: samples[0]?.length ?? 0,
+      trainIdentities: new Set(train.identity).size },
     latents: {
       ...(s === undefined ? {} : { s: factsOf(s, subject.priors.s) }),
       ...(d === undefined ? {} : { d: factsOf(d, subject.priors.d) }),

@@ -34,7 +34,8 @@ export type ProbeSizes = { readonly rows: number; readonly features: number; rea
 
 export const sizesOf = ({ predict }: Pick<ProbePrograms, 'predict'>): ProbeSizes => {
   const shape = (path: string): readonly number[] =>
-    predict.program.inputs.find(slot => slot.path === path)?.shape ?? refuse({ kind: 'bug', where: 'probes', message: `${predict.program.id} has no input ${path}` })
+    predict.program.inputs.find(slot => slot.path === path)?.shape
+      ?? refuse({ kind: 'bug', where: 'probes', message: `${predict.program.id} has no input ${path}` })
   const [rows = 0, features = 0] = shape('x')
   return { rows, features, classes: shape('classes')[0] ?? 0 }
 }
@@ -46,7 +47,8 @@ const snapshot = (program: Executable, from: string): ReadonlyMap<string, ArrayL
     return rest === null ? [] : [[rest, program.input(path).slice()] as const]
   }))
 
-const give = (program: Executable, to: string, arrays: ReadonlyMap<string, ArrayLike<number>>): void => arrays.forEach((data, rest) => program.set(`${to}${rest}`, data))
+const give = (program: Executable, to: string, arrays: ReadonlyMap<string, ArrayLike<number>>): void =>
+  arrays.forEach((data, rest) => program.set(`${to}${rest}`, data))
 
 const flags = (classes: number, padded: number): Float32Array => new Float32Array(padded).fill(1, 0, classes)
 
@@ -85,11 +87,20 @@ const order = (count: number, s: Stream): (() => number) => {
 
 const checkTask = ({ classes, train, validation, test }: Task, sizes: ProbeSizes): void => {
   if (classes > sizes.classes) refuse({ kind: 'limit', what: 'a probe', message: `${classes} classes were given, the probes have ${sizes.classes}` })
-  if (train.width > sizes.features) refuse({ kind: 'limit', what: 'a probe', message: `${train.width} features were given, the probes have ${sizes.features}`, remedy: 'Raise F of the large probes in models/probe/config.ts and compile again.' })
+  if (train.width > sizes.features) {
+    refuse({ kind: 'limit', what: 'a probe', message: `${train.width} features were given, the probes have ${sizes.features}`,
+      remedy: 'Raise F of the large probes in models/probe/config.ts and compile again.' })
+  }
   for (const [name, rows] of [['train', train], ['validation', validation], ['test', test]] as const) {
-    if (rows.count === 0) refuse({ kind: 'data', source: 'probes', message: `there is not one row to ${name === 'train' ? 'train on' : name === 'test' ? 'test on' : 'validate on'}` })
+    if (rows.count === 0) {
+      refuse({ kind: 'data', source: 'probes',
+        message: `there is not one row to ${name === 'train' ? 'train on' : name === 'test' ? 'test on' : 'validate on'}` })
+    }
     const bad = rows.x.findIndex(v => !Number.isFinite(v))
-    if (bad >= 0) refuse({ kind: 'nonfinite', step: 0, metric: `feature ${bad % rows.width} of a sequence (${name})`, value: String(rows.x[bad]), remedy: 'The model that made these features has come apart: evaluate an earlier checkpoint.' })
+    if (bad >= 0) {
+      refuse({ kind: 'nonfinite', step: 0, metric: `feature ${bad % rows.width} of a sequence (${name})`, value: String(rows.x[bad]),
+        remedy: 'The model that made these features has come apart: evaluate an earlier checkpoint.' })
+    }
   }
 }
 
@@ -99,7 +110,8 @@ export const fit = (programs: ProbePrograms, recipe: Recipe, task: Task, path: r
   const sizes = sizesOf(programs)
   checkTask(task, sizes)
   const whitening = whiteningOf(task.train)
-  const [train, validation, test] = [task.train, task.validation, task.test].map(rows => whitened(rows, whitening, sizes.features)) as [Rows, Rows, Rows] // three in, three out
+  const [train, validation, test] =
+    [task.train, task.validation, task.test].map(rows => whitened(rows, whitening, sizes.features)) as [Rows, Rows, Rows] // three in, three out
   const classes = flags(task.classes, sizes.classes)
   init.set('key', Uint32Array.from(keyOf(...path, 0)))
   init.run()

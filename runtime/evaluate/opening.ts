@@ -70,7 +70,8 @@ const checkData = ({ data }: RunConfig, checkpoint: Checkpoint, run: string): vo
   if (trained === undefined || (trained.name === data.name && trained.splitSeed === data.splitSeed)) return
   const of = ({ name, splitSeed }: typeof data): string => `${name} with split seed ${splitSeed}`
   refuse({
-    kind: 'file', path: checkpoint.path, message: `it was trained on ${of(trained)}, the run ${run} is on ${of(data)}: what is held out there may have been trained on here`,
+    kind: 'file', path: checkpoint.path,
+    message: `it was trained on ${of(trained)}, the run ${run} is on ${of(data)}: what is held out there may have been trained on here`,
     remedy: 'Give the folder of the run that the checkpoint is of.',
   })
 }
@@ -83,7 +84,10 @@ export const openTrained = async (wanted: Wanted, build: string, options: LoadOp
   const checkpoint = await readCheckpoint(path)
   checkData(config, checkpoint, run)
   const name = checkpoint.metadata.config
-  if (!isConfig(name)) return refuse({ kind: 'file', path, message: `it is of configuration '${name}', which is unknown here`, remedy: `There are: ${Object.keys(configs).join(', ')}.` })
+  if (!isConfig(name)) {
+    return refuse({ kind: 'file', path, message: `it is of configuration '${name}', which is unknown here`,
+      remedy: `There are: ${Object.keys(configs).join(', ')}.` })
+  }
   const part = STAGE_NAME[checkpoint.stage]
   const steps = stepsOf(config, checkpoint.stage)
   return {

@@ -36,6 +36,7 @@ export const openProbes = async (folder: string, size: ProbeSize): Promise<Reado
     return orThrow(build.load(id, { threads: 1 }))
   }
   const open = async (name: ProbeName): Promise<ProbePrograms> =>
-    ({ init: await load(`probe/${size}/${name}/init`), trainStep: await load(`probe/${size}/${name}/trainStep`), predict: await load(`probe/${size}/${name}/predict`) })
+    ({ init: await load(`probe/${size}/${name}/init`), trainStep: await load(`probe/${size}/${name}/trainStep`),
+      predict: await load(`probe/${size}/${name}/predict`) })
   return { linear: await open('linear'), mlp: await open('mlp') }
 }

@@ -44,29 +44,36 @@ const sourceText: Readonly<Record<Source, string>> = {
 const splitText = ({ heldOut, counts }: Evaluation): string =>
   heldOut === 'identities'
     ? `${counts.heldOut} held-out sequences of ${counts.heldOutIdentities} identities; probes trained on ${counts.train} sequences of other identities`
-    : `${counts.heldOut} held-out sequences; probes trained on ${counts.train} other sequences OF THE SAME ${counts.heldOutIdentities} IDENTITIES: this data set holds out takes`
+    : `${counts.heldOut} held-out sequences; probes trained on ${counts.train} other sequences `
+      + `OF THE SAME ${counts.heldOutIdentities} IDENTITIES: this data set holds out takes`
 
 const latentsText = ({ latents }: Evaluation): string =>
   columns([
     ['', 'dimensions', 'active', 'KL', 'gap to the prior', 'about the input, at most'],
-    ...Object.entries(latents).map(([name, f]) => [name === 'z' ? 'z (a frame)' : name, String(f.dimensions), String(f.active), number(f.kl), number(f.gap), number(f.information)]),
+    ...Object.entries(latents).map(([name, f]) =>
+      [name === 'z' ? 'z (a frame)' : name, String(f.dimensions), String(f.active), number(f.kl), number(f.gap), number(f.information)]),
   ])
 
 const boundText = ({ bound }: Evaluation, stage: 1 | 2): string => {
   const of = (name: string): string => number(bound.values[name] ?? Number.NaN)
   const each = stage === 1 ? 'a group part' : 'a video'
   const bits = bound.values['bitsPerDim'] ?? Number.NaN
-  const sites = [`x ${of('logLikelihood')} a frame`, `s -${of('klS')} ${each}`, ...('klD' in bound.values ? [`d -${of('klD')} ${each}`] : []), `z -${of('klZ')} a frame`]
-  return `bound on held-out ${stage === 1 ? 'groups' : 'videos'} (${bound.count} of ${bound.frames} frames): ${of('elbo')} nats a frame, ${number(bits, 4)} bits per dim `
-    + `(floor of this likelihood: ${number(bound.floorBitsPerDim, 4)})\n  by site: ${sites.join(', ')}`
+  const sites = [
+    `x ${of('logLikelihood')} a frame`, `s -${of('klS')} ${each}`, ...('klD' in bound.values ? [`d -${of('klD')} ${each}`] : []), `z -${of('klZ')} a frame`,
+  ]
+  return `bound on held-out ${stage === 1 ? 'groups' : 'videos'} (${bound.count} of ${bound.frames} frames): `
+    + `${of('elbo')} nats a frame, ${number(bits, 4)} bits per dim (floor of this likelihood: ${number(bound.floorBitsPerDim, 4)})\n`
+    + `  by site: ${sites.join(', ')}`
 }
 
 /** The whole report, without a line feed at its end. */
 export const reportOf = (evaluation: Evaluation, stage: 1 | 2): string => {
   const { seeds, skipped, factors } = evaluation
+  const spread = seeds.length < 2 ? '' : ', mean +- standard deviation'
   return [
     `${splitText(evaluation)}; seeds ${seeds.join(', ')}`,
-    ...(factors.length === 0 ? ['no accuracies: this data set says of no factor what is to be seen'] : SOURCES.map(source => `accuracy in %${seeds.length < 2 ? '' : ', mean +- standard deviation'}, ${sourceText[source]} (z: averaged over time)\n${accuracies(evaluation, source)}`)),
+    ...(factors.length === 0 ? ['no accuracies: this data set says of no factor what is to be seen'] : SOURCES.map(source =>
+      `accuracy in %${spread}, ${sourceText[source]} (z: averaged over time)\n${accuracies(evaluation, source)}`)),
     ...(skipped.length === 0 ? [] : [skipped.map(({ name, why }) => `no probe for ${name}: ${why}`).join('\n')]),
     `posteriors of the held-out sequences, nats\n${latentsText(evaluation)}`,
     boundText(evaluation, stage),

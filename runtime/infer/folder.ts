@@ -47,14 +47,18 @@ const isOurs = (folder: string, command: string): boolean => {
 /** Refuses a folder where something of somebody else would be replaced, and what is no folder. */
 export const checkPlace = (folder: string, command: string, credit: string | undefined, force: boolean): void => {
   const found = existsSync(folder) ? lstatSync(folder) : undefined
-  if (found !== undefined && !found.isDirectory() && !found.isSymbolicLink()) refuse({ kind: 'write', path: folder, message: 'it is a file, not a folder', remedy: 'Give --out the name of a folder.' })
+  if (found !== undefined && !found.isDirectory() && !found.isSymbolicLink()) {
+    refuse({ kind: 'write', path: folder, message: 'it is a file, not a folder', remedy: 'Give --out the name of a folder.' })
+  }
   if (force) return
   const names = isOurs(folder, command) ? [] : KINDS.map(kind => `${command}.${kind}`)
   const said = contentOf(join(folder, CREDITS))
-  const foreign = [...names.filter(name => existsSync(join(folder, name))), ...(credit === undefined || said === undefined || said.trim() === credit ? [] : [CREDITS])]
+  const foreign = [...names.filter(name => existsSync(join(folder, name))),
+    ...(credit === undefined || said === undefined || said.trim() === credit ? [] : [CREDITS])]
   const [first, ...more] = foreign
   if (first === undefined) return
-  refuse({ kind: 'write', path: join(folder, first), message: `it is there already${more.length === 0 ? '' : ` (so ${more.length === 1 ? 'is' : 'are'} ${more.join(', ')})`}, and was not made by vdsm ${command} from the same data`,
+  const others = more.length === 0 ? '' : ` (so ${more.length === 1 ? 'is' : 'are'} ${more.join(', ')})`
+  refuse({ kind: 'write', path: join(folder, first), message: `it is there already${others}, and was not made by vdsm ${command} from the same data`,
     remedy: 'Give --out another folder, or replace it with --force.' })
 }
 

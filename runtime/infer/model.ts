@@ -62,7 +62,8 @@ const f32 = (program: Executable, path: string): Float32Array => {
 
 const framesOf = (x: Float32Array): number => {
   const frames = x.length / FRAME
-  return Number.isInteger(frames) && frames > 0 ? frames : refuse({ kind: 'usage', message: `a video has whole frames of ${FRAME} numbers, at least one; ${x.length} numbers are given` })
+  return Number.isInteger(frames) && frames > 0 ? frames
+    : refuse({ kind: 'usage', message: `a video has whole frames of ${FRAME} numbers, at least one; ${x.length} numbers are given` })
 }
 
 const meanOf = (parts: readonly Float32Array[]): Float32Array =>
@@ -97,7 +98,9 @@ const modelOf = (source: Source, { info, load }: Programs, temperature: number):
   const sizes = { s: sizeOf('encode', 's.loc', 0), d: sizeOf('encode', 'd.loc', 0), z: sizeOf('encode', 'z.loc', 1) }
   let device = ''
   /** Sets, runs and reads at once, so that calls that are under way together do not meet. */
-  const run = async <A>(name: keyof Programs['load'], inputs: Readonly<Record<string, ArrayLike<number>>>, read: (output: (path: string) => Float32Array) => A): Promise<A> => {
+  const run = async <A>(
+    name: keyof Programs['load'], inputs: Readonly<Record<string, ArrayLike<number>>>, read: (output: (path: string) => Float32Array) => A,
+  ): Promise<A> => {
     const program = await load[name]()
     device = program.variant
     program.setAll(inputs)
@@ -108,12 +111,14 @@ const modelOf = (source: Source, { info, load }: Programs, temperature: number):
   const windowsOf = async (x: Float32Array): Promise<readonly Window[]> => {
     const frames = framesOf(x)
     if (frames > 1 && frames < window) {
-      refuse({ kind: 'data', source: 'video', message: `it has ${frames} frames; this model reads one frame (an image), or at least ${window}`, remedy: `Use a longer video, or a single frame of it.` })
+      refuse({ kind: 'data', source: 'video', message: `it has ${frames} frames; this model reads one frame (an image), or at least ${window}`,
+        remedy: `Use a longer video, or a single frame of it.` })
     }
     const [length, name] = frames === 1 ? ([1, 'encodeImage'] as const) : ([window, 'encode'] as const)
     const windows: Window[] = []
     for (const start of windowStarts(frames, length)) {
-      const latents = await run(name, { x: x.subarray(start * FRAME, (start + length) * FRAME) }, output => ({ s: output('s.loc'), d: output('d.loc'), z: output('z.loc') }))
+      const latents = await run(name, { x: x.subarray(start * FRAME, (start + length) * FRAME) },
+        output => ({ s: output('s.loc'), d: output('d.loc'), z: output('z.loc') }))
       const before = windows.at(-1)
       windows.push({ start, fresh: before === undefined ? 0 : before.start + length, latents })
     }
@@ -136,16 +141,20 @@ const modelOf = (source: Source, { info, load }: Programs, temperature: number):
   }
 
   /** So many frames from those that are there already (at most T) and pose `last`; draws of part i have the key (seed, i). */
-  const goOn = async (what: string, { s, d }: Latents, first: readonly Made[], last: Float32Array, frames: number, { seed = 0, spread = 0 }: Chance): Promise<Made> => {
+  const goOn = async (
+    what: string, { s, d }: Latents, first: readonly Made[], last: Float32Array, frames: number, { seed = 0, spread = 0 }: Chance,
+  ): Promise<Made> => {
     const parts = [...first]
     let z = last
     for (let done = parts.length * window, part = 1; done < frames; done += window, part++) {
       const key = keyOf(seed, PURPOSE.infer, part)
-      const next = await run('continuation', { s, d, z, key, temperature: [temperature], spread: [spread] }, output => ({ s, d, z: output('z'), x: output('x') }))
+      const next = await run('continuation', { s, d, z, key, temperature: [temperature], spread: [spread] },
+        output => ({ s, d, z: output('z'), x: output('x') }))
       parts.push(next)
       z = next.z.subarray(-sizes.z)
     }
-    return finite(what, { s, d, z: joined(parts.map(made => made.z)).slice(0, frames * sizes.z), x: joined(parts.map(made => made.x)).slice(0, frames * FRAME) })
+    return finite(what,
+      { s, d, z: joined(parts.map(made => made.z)).slice(0, frames * sizes.z), x: joined(parts.map(made => made.x)).slice(0, frames * FRAME) })
   }
 
   const generate: Model['generate'] = async (frames, { seed = 0, spread = 1 } = {}) => {
@@ -181,12 +190,15 @@ const modelOf = (source: Source, { info, load }: Programs, temperature: number):
 const lastTemperature = (config: string, path: string): number => {
   const known = Object.entries(schedules).find(([name]) => name === config)
   return known === undefined
-    ? refuse({ kind: 'file', path, message: `it is of configuration '${config}', which is unknown here`, remedy: `There are: ${Object.keys(schedules).join(', ')}.` })
+    ? refuse({ kind: 'file', path, message: `it is of configuration '${config}', which is unknown here`,
+      remedy: `There are: ${Object.keys(schedules).join(', ')}.` })
     : known[1].video.temperature(1)
 }
 
 /** Opens the model of a run (its newest checkpoint of stage 2), or of a checkpoint; without both, of the newest run. Throws a `Refusal`. */
-export const openModel = async (place: { readonly run?: string | undefined; readonly checkpoint?: string | undefined }, build: string, options: LoadOptions = {}): Promise<Model> => {
+export const openModel = async (
+  place: { readonly run?: string | undefined; readonly checkpoint?: string | undefined }, build: string, options: LoadOptions = {},
+): Promise<Model> => {
   const source = await openSource(place)
   const temperature = lastTemperature(source.checkpoint.metadata.config, source.checkpoint.path)
   return modelOf(source, await openPrograms(build, source.checkpoint, PLACES, options), temperature)

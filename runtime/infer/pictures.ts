@@ -44,7 +44,9 @@ export const animation = (videos: readonly Float32Array[], { columns, scale = 1,
   const longest = Math.max(...all.map(frames => frames.length))
   const pixels = longest * all.length * (SIDE * scale) ** 2
   if (pixels > MOST_PIXELS) {
-    refuse({ kind: 'limit', what: 'the GIF', message: `${longest} frames, ${all.length === 1 ? '' : `${all.length} side by side, `}enlarged ${scale} times, are ${pixels} pixels; ${MOST_PIXELS} are the most`,
+    const beside = all.length === 1 ? '' : `${all.length} side by side, `
+    refuse({ kind: 'limit', what: 'the GIF',
+      message: `${longest} frames, ${beside}enlarged ${scale} times, are ${pixels} pixels; ${MOST_PIXELS} are the most`,
       remedy: 'Ask for fewer frames, or a smaller --scale.' })
   }
   return Array.from({ length: longest }, (_, t) => {

@@ -13,7 +13,8 @@ import { once, type Load } from '../train/programs.ts'
 import { orThrow, right } from '../train/task.ts'
 
 /** Where each program that makes videos is, below the model's configuration. Poses are decoded by the program of stage 1. */
-export const PLACES = { encode: 'video/encode', encodeImage: 'video/encodeImage', decode: 'frames/decode', generate: 'video/generate', continuation: 'video/continuation' } as const
+export const PLACES =
+  { encode: 'video/encode', encodeImage: 'video/encodeImage', decode: 'frames/decode', generate: 'video/generate', continuation: 'video/continuation' } as const
 export type Name = keyof typeof PLACES
 
 export type Programs<N extends string = Name> = {
@@ -40,7 +41,10 @@ const checkParameters = ({ file, path, metadata }: Checkpoint, program: ProgramI
     remedy: `The model has changed since ${path} was written: check out that revision (${metadata.revision}) and compile, or train anew.` })
 }
 
-/** Opens the programs at `places` of a build for a checkpoint. Everything is checked now: the programs, their sources, and the parameters that they take. Throws a `Refusal`. */
+/**
+ * Opens the programs at `places` of a build for a checkpoint. Everything is checked now: the programs, their sources, and the
+ * parameters that they take. Throws a `Refusal`.
+ */
 export const openPrograms = async <N extends string>(
   folder: string, checkpoint: Checkpoint, places: Readonly<Record<N, string>>, options: LoadOptions = {},
 ): Promise<Programs<N>> => {
@@ -48,7 +52,8 @@ export const openPrograms = async <N extends string>(
   const { config } = checkpoint.metadata
   const names = Object.keys(places) as readonly string[] as readonly N[] // keys of a closed record
   const idOf = (name: N): string => `vdsm/${config}/${places[name]}`
-  const byName = <A>(make: (name: N) => A): Readonly<Record<N, A>> => Object.fromEntries(names.map(name => [name, make(name)])) as Record<N, A> // all names are there
+  const byName = <A>(make: (name: N) => A): Readonly<Record<N, A>> =>
+    Object.fromEntries(names.map(name => [name, make(name)])) as Record<N, A> // all names are there
   const info = byName(name => {
     const program = right(E.mapLeft(toCompile)(findProgram(build.manifest, idOf(name))))
     if (options.device !== 'eager') right(checkFresh(folder, program))

@@ -29,7 +29,8 @@ const newest = (): string => {
     return newestRun()
   } catch (error) {
     if (!(error instanceof Refusal) || error.failure.kind !== 'usage') throw error
-    return refuse({ kind: 'usage', message: 'there is no run in runs/', remedy: 'Train one with: vdsm train; or give the folder of a run that lies elsewhere.' })
+    return refuse({ kind: 'usage', message: 'there is no run in runs/',
+      remedy: 'Train one with: vdsm train; or give the folder of a run that lies elsewhere.' })
   }
 }
 
@@ -58,7 +59,9 @@ const read = async (path: string): Promise<Checkpoint> => {
     return await readCheckpoint(path)
   } catch (error) {
     // What to do about it while training is something else.
-    if (error instanceof Refusal && error.failure.kind === 'file') return refuse({ ...error.failure, remedy: 'Use another checkpoint of the run: --checkpoint FILE.' })
+    if (error instanceof Refusal && error.failure.kind === 'file') {
+      return refuse({ ...error.failure, remedy: 'Use another checkpoint of the run: --checkpoint FILE.' })
+    }
     throw error
   }
 }
@@ -70,7 +73,9 @@ const creditOf = (run: string): string | undefined => {
 
 /** Finds and reads the checkpoint. `run` is a run's folder or a checkpoint; `checkpoint` goes before it. Throws a `Refusal`. */
 export const openSource = async ({ run, checkpoint }: { readonly run?: string | undefined; readonly checkpoint?: string | undefined }): Promise<Source> => {
-  if (checkpoint !== undefined && run !== undefined && isFile(run)) refuse({ kind: 'usage', message: `two checkpoints are given, ${run} and ${checkpoint}`, remedy: 'Leave one of them out.' })
+  if (checkpoint !== undefined && run !== undefined && isFile(run)) {
+    refuse({ kind: 'usage', message: `two checkpoints are given, ${run} and ${checkpoint}`, remedy: 'Leave one of them out.' })
+  }
   const path = checkpoint ?? (run !== undefined && isFile(run) ? run : newestOf(run ?? newest()))
   const opened = await read(path)
   const home = run !== undefined && !isFile(run) ? run : dirname(dirname(path))

@@ -88,7 +88,8 @@ export const makeFolder = (path: string): void => {
   } catch (error) {
     if (error instanceof Refusal) throw error
     const strange = codeOf(error) === 'ENOENT'
-    throw new Refusal(strange ? { kind: 'write', path, message: `no folder can be made in ${dirname(folder)}`, remedy: 'Choose another place.' } : writeFailure(path, error))
+    throw new Refusal(strange ? { kind: 'write', path, message: `no folder can be made in ${dirname(folder)}`, remedy: 'Choose another place.' }
+      : writeFailure(path, error))
   }
 }
 

@@ -32,7 +32,13 @@ const damaged = (message: string): never => {
 const plain: Control = { disposal: 0, transparent: -1 }
 
 /** Reads forwards and complains where the bytes end. */
-type Reader = { readonly byte: () => number; readonly word: () => number; readonly take: (n: number) => Uint8Array; readonly blocks: () => Uint8Array; readonly ended: () => boolean }
+type Reader = {
+  readonly byte: () => number
+  readonly word: () => number
+  readonly take: (n: number) => Uint8Array
+  readonly blocks: () => Uint8Array
+  readonly ended: () => boolean
+}
 
 const readerOf = (bytes: Uint8Array): Reader => {
   let at = 0
@@ -103,7 +109,8 @@ const parse = (bytes: Uint8Array, most: number): Parsed => {
 
 /** The row of the image that each stored row is: interlaced images bring every eighth first. */
 const rowsOf = ({ height, interlaced }: Image): readonly number[] => {
-  const every = (from: number, step: number): readonly number[] => Array.from({ length: Math.max(0, Math.ceil((height - from) / step)) }, (_, i) => from + i * step)
+  const every = (from: number, step: number): readonly number[] =>
+    Array.from({ length: Math.max(0, Math.ceil((height - from) / step)) }, (_, i) => from + i * step)
   return interlaced ? [...every(0, 8), ...every(4, 8), ...every(2, 4), ...every(1, 2)] : every(0, 1)
 }
 

@@ -35,7 +35,8 @@ const placesOf = (frames: readonly Uint8Array[]): ReadonlyMap<number, number> | 
   return places
 }
 
-const paletteOf = (places: ReadonlyMap<number, number>): readonly Colour[] => [...places.keys()].map(colour => [colour >> 16, (colour >> 8) & 255, colour & 255])
+const paletteOf = (places: ReadonlyMap<number, number>): readonly Colour[] =>
+  [...places.keys()].map(colour => [colour >> 16, (colour >> 8) & 255, colour & 255])
 
 const exact = (rgba: Uint8Array, places: ReadonlyMap<number, number>): Uint8Array => {
   const out = new Uint8Array(rgba.length / 4)
@@ -76,8 +77,12 @@ export const encodePictures = (pictures: readonly Picture[], fps = 8, palette: '
   if (first === undefined) return refuse({ kind: 'usage', message: 'a GIF needs at least one frame' })
   const { width, height } = first
   const odd = pictures.findIndex(picture => picture.width !== width || picture.height !== height)
-  if (odd >= 0) refuse({ kind: 'usage', message: `frame ${odd} of a GIF is ${pictures[odd]?.width} x ${pictures[odd]?.height}, the first is ${width} x ${height}` })
-  if (Math.max(width, height) > 65535) refuse({ kind: 'limit', what: 'GIF', message: `pictures have at most 65535 pixels a side; these are ${width} x ${height}` })
+  if (odd >= 0) {
+    refuse({ kind: 'usage', message: `frame ${odd} of a GIF is ${pictures[odd]?.width} x ${pictures[odd]?.height}, the first is ${width} x ${height}` })
+  }
+  if (Math.max(width, height) > 65535) {
+    refuse({ kind: 'limit', what: 'GIF', message: `pictures have at most 65535 pixels a side; these are ${width} x ${height}` })
+  }
   const delay = delayOf(fps)
   const frames = pictures.map(opaque)
   const places = placesOf(frames)
@@ -85,7 +90,8 @@ export const encodePictures = (pictures: readonly Picture[], fps = 8, palette: '
   const alike = places === undefined && palette === 'all' ? indexedAlike(frames) : undefined
   const encoder = gifenc.GIFEncoder()
   frames.forEach((rgba, i) => {
-    const { palette: own, indices } = alike?.[i] ?? (places === undefined || shared === undefined ? indexed(rgba) : { palette: shared, indices: exact(rgba, places) })
+    const { palette: own, indices } =
+      alike?.[i] ?? (places === undefined || shared === undefined ? indexed(rgba) : { palette: shared, indices: exact(rgba, places) })
     encoder.writeFrame(indices, width, height, { delay, ...(i === 0 || (shared ?? alike) === undefined ? { palette: own } : {}) })
   })
   encoder.finish()

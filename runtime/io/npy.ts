@@ -15,7 +15,8 @@ const codes: Readonly<Record<string, Element>> = {
 
 const codeOf: Readonly<Record<DType, string>> = { f32: '<f4', i32: '<i4', u32: '<u4', bool: '|b1' }
 
-export type Header = { readonly element: Element; readonly little: boolean; readonly fortran: boolean; readonly shape: readonly number[]; readonly start: number }
+export type Header =
+  { readonly element: Element; readonly little: boolean; readonly fortran: boolean; readonly shape: readonly number[]; readonly start: number }
 
 /** What the header of an .npy file says; `bytes` is the file's beginning, up to its data at least. */
 export const parseHeader = (bytes: Uint8Array): E.Either<string, Header> => {

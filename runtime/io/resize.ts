@@ -23,7 +23,8 @@ export type Fit = (data: Uint8Array, from: number, out: Float32Array, to: number
 /** Covers as flat arrays: those of part i are shares[ends[i - 1]..ends[i]], of the pixels from firsts[i] on. */
 const flat = (covers: readonly Cover[]): { readonly firsts: Int32Array; readonly ends: Int32Array; readonly shares: Float64Array } => {
   let end = 0
-  return { firsts: Int32Array.from(covers, ({ first }) => first), ends: Int32Array.from(covers, ({ shares }) => (end += shares.length)), shares: Float64Array.from(covers.flatMap(({ shares }) => shares)) }
+  return { firsts: Int32Array.from(covers, ({ first }) => first), ends: Int32Array.from(covers, ({ shares }) => (end += shares.length)),
+    shares: Float64Array.from(covers.flatMap(({ shares }) => shares)) }
 }
 
 /** Frames of the right size stay as they are. */

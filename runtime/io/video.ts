@@ -25,7 +25,8 @@ const bad = (path: string, message: string, remedy = KINDS): never => refuse({ k
 
 const checkSize = (path: string, frames: number, height: number, width: number): void => {
   if (frames * height * width * 3 <= MOST) return
-  refuse({ kind: 'limit', what: path, message: `${frames} frames of ${width} x ${height} are ${(frames * height * width * 3 / 2 ** 30).toFixed(1)} GiB; 1 GiB is the most that is read`,
+  refuse({ kind: 'limit', what: path,
+    message: `${frames} frames of ${width} x ${height} are ${(frames * height * width * 3 / 2 ** 30).toFixed(1)} GiB; 1 GiB is the most that is read`,
     remedy: 'Use fewer or smaller frames.' })
 }
 
@@ -47,7 +48,8 @@ const pixelsOf = (path: string, bytes: Uint8Array): PNG => {
     return PNG.sync.read(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length))
   } catch (error) {
     const text = error instanceof Error ? error.message : String(error)
-    return bad(path, `not a readable PNG (${/finished stream|unexpected end|content at end/i.test(text) ? 'it is cut off' : text})`, 'Write it again, or take it out of the folder.')
+    const fault = /finished stream|unexpected end|content at end/i.test(text) ? 'it is cut off' : text
+    return bad(path, `not a readable PNG (${fault})`, 'Write it again, or take it out of the folder.')
   }
 }
 
@@ -95,7 +97,8 @@ const fromFolder = (path: string): Video => {
   const files = names.filter(isPng).sort(naturally)
   const [first] = files
   if (first === undefined) {
-    return bad(path, names.length === 0 ? 'the folder is empty' : `the folder holds no PNG, but ${names.length === 1 ? names[0] : `${names.length} other files, such as ${[...names].sort(naturally)[0]}`}`)
+    return bad(path, names.length === 0 ? 'the folder is empty'
+      : `the folder holds no PNG, but ${names.length === 1 ? names[0] : `${names.length} other files, such as ${[...names].sort(naturally)[0]}`}`)
   }
   const frames = files.map((name, i) => {
     if (isFolder(join(path, name))) bad(join(path, name), 'it is a folder, not a PNG', 'Rename it, or take it out of the folder.')
@@ -107,7 +110,8 @@ const fromFolder = (path: string): Video => {
   const data = new Uint8Array(frames.length * height * width * 3)
   frames.forEach((frame, i) => {
     if (frame.height !== height || frame.width !== width) {
-      bad(path, `its frames differ in size: ${first} is ${width} x ${height}, ${files[i]} is ${frame.width} x ${frame.height}`, 'All frames of a video have one size: crop or resize them.')
+      bad(path, `its frames differ in size: ${first} is ${width} x ${height}, ${files[i]} is ${frame.width} x ${frame.height}`,
+        'All frames of a video have one size: crop or resize them.')
     }
     data.set(frame.data, i * height * width * 3)
   })
@@ -136,7 +140,8 @@ const fromArray = (path: string, name: string, array: FileArray): Video => {
   const layout = layoutOf(array)
   if (layout === undefined) {
     const several = array.shape.length === 5 && layoutOf({ ...array, shape: array.shape.slice(1) }) !== undefined
-    return bad(path, `${where} is ${typeOf(array)}, which is ${several ? `${array.shape[0] ?? 0} videos` : 'no video'}`, several ? 'Save one of them, e.g. numpy.save(path, x[0]).' : KINDS)
+    return bad(path, `${where} is ${typeOf(array)}, which is ${several ? `${array.shape[0] ?? 0} videos` : 'no video'}`,
+      several ? 'Save one of them, e.g. numpy.save(path, x[0]).' : KINDS)
   }
   if (!isPixels(array)) return bad(path, `${where} is ${typeOf(array)}`, 'Pixels are bytes or real numbers in [0, 1]: convert it, e.g. .astype(numpy.uint8).')
   const { frames, height, width } = layout
@@ -172,7 +177,8 @@ const fromNpz = (path: string, bytes: Uint8Array): Video => {
   const found = [...arrays.right].find(([, array]) => fits(array))
   if (found !== undefined) return fromArray(path, ...found)
   const list = [...arrays.right].slice(0, 6).map(([name, array]) => `${name} ${typeOf(array)}`)
-  return bad(path, list.length === 0 ? 'the archive holds no arrays' : `none of its arrays is a video: ${list.join(', ')}${arrays.right.size > 6 ? ', ...' : ''}`)
+  return bad(path, list.length === 0 ? 'the archive holds no arrays'
+    : `none of its arrays is a video: ${list.join(', ')}${arrays.right.size > 6 ? ', ...' : ''}`)
 }
 
 const fromNpy = (path: string, bytes: Uint8Array): Video => {

@@ -163,4 +163,5 @@ export const films = (codec: VideoCodec, videos: readonly Float32Array[], option
 }
 
 /** The files of a film: an animated GIF, and its sheet as a PNG. */
-export const filmFiles = ({ frames, sheet }: Film, fps = 8): { readonly gif: Uint8Array; readonly png: Uint8Array } => ({ gif: encodePictures(frames, fps, 'all'), png: encodePng(sheet) })
+export const filmFiles = ({ frames, sheet }: Film, fps = 8): { readonly gif: Uint8Array; readonly png: Uint8Array } =>
+  ({ gif: encodePictures(frames, fps, 'all'), png: encodePng(sheet) })

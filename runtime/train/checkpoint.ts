@@ -6,7 +6,7 @@
  */
 import * as E from 'fp-ts/lib/Either.js'
 import * as t from 'io-ts'
-import { refuse } from '../../dsl/errors.ts'
+import { refuse, type Failure } from '../../dsl/errors.ts'
 import { misfit, nearest } from '../arrays.ts'
 import { DataConfig } from '../data/open.ts'
 import { typeText, type Executable } from '../executor.ts'
@@ -57,9 +57,12 @@ const remedyFor = 'Delete this file to continue from the checkpoint before it, o
 /** Reads and checks a checkpoint; refuses files that are damaged or were not written by a training run. */
 export const readCheckpoint = async (path: string): Promise<Checkpoint> => {
   const bytes = await orThrow(readBytes(path))
-  const file = right(E.mapLeft((failure: Parameters<typeof refuse>[0]) => (failure.kind === 'file' ? { ...failure, remedy: remedyFor } : failure))(parseSafetensors(bytes, path)))
+  const toContinue = (failure: Failure): Failure => (failure.kind === 'file' ? { ...failure, remedy: remedyFor } : failure)
+  const file = right(E.mapLeft(toContinue)(parseSafetensors(bytes, path)))
   const metadata = Metadata.decode(file.metadata)
-  if (E.isLeft(metadata)) return refuse({ kind: 'file', path, message: `not a checkpoint of a training run: ${decodeProblems(metadata.left)}`, remedy: remedyFor })
+  if (E.isLeft(metadata)) {
+    return refuse({ kind: 'file', path, message: `not a checkpoint of a training run: ${decodeProblems(metadata.left)}`, remedy: remedyFor })
+  }
   const step = Number(metadata.right.step)
   if (!Number.isSafeInteger(step) || step < 0) return refuse({ kind: 'file', path, message: `its step is '${metadata.right.step}'`, remedy: remedyFor })
   return { path, stage: metadata.right.stage === '1' ? 1 : 2, step, file, metadata: metadata.right }
@@ -81,7 +84,8 @@ const problemOf = (file: TensorFile, name: string, slot: Slot): readonly string[
 
 const unfitting = ({ path, metadata }: Checkpoint, program: ProgramInfo, problems: readonly string[]): void => {
   if (problems.length === 0) return
-  refuse({ kind: 'arrays', program: program.id, problems: problems.slice(0, 8), remedy: `The model has changed since ${path} was written: check out that revision (${metadata.revision}) or start a new run.` })
+  refuse({ kind: 'arrays', program: program.id, problems: problems.slice(0, 8),
+    remedy: `The model has changed since ${path} was written: check out that revision (${metadata.revision}) or start a new run.` })
 }
 
 /**
@@ -92,7 +96,10 @@ export const takenOver = (checkpoint: Checkpoint, program: ProgramInfo, config: 
   const { file, metadata, path, stage } = checkpoint
   const no = (message: string, remedy: string): never => refuse({ kind: 'file', path, message, remedy })
   if (stage !== 1) no('it is a checkpoint of stage 2; stage 2 starts from one of stage 1', 'To continue a run of stage 2: vdsm train --resume RUN')
-  if (metadata.config !== config) no(`it was written with config ${metadata.config}, the run has config ${config}`, `Train with --config ${metadata.config}, or give a checkpoint of ${config}.`)
+  if (metadata.config !== config) {
+    no(`it was written with config ${metadata.config}, the run has config ${config}`,
+      `Train with --config ${metadata.config}, or give a checkpoint of ${config}.`)
+  }
   const trained = below(program, 'state.params', 'params').filter(([name]) => file.arrays.has(name))
   const taken = [...below(program, 'frozen', 'params'), ...trained]
   unfitting(checkpoint, program, taken.flatMap(([name, slot]) => problemOf(file, name, slot)))
@@ -110,7 +117,10 @@ export const takeOver = (checkpoint: Checkpoint, program: Executable, config: st
  */
 export const restoreState = (checkpoint: Checkpoint, program: Executable, config: RunConfig): readonly string[] => {
   const { file, metadata, path } = checkpoint
-  for (const [name, here, there] of [['seed', String(config.seed), metadata.seed], ['config', config.config, metadata.config], ['program', program.program.id, metadata.program]] as const) {
+  const same = [
+    ['seed', String(config.seed), metadata.seed], ['config', config.config, metadata.config], ['program', program.program.id, metadata.program],
+  ] as const
+  for (const [name, here, there] of same) {
     if (here !== there) refuse({ kind: 'file', path, message: `it was written with ${name} ${there}, the run has ${name} ${here}`, remedy: remedyFor })
   }
   const slots = new Map(stateSlots(program.program))
@@ -119,14 +129,18 @@ export const restoreState = (checkpoint: Checkpoint, program: Executable, config
     ...[...file.arrays].flatMap(([name, array]) => {
       if (slots.has(name)) return []
       const near = nearest(name, [...slots.keys()])
-      return [`${name}: the program has no such state (the checkpoint has ${array.element}[${array.shape.join(', ')}])${near === undefined ? '' : `; it has ${near}`}`]
+      return [`${name}: the program has no such state (the checkpoint has ${array.element}[${array.shape.join(', ')}])`
+        + (near === undefined ? '' : `; it has ${near}`)]
     }),
   ]
   unfitting(checkpoint, program.program, problems)
   for (const [name, slot] of slots) program.set(slot.path, file.arrays.get(name)?.data ?? [])
   return [
-    ...(metadata.hash === program.program.hash ? [] : ['The training step was compiled anew with changes: what follows may differ from a run that never stopped.']),
-    ...(metadata.variant === program.arithmetic ? [] : [`The checkpoint was computed on ${metadata.variant}, this run goes on on ${program.arithmetic}: what follows may differ in the last digits.`]),
-    ...(program.device === 'eager' ? ['The eager device computes in float64, a checkpoint holds float32: what follows differs from a run that never stopped in the last digits.'] : []),
+    ...(metadata.hash === program.program.hash ? []
+      : ['The training step was compiled anew with changes: what follows may differ from a run that never stopped.']),
+    ...(metadata.variant === program.arithmetic ? []
+      : [`The checkpoint was computed on ${metadata.variant}, this run goes on on ${program.arithmetic}: what follows may differ in the last digits.`]),
+    ...(program.device === 'eager'
+      ? ['The eager device computes in float64, a checkpoint holds float32: what follows differs from a run that never stopped in the last digits.'] : []),
   ]
 }

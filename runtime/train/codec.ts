@@ -29,7 +29,9 @@ export type VideoCodec = {
   /** A video from the priors. */
   readonly generate: (key: Uint32Array, spread?: number) => Latents & { readonly x: Float32Array }
   /** The T frames after pose z [Z] (the last row of `z`, or of what `encode` gave), with their poses [T, Z]. */
-  readonly continuation: (s: Float32Array, d: Float32Array, z: Float32Array, key: Uint32Array, spread?: number) => { readonly z: Float32Array; readonly x: Float32Array }
+  readonly continuation: (
+    s: Float32Array, d: Float32Array, z: Float32Array, key: Uint32Array, spread?: number,
+  ) => { readonly z: Float32Array; readonly x: Float32Array }
 }
 
 /** Copies the parameters in the memory of `trainStep`, trained and frozen, to the inputs below `params` of `target`. */
@@ -59,7 +61,9 @@ const output = (program: Executable, path: string): Float32Array => {
 const onlyOutput = (program: Executable): Float32Array => output(program, program.program.outputs[0]?.path ?? '')
 
 /** Those programs with the parameters and the schedule that they take, or nothing where one of them is not there. */
-const ready = async <K extends PictureProgram>(programs: Programs, schedule: Numbers, names: readonly K[]): Promise<Readonly<Record<K, Executable>> | undefined> => {
+const ready = async <K extends PictureProgram>(
+  programs: Programs, schedule: Numbers, names: readonly K[],
+): Promise<Readonly<Record<K, Executable>> | undefined> => {
   const loaded: [string, Executable][] = []
   for (const name of names) {
     const program = await programs[name]?.()
@@ -81,7 +85,8 @@ export const codecOf = async (programs: Programs, schedule: Numbers): Promise<(C
   const { encode, decode } = found
   const frames = framesOf(encode)
   const [sizeS, sizeZ] = (['s', 'z'] as const).map(path => sizeOfShape(decode.program.inputs.find(slot => slot.path === path)?.shape ?? [])) as [number, number]
-  const each = (data: Float32Array, size: number): readonly Float32Array[] => Array.from({ length: data.length / size }, (_, i) => data.subarray(i * size, (i + 1) * size))
+  const each = (data: Float32Array, size: number): readonly Float32Array[] =>
+    Array.from({ length: data.length / size }, (_, i) => data.subarray(i * size, (i + 1) * size))
   const put = (parts: readonly Float32Array[]): Float32Array => {
     const all = new Float32Array(parts.reduce((n, part) => n + part.length, 0))
     parts.reduce((at, part) => (all.set(part, at), at + part.length), 0)
@@ -145,7 +150,9 @@ export const videoCodecOf = async (programs: Programs, schedule: Numbers): Promi
  * The outputs of `evaluate` on held-out frames: means over `batches` batches, the same frames and the same noise at every
  * call, so that values of different steps compare. Nothing where the model has no `evaluate`.
  */
-export const judgeHeldOut = async (programs: Programs, schedule: Numbers, data: DataSet, order: Order, seed: number, batches = 4): Promise<Numbers | undefined> => {
+export const judgeHeldOut = async (
+  programs: Programs, schedule: Numbers, data: DataSet, order: Order, seed: number, batches = 4,
+): Promise<Numbers | undefined> => {
   const evaluate = await programs.evaluate?.()
   const shape = shapeOf(evaluate?.program.inputs.find(({ path }) => path === 'x'))
   if (evaluate === undefined || shape === undefined) return undefined

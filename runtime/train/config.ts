@@ -63,7 +63,8 @@ export const stepsOf = (config: RunConfig, stage: StageNumber): number => (stage
 
 const remedy = 'Restore the file as the run wrote it, or start a new run with another --out.'
 
-const member = (value: unknown, key: string): unknown => (typeof value === 'object' && value !== null && key in value ? (value as Readonly<Record<string, unknown>>)[key] : undefined)
+const member = (value: unknown, key: string): unknown =>
+  (typeof value === 'object' && value !== null && key in value ? (value as Readonly<Record<string, unknown>>)[key] : undefined)
 
 const unknownKeys = (value: unknown, known: readonly string[], prefix = ''): readonly string[] =>
   typeof value === 'object' && value !== null ? Object.keys(value).filter(key => !known.includes(key)).map(key => `${prefix}${key}`) : []
@@ -83,13 +84,15 @@ export const parseRunConfig = (text: string, path: string): E.Either<Failure, Ru
     ...unknownKeys(member(json.right, 'data'), DATA_KEYS, 'data.'),
   ]
   if (strange.length > 0) {
-    return no(`unknown key ${strange.map(key => `'${key}'`).join(', ')}`, `Remove or rename it. Known keys: ${known.join(', ')}; in data: ${DATA_KEYS.join(', ')}.`)
+    return no(`unknown key ${strange.map(key => `'${key}'`).join(', ')}`,
+      `Remove or rename it. Known keys: ${known.join(', ')}; in data: ${DATA_KEYS.join(', ')}.`)
   }
   const decoded = RunConfig.decode(json.right)
   if (E.isLeft(decoded)) return no(decodeProblems(decoded.left, 5))
   const { from, stages } = decoded.right
   if ((stages[0] === 2) !== (from !== undefined)) {
-    return no(from === undefined ? "from: expected the checkpoint of stage 1 that stage 2 starts from, found nothing" : 'from: a run that trains stage 1 starts from nothing else')
+    return no(from === undefined ? "from: expected the checkpoint of stage 1 that stage 2 starts from, found nothing"
+      : 'from: a run that trains stage 1 starts from nothing else')
   }
   return decoded
 }

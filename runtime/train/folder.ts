@@ -45,7 +45,8 @@ const sourceRoot = dirname(dirname(dirname(fileURLToPath(import.meta.url))))
 
 /** The git revision of the source, with `+changes` where the tree differs from it; `unknown` outside a repository. */
 export const gitRevision = (root = sourceRoot): string => {
-  const git = (...args: readonly string[]): string => execFileSync('git', ['-C', root, ...args], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).trim()
+  const git = (...args: readonly string[]): string =>
+    execFileSync('git', ['-C', root, ...args], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).trim()
   try {
     // Installed as a package inside another project, the enclosing repository is not ours.
     if (git('ls-files', '--error-unmatch', 'package.json') === '') return 'unknown'
@@ -67,9 +68,12 @@ const statOf = (path: string) => {
 /** Makes the folders of a new run. Refuses a folder that holds anything, and places that cannot be written. */
 export const makeRun = (path: string): RunFolder => {
   const found = statOf(path)
-  if (found !== undefined && !found.isDirectory()) refuse({ kind: 'write', path, message: 'it is a file, not a folder', remedy: 'Give --out the name of a folder.' })
+  if (found !== undefined && !found.isDirectory()) {
+    refuse({ kind: 'write', path, message: 'it is a file, not a folder', remedy: 'Give --out the name of a folder.' })
+  }
   if (found !== undefined && readdirSync(path).length > 0) {
-    refuse({ kind: 'write', path, message: 'the folder is not empty', remedy: `Give --out a new folder; or, to continue the run in it: vdsm train --resume ${path}` })
+    refuse({ kind: 'write', path, message: 'the folder is not empty',
+      remedy: `Give --out a new folder; or, to continue the run in it: vdsm train --resume ${path}` })
   }
   const folder = runFolder(path)
   for (const each of [path, folder.checkpoints, folder.pictures]) makeFolder(each)
@@ -93,7 +97,8 @@ export const createRun = async (path: string, config: RunConfig): Promise<RunFol
 export const openRun = (path: string): { readonly folder: RunFolder; readonly config: RunConfig } => {
   const folder = runFolder(path)
   if (!existsSync(folder.config)) {
-    refuse({ kind: 'file', path: folder.config, message: 'no such file, so this is not the folder of a run', remedy: 'Give --resume the folder of a run, e.g. runs/20260130-142500-small-pendulum-0.' })
+    refuse({ kind: 'file', path: folder.config, message: 'no such file, so this is not the folder of a run',
+      remedy: 'Give --resume the folder of a run, e.g. runs/20260130-142500-small-pendulum-0.' })
   }
   const config = right(parseRunConfig(right(readText(folder.config)), folder.config))
   for (const each of [folder.checkpoints, folder.pictures]) makeFolder(each)
@@ -105,7 +110,8 @@ export const newestRun = (root = 'runs'): string => {
   const names = existsSync(root) ? readdirSync(root).filter(name => existsSync(join(root, name, 'config.json'))) : []
   const age = (name: string): number => statSync(join(root, name, 'config.json')).mtimeMs
   const newest = names.reduce<string | undefined>((best, name) => (best === undefined || age(name) > age(best) ? name : best), undefined)
-  return newest === undefined ? refuse({ kind: 'usage', message: `there is no run in ${root}/ to resume`, remedy: 'Start one with: vdsm train' }) : join(root, newest)
+  return newest !== undefined ? join(root, newest)
+    : refuse({ kind: 'usage', message: `there is no run in ${root}/ to resume`, remedy: 'Start one with: vdsm train' })
 }
 
 const CHECKPOINT = /^stage([12])-step-(\d+)\.safetensors$/

@@ -58,17 +58,23 @@ export const checkTrainStep = (program: ProgramInfo, scheduled: readonly string[
   const x = input('x')
   const key = input('key')
   const wanted = scheduled.map(name => `schedule.${name}`)
-  const others = program.inputs.filter(({ path }) => path !== 'x' && path !== 'key' && restOf(path, 'state') === null && restOf(path, 'frozen') === null && !wanted.includes(path))
+  const others = program.inputs.filter(({ path }) =>
+    path !== 'x' && path !== 'key' && restOf(path, 'state') === null && restOf(path, 'frozen') === null && !wanted.includes(path))
   const shape = shapeOf(x)
   const problems = [
     ...(shape === undefined ? [`expected input x: f32[B, P, T, 3, ${SIDE}, ${SIDE}], got ${x === undefined ? 'no x' : typeText(x)}`] : []),
-    ...(key === undefined || key.dtype !== 'u32' || !sameShape(key.shape, [2]) ? [`expected input key: u32[2], got ${key === undefined ? 'no key' : typeText(key)}`] : []),
-    ...wanted.flatMap(path => { const slot = input(path); return slot?.dtype === 'f32' && slot.shape.length === 0 ? [] : [`expected input ${path}: f32[], got ${slot === undefined ? 'none' : typeText(slot)}`] }),
+    ...(key === undefined || key.dtype !== 'u32' || !sameShape(key.shape, [2])
+      ? [`expected input key: u32[2], got ${key === undefined ? 'no key' : typeText(key)}`] : []),
+    ...wanted.flatMap(path => {
+      const slot = input(path)
+      return slot?.dtype === 'f32' && slot.shape.length === 0 ? [] : [`expected input ${path}: f32[], got ${slot === undefined ? 'none' : typeText(slot)}`]
+    }),
     ...others.map(slot => `nothing is known to feed input ${slot.path}: ${typeText(slot)}`),
     ...(program.outputs.some(slot => isMetric(slot.path)) ? [] : ['no output lies below metrics']),
   ]
   if (problems.length > 0 || shape === undefined) {
-    return refuse({ kind: 'arrays', program: program.id, problems, remedy: 'A training step is trainStep(state, x, key, schedule) -> { state, metrics }, or (state, frozen, x, key, schedule).' })
+    return refuse({ kind: 'arrays', program: program.id, problems,
+      remedy: 'A training step is trainStep(state, x, key, schedule) -> { state, metrics }, or (state, frozen, x, key, schedule).' })
   }
   return shape
 }

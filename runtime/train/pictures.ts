@@ -63,7 +63,8 @@ const SHOWN = 3
 const video = async ({ programs, schedule, data, seed, ...place }: Shown): Promise<readonly PictureFile[]> => {
   const codec = await videoCodecOf(programs, schedule)
   if (codec === undefined) return []
-  const videos = differentSequences(data, GROUPS, seed).map(index => data.clip('heldOut', index, Math.min(data.labels('heldOut', index).frames, SHOWN * codec.frames)).x)
+  const most = SHOWN * codec.frames
+  const videos = differentSequences(data, GROUPS, seed).map(index => data.clip('heldOut', index, Math.min(data.labels('heldOut', index).frames, most)).x)
   return films(codec, videos, { seed }).flatMap(film => {
     const name = placeName(place, film.kind)
     const { gif, png } = filmFiles(film)

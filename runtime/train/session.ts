@@ -99,6 +99,8 @@ export const runSession = async (session: Session): Promise<Outcome> => {
   }
   const last = config.stages.at(-1) ?? 1
   const steps = stepsOf(config, last)
-  if (!begun) note(`The run is complete: ${steps} of ${steps} steps of stage ${last}. To train it further: ${last === 1 ? '--steps' : '--steps2'} with a larger number.`)
+  if (!begun) {
+    note(`The run is complete: ${steps} of ${steps} steps of stage ${last}. To train it further: ${last === 1 ? '--steps' : '--steps2'} with a larger number.`)
+  }
   return { stage: last, step: steps, end: 'finished' }
 }

@@ -50,7 +50,9 @@ const prune = (folder: RunFolder, stage: StageNumber, keep: number): void => {
 /** The checkpoint of stage 1 that stage 2 of this run starts from. */
 const lastOfStageOne = (config: RunConfig, folder: RunFolder): string =>
   config.from ?? listCheckpoints(folder).findLast(({ stage, step }) => stage === 1 && step === config.steps.frames)?.path
-  ?? refuse({ kind: 'file', path: folder.checkpoints, message: `the last checkpoint of stage 1 (step ${config.steps.frames}), which stage 2 starts from, is not there`, remedy: 'Put it back, or start a new run.' })
+  ?? refuse({ kind: 'file', path: folder.checkpoints,
+    message: `the last checkpoint of stage 1 (step ${config.steps.frames}), which stage 2 starts from, is not there`,
+    remedy: 'Put it back, or start a new run.' })
 
 /** Puts the state to start from into the training step. */
 const enter = async ({ config, folder, stage, start }: StageRun, programs: Programs, note: (text: string) => void): Promise<void> => {
@@ -65,8 +67,10 @@ const enter = async ({ config, folder, stage, start }: StageRun, programs: Progr
 
 /** The training batches of a stage, from step `from` on. */
 const batchesOf = ({ config, stage, data, ahead, start }: StageRun, shape: Shape): Ahead => {
-  const request = (step: number): BatchRequest & Shape => ({ split: 'train', ...shape, seed: seedOf(config.seed, stage.number), step, order: ORDER[stage.number] })
-  return ahead ? openAhead(config.data, request, start.step, { last: stepsOf(config, stage.number) - 1, data }) : inPlace(() => data, request, 'the data set is given')
+  const request = (step: number): BatchRequest & Shape =>
+    ({ split: 'train', ...shape, seed: seedOf(config.seed, stage.number), step, order: ORDER[stage.number] })
+  return ahead ? openAhead(config.data, request, start.step, { last: stepsOf(config, stage.number) - 1, data })
+    : inPlace(() => data, request, 'the data set is given')
 }
 
 const prefixed = (prefix: string, values: Numbers): Numbers => Object.fromEntries(Object.entries(values).map(([name, value]) => [`${prefix}${name}`, value]))
@@ -134,7 +138,8 @@ export const runStage = async (run: StageRun): Promise<Ending> => {
       const why = run.ahead ? batches.obstacle() : null
       await batches.close()
       if (total.steps > 0) {
-        note(`stage ${stage}: ${total.steps} steps in ${duration(total.milliseconds / 1000)}, ${short((100 * total.waited) / total.milliseconds)}% of it waiting for data`
+        const waited = short((100 * total.waited) / total.milliseconds)
+        note(`stage ${stage}: ${total.steps} steps in ${duration(total.milliseconds / 1000)}, ${waited}% of it waiting for data`
           + (why === null ? '' : ` (drawn between the steps: ${why})`))
       }
     }
