@@ -117,12 +117,20 @@ export const small = {
   options,
 } as const satisfies Config
 
-/** `small` on videos of 16 frames: the pendulum, moving MNIST. */
+/** `small` on videos of 16 frames: the pendulum, moving MNIST, MUG. */
 export const small16 = { ...small, video: { B: 4, P: 2, T: 16 } } as const satisfies Config
 
 const paperSizes = { Z: 30, D: 50, C1: 32, C2: 32, C3: 64, C4: 64, F: 256, E: 128, G1: 512, G2: 256, G3: 128, G4: 64, L: 3, H: 512, R: 512 } as const
-// p(s) is narrow here (deviation 0.16), so s starts narrow as well.
-const paperOptions = { ...options, priorS: 'varianceOverS', priorD: 'one', firstPose: 'standard', agreement: 0, start: { ...options.start, gainS: 1, scaleS: 0.15 } } as const satisfies Options
+// Priors and transition of Eqs. 1 and 6. p(s) is narrow here (deviation 0.16), so s starts narrow as well.
+const paperOptions = {
+  ...options,
+  priorS: 'varianceOverS',
+  priorD: 'one',
+  firstPose: 'standard',
+  transitionLinear: 'zd',
+  agreement: 0,
+  start: { ...options.start, gainS: 1, scaleS: 0.15 },
+} as const satisfies Options
 
 /** The paper's sizes for Sprites: 134 million parameters in stage 1, nearly all of them in the bank, and 26 million more in stage 2. */
 export const paperSprites = {
@@ -141,5 +149,7 @@ export const paperMug = {
 } as const satisfies Config
 
 /** By name, as in the programs' ids. */
-export const configs = { tiny, small, 'small-16': small16, 'paper-sprites': paperSprites, 'paper-mug': paperMug } as const satisfies Readonly<Record<string, Config>>
+export const configs = {
+  tiny, small, 'small-16': small16, 'paper-sprites': paperSprites, 'paper-mug': paperMug,
+} as const satisfies Readonly<Record<string, Config>>
 export type ConfigName = keyof typeof configs

@@ -33,10 +33,10 @@ export const through = (anchors: readonly (readonly [number, number])[]): Curve 
 }
 
 /**
- * Stage 1, small (and tiny): lambda_z falls 10 -> 1 geometrically over the first 40 %, so that what is constant in a group has
- * to pass through s first; lambda_s rises 0.1 -> 0.5 over the first third, half cosine (a part has half the frames of a video
- * of stage 2, so s pays for as many frames as there); the mixture sharpens 1 -> 6 over the last half; the learning rate falls
- * 2e-3 -> 3e-4 along half a cosine over the whole run.
+ * Stage 1, small (and small-16, tiny): lambda_z falls 10 -> 1 geometrically over the first 40 %, so that what is constant in a
+ * group has to pass through s first; lambda_s rises 0.1 -> 0.5 over the first third, half cosine (a part of small has half the
+ * frames of a video of stage 2, so s costs as much a frame as there; of small-16 a quarter, so it costs twice as much); the
+ * mixture sharpens 1 -> 6 over the last half; the learning rate falls 2e-3 -> 3e-4 along half a cosine over the whole run.
  */
 const smallFrames: Curves<FrameValues> = {
   learningRate: halfCosine(2e-3, 3e-4),
@@ -57,7 +57,10 @@ const paperFrames: Curves<FrameValues> = {
   lambdaZ: through([[0, 30], [0.5, 0.2], [0.8, 0.4], [1, 1]]),
 }
 
-/** Stage 2, at the temperature that stage 1 ended with: lambda_z passes 0.1, 0.4, 0.4, 1 at thirds of the stage; lambda_s and lambda_d rise 0.1 -> 1 over the first third. */
+/**
+ * Stage 2, at the temperature that stage 1 ended with: lambda_z passes 0.1, 0.4, 0.4, 1 at thirds of the stage; lambda_s and
+ * lambda_d rise 0.1 -> 1 over the first third.
+ */
 const video = (temperature: number, learningRate: Curve): Curves<VideoValues> => ({
   learningRate,
   temperature: constant(temperature),
@@ -70,7 +73,9 @@ const small = { frames: smallFrames, video: video(6, halfCosine(2e-3, 3e-4)) }
 const paper = { frames: paperFrames, video: video(10, constant(1e-3)) }
 
 /** By the name of the configuration, for each stage. */
-export const schedules = { tiny: small, small, 'small-16': small, 'paper-sprites': paper, 'paper-mug': paper } as const satisfies Readonly<Record<ConfigName, { readonly frames: Curves<FrameValues>; readonly video: Curves<VideoValues> }>>
+export const schedules = {
+  tiny: small, small, 'small-16': small, 'paper-sprites': paper, 'paper-mug': paper,
+} as const satisfies Readonly<Record<ConfigName, { readonly frames: Curves<FrameValues>; readonly video: Curves<VideoValues> }>>
 
 /** The values of all curves at one progress. */
 export const valuesAt = <V extends Readonly<Record<keyof V, number>>>(curves: Curves<V>, progress: number): V =>

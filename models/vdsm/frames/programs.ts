@@ -1,5 +1,7 @@
 /** What is compiled for every configuration: the training step and its pieces, inference and evaluation. */
-import { adam, adamInit, at, clipByGlobalNorm, mean, mul, randomNormal, sizeOf, split, vmap, type AdamState, type Batched, type Key } from '../../../dsl/index.ts'
+import {
+  adam, adamInit, at, clipByGlobalNorm, mean, mul, randomNormal, sizeOf, split, vmap, type AdamState, type Batched, type Key,
+} from '../../../dsl/index.ts'
 import { expected } from '../../../dsl/prob/index.ts'
 import type { Scalar, Tensor, Vec } from '../../../dsl/tensor.ts'
 import type { Options } from '../config.ts'
@@ -75,7 +77,8 @@ export const programs = (o: Options) => {
   }
 
   /** Means, in [0, 1], of T frames: identity s, poses z. Take s from elsewhere to swap identities. */
-  const decode = (params: Pick<Params, 'bank'>, s: Vec<'S'>, z: Tensor<['T', 'Z']>, temperature: Scalar): Clip => expected(frames(o, params.bank, temperature, s, z))
+  const decode = (params: Pick<Params, 'bank'>, s: Vec<'S'>, z: Tensor<['T', 'Z']>, temperature: Scalar): Clip =>
+    expected(frames(o, params.bank, temperature, s, z))
 
   /** Frames by way of the means of q(s | x) and q(z | x). */
   const reconstruct = (params: Params, x: Clip, temperature: Scalar): Clip => {

@@ -10,7 +10,7 @@ export type Transition = {
   readonly gate: { readonly hidden: Linear<'Z+D', 'R'>; readonly out: Linear<'R', 'Z'> }
   /** f_3 and f_4 */
   readonly proposal: { readonly hidden: Linear<'Z+D', 'R'>; readonly out: Linear<'R', 'Z'> }
-  /** f_5 of {z, d}; of z alone its last D columns mean nothing. */
+  /** f_5: what it makes of z, and what d adds where it sees {z, d}. */
   readonly kept: Linear<'Z', 'Z'>
   readonly drift: Linear<'D', 'Z'>
   /** f_6' */
