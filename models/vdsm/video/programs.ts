@@ -1,12 +1,15 @@
 /** What is compiled of the whole model for every configuration: the training step of stage 2, inference, evaluation and generation. */
-import { adam, adamInit, at, clipByGlobalNorm, concat, dropLast, mean, mul, randomNormal, reshape, sizeOf, split, vmap, zeros, type AdamState, type Batched, type Key } from '../../../dsl/index.ts'
+import {
+  adam, adamInit, at, clipByGlobalNorm, mean, mul, randomNormal, sizeOf, split, vmap, zeros,
+  type AdamState, type Batched, type Key,
+} from '../../../dsl/index.ts'
 import { draw, expected, type Normal } from '../../../dsl/prob/index.ts'
 import type { Scalar, Tensor, Vec } from '../../../dsl/tensor.ts'
 import type { Options } from '../config.ts'
 import { frames } from '../decoder.ts'
 import type { Clip } from '../frames/guide.ts'
 import { priorOfD, priorOfS } from '../heads.ts'
-import { firstPose, type Model } from './generative.ts'
+import { posesFromPrior, type Model } from './generative.ts'
 import { infer, type Guide, type Inferred, type Noise } from './guide.ts'
 import { startTrained } from './init.ts'
 import { gradient, loss, objective, partsOf, type Annealing, type Frozen, type Metrics, type Params, type Parts, type Trained } from './objective.ts'
@@ -51,7 +54,8 @@ const noise = (key: Key): BatchNoise => {
   }
 }
 
-const parameters = <Q extends Normal<['S']> | Normal<['D']> | Normal<['T', 'Z']>>({ loc, scale }: Q): { readonly loc: Q['loc']; readonly scale: Q['scale'] } => ({ loc, scale })
+const parameters = <Q extends Normal<['S']> | Normal<['D']> | Normal<['T', 'Z']>>({ loc, scale }: Q): { readonly loc: Q['loc']; readonly scale: Q['scale'] } =>
+  ({ loc, scale })
 
 export const programs = (o: Options) => {
   const batchLoss = loss(o)
@@ -89,7 +93,8 @@ export const programs = (o: Options) => {
   }
 
   /** Means, in [0, 1], of the frames of identity s with poses z. */
-  const decoded = ({ bank }: Pick<Params, 'bank'>, s: Vec<'S'>, z: Tensor<['T', 'Z']>, temperature: Scalar): Clip => expected(frames(o, bank, temperature, s, z))
+  const decoded = ({ bank }: Pick<Params, 'bank'>, s: Vec<'S'>, z: Tensor<['T', 'Z']>, temperature: Scalar): Clip =>
+    expected(frames(o, bank, temperature, s, z))
 
   /** A video by way of the means of its latents. */
   const reconstruct = (params: Guide & Pick<Params, 'bank'>, x: Clip, temperature: Scalar): Clip => {
@@ -106,12 +111,10 @@ export const programs = (o: Options) => {
 
   /** A video from the priors. `spread` scales the noise of the transitions: 1 draws from the model, 0 follows the means. */
   const generate = (params: Model, key: Key, temperature: Scalar, spread: Scalar): Made => {
-    const keys = split(key, 4)
+    const keys = split(key, 3)
     const s = draw(priorOfS(o, params.priorS), randomNormal(at(keys, 0), ['S'])).value
     const d = draw(priorOfD(o, params.priorD), randomNormal(at(keys, 1), ['D'])).value
-    const first = draw(firstPose(o, params.transition, d), randomNormal(at(keys, 2), ['Z'])).value
-    const later = following(o, params.transition, first, d, randomNormal(at(keys, 3), ['T', 'Z']), spread)
-    const z = concat(reshape(first, [1, 'Z']), dropLast(later))
+    const z = posesFromPrior(o, params.transition, d, randomNormal(at(keys, 2), ['T', 'Z']), spread)
     return { s, d, z, x: decoded(params, s, z, temperature) }
   }
 

@@ -118,13 +118,19 @@ test('what is generated depends on the key alone', () => {
 type Made = ReturnType<typeof tiny.generate.call>
 
 test('what is generated follows the priors: s, d and the noise of every step by its own key', () => {
-  const keys = split(key(8), 4)
+  const keys = split(key(8), 3)
   const { s, d, z } = tiny.generate.call(params, key(8), temperature, one)
   allNear(toArray(s), drawn(priorOfS(o, numbers.priorS), toArray(randomNormal(at(keys, 0), [2]))), 's')
   allNear(toArray(d), drawn(priorOfD(o, numbers.priorD), toArray(randomNormal(at(keys, 1), [2]))), 'd')
-  const eps = rows(toArray(randomNormal(at(keys, 3), [T, Z])), Z)
+  const eps = rows(toArray(randomNormal(at(keys, 2), [T, Z])), Z)
   const poses = rows(toArray(z), Z)
-  for (let t = 1; t < T; t++) allNear(poses[t]!, drawn(transitionOf(o, numbers.transition, poses[t - 1]!, toArray(d)), eps[t - 1]!), `z of frame ${t}`)
+  const before = (t: number): readonly number[] => poses[t - 1] ?? toArray(params.transition.start)
+  for (let t = 0; t < T; t++) allNear(poses[t]!, drawn(transitionOf(o, numbers.transition, before(t), toArray(d)), eps[t]!), `z of frame ${t}`)
+
+  const standard = program(programs({ ...o, firstPose: 'standard' }).generate, { ...config.sizes, T }).call(params, key(8), temperature, zero)
+  const [start, ...others] = rows(toArray(standard.z), Z)
+  allNear(start!, eps[0]!, 'a first pose of its own')
+  allNear(others.flat(), following(start!, toArray(d), T - 1).flat(), 'what follows')
 })
 
 test('with spread 0 poses follow the means, whatever the key', () => {
