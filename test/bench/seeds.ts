@@ -18,8 +18,10 @@ const BIN = resolve('runtime/vdsm.mjs')
 /** Steps over which the last loss is averaged. */
 const LAST = 50
 
-const { values, tokens } = parseArgs({ options: { count: { type: 'string', default: '5' }, out: { type: 'string', default: 'runs/seeds' } }, strict: false, tokens: true })
-const ours = new Set(tokens.flatMap(token => (token.kind === 'option' && (token.name === 'count' || token.name === 'out') ? (token.inlineValue === false ? [token.index, token.index + 1] : [token.index]) : [])))
+const { values, tokens } =
+  parseArgs({ options: { count: { type: 'string', default: '5' }, out: { type: 'string', default: 'runs/seeds' } }, strict: false, tokens: true })
+const ours = new Set(tokens.flatMap(token => (token.kind === 'option' && (token.name === 'count' || token.name === 'out')
+  ? (token.inlineValue === false ? [token.index, token.index + 1] : [token.index]) : [])))
 const passed = process.argv.slice(2).filter((_, i) => !ours.has(i))
 const folderOf = (seed: number): string => join(String(values.out), `seed-${seed}`)
 
@@ -53,13 +55,16 @@ let failed = 0
 for (const seed of seeds) {
   const folder = folderOf(seed)
   const again = existsSync(join(folder, 'config.json'))
-  const { status } = spawnSync(process.execPath, [BIN, 'train', ...(again ? ['--resume', folder] : ['--seed', String(seed), '--out', folder]), ...passed], { stdio: ['ignore', 'ignore', 'inherit'] })
+  const { status } = spawnSync(process.execPath, [BIN, 'train', ...(again ? ['--resume', folder] : ['--seed', String(seed), '--out', folder]), ...passed],
+    { stdio: ['ignore', 'ignore', 'inherit'] })
   if (status === 130) process.exit(130)
   if (status !== 0) failed += 1
   if (!existsSync(join(folder, 'config.json'))) process.exit(status ?? 1) // refused: it says why
   const { config } = openRun(folder)
   const lines = readMetrics(join(folder, 'metrics.jsonl'))
-  for (const stage of config.stages) if (lines.some(line => line.stage === stage)) rows.push([String(seed), String(stage), ...endOf(lines, stage, stepsOf(config, stage))])
+  for (const stage of config.stages) {
+    if (lines.some(line => line.stage === stage)) rows.push([String(seed), String(stage), ...endOf(lines, stage, stepsOf(config, stage))])
+  }
   print(rows)
 }
 process.stdout.write(failed === 0 ? `All ${seeds.length} seeds trained to the end.\n` : `${failed} of ${seeds.length} seeds failed.\n`)

@@ -150,7 +150,8 @@ test('in another project; the worker never keeps a process alive, nor delays wha
 })
 
 test('a signal ends a process in the midst of it', async () => {
-  const child = spawn(process.execPath, ['--import', 'tsx', script('signal.ts', 3, 'for (let step = 3; ; step++) await ahead.next(step, into)')], { cwd: project })
+  const child = spawn(process.execPath, ['--import', 'tsx', script('signal.ts', 3, 'for (let step = 3; ; step++) await ahead.next(step, into)')],
+    { cwd: project })
   const end = new Promise(done => child.on('exit', (_, signal) => done(signal)))
   await new Promise(done => child.stdout.once('data', done))
   child.kill('SIGINT')

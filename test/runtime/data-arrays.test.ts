@@ -18,9 +18,11 @@ const folderWith = (files: Readonly<Record<string, Uint8Array>>): string => {
 /** Bytes [count, frames, height, width, channels]; every value of a frame is 10 n + t, plus 100 in the second channel. */
 const bytesOf = (count: number, frames: number, height: number, width: number, channels: number): Uint8Array => {
   const size = height * width * channels
-  return Uint8Array.from({ length: count * frames * size }, (_, i) => 10 * Math.floor(i / (frames * size)) + (Math.floor(i / size) % frames) + (i % channels === 1 ? 100 : 0))
+  return Uint8Array.from({ length: count * frames * size },
+    (_, i) => 10 * Math.floor(i / (frames * size)) + (Math.floor(i / size) % frames) + (i % channels === 1 ? 100 : 0))
 }
-const videos = (count: number, frames: number, height = SIDE, width = SIDE, channels = 3): Uint8Array => npy([count, frames, height, width, channels], bytesOf(count, frames, height, width, channels))
+const videos = (count: number, frames: number, height = SIDE, width = SIDE, channels = 3): Uint8Array =>
+  npy([count, frames, height, width, channels], bytesOf(count, frames, height, width, channels))
 
 /** Of every sequence of a split: what its first frame says, identity, action, factors. */
 const all = (data: DataSet): readonly (readonly [number, number, number, Readonly<Record<string, number>>])[] =>
@@ -37,12 +39,14 @@ const labelled = suite('arrays with labels')
 labelled('an archive: identity, action and factors', () => {
   for (const packed of [false, true]) {
     const folder = temporary()
-    writeNpz(join(folder, 'a.npz'), { frames: videos(6, 4), identity: ints(7, 7, 3, 3, 9, 9), action: ints(2, 5, 2, 5, 2, 2), hair: ints(0, 0, 4, 4, 0, 0) }, packed)
+    writeNpz(join(folder, 'a.npz'),
+      { frames: videos(6, 4), identity: ints(7, 7, 3, 3, 9, 9), action: ints(2, 5, 2, 5, 2, 2), hair: ints(0, 0, 4, 4, 0, 0) }, packed)
     for (const place of [folder, join(folder, 'a.npz')]) {
       const data = sprites(place)
       assert.equal(data.actions, ['action 2', 'action 5'])
       assert.equal(data.factors, [{ name: 'hair', values: ['0', '4'] }])
-      assert.equal(all(data), [[0, 1, 0, { hair: 0 }], [1, 1, 1, { hair: 0 }], [2, 0, 0, { hair: 1 }], [3, 0, 1, { hair: 1 }], [4, 2, 0, { hair: 0 }], [5, 2, 0, { hair: 0 }]])
+      assert.equal(all(data),
+        [[0, 1, 0, { hair: 0 }], [1, 1, 1, { hair: 0 }], [2, 0, 0, { hair: 1 }], [3, 0, 1, { hair: 1 }], [4, 2, 0, { hair: 0 }], [5, 2, 0, { hair: 0 }]])
       assert.equal([data.sequences.train + data.sequences.heldOut, data.sequences.heldOut, data.identities.heldOut.length], [6, 2, 1])
       const { x } = data.clip('train', 1, 2, 2)
       const own = Math.round((x[0] ?? 0) * 255)
@@ -95,12 +99,14 @@ labelled('faults name file and array', () => {
   assert.match(refused({ 'x.npy': frames, 'hair.npy': npy([3, 2], new Int32Array(6)) }), /hair\.npy: holds int32 \[3, 2\], which are neither frames nor labels/)
   assert.match(refused({ 'x.npy': frames, 'y.npy': frames }), /2 arrays of frames \(five axes\) among: x\.npy uint8 \[3, 2, 4, 4, 3\], y\.npy/)
   assert.match(refused({ 'hair.npy': ints(1, 2) }), /no array of frames \(five axes\) among: hair\.npy int32 \[2\]/)
-  assert.match(refused({ 'x.npy': frames, 'identity.npy': ints(0, 0, 1), 'hair.npy': ints(0, 1, 1) }), /factor hair differs between the sequences 0 and 1, which are of one identity/)
+  assert.match(refused({ 'x.npy': frames, 'identity.npy': ints(0, 0, 1), 'hair.npy': ints(0, 1, 1) }),
+    /factor hair differs between the sequences 0 and 1, which are of one identity/)
   assert.match(refused({ 'x.npy': frames, 'identity.npy': ints(4, 4, 4) }), /all sequences are of one identity; two identities are needed/)
   assert.match(refused({ 'x.npy': videos(3, 2, 4, 4, 2) }), /x\.npy: holds uint8 \[3, 2, 4, 4, 2\]; the last axis has 3 colours or 1/)
   assert.match(refused({ 'x.npy': frames.subarray(0, 200) }), /x\.npy: truncated/)
   assert.match(refused({ 'x.npz': Uint8Array.from([80, 75, 3, 4, 5, 6]) }), /x\.npz: a damaged or truncated zip archive/)
-  assert.match(refusal(() => openData({ name: 'sprites', splitSeed: 0, frameChoice: 'paper', folder: folderWith({ 'x.npy': frames }) })).message, /--frame-choice means nothing to arrays/)
+  assert.match(refusal(() => openData({ name: 'sprites', splitSeed: 0, frameChoice: 'paper', folder: folderWith({ 'x.npy': frames }) })).message,
+    /--frame-choice means nothing to arrays/)
   const draw = (array: Uint8Array): string => refusal(() => sprites(folderWith({ 'x.npy': array })).clip('train', 0, 1)).message
   assert.match(draw(npy([3, 2, 4, 4, 3], new Float32Array(288).fill(7))), /x\.npy: its element \d+ is 7; pixels of type float32 lie in \[0, 1\]/)
   assert.match(draw(npy([3, 2, 4, 4, 3], new Int32Array(288))), /its elements are int32; pixels are bytes/)
@@ -113,7 +119,8 @@ const LENGTHS = [5, 3, 4, 6, 3, 3, 8, 3, 3, 3, 3, 4] as const
 /** Twelve sequences of three people, as numpy.savez writes them: eleven comes after two. */
 const converted = (folder: string, packed = false, labels?: Uint8Array): string => {
   mkdirSync(folder, { recursive: true })
-  const arrays = LENGTHS.map((frames, n) => [`arr_${n}`, npy([frames, 112, 112, 3], Uint8Array.from({ length: frames * 112 * 112 * 3 }, (_, i) => 10 * n + Math.floor(i / (112 * 112 * 3))))] as const)
+  const arrays = LENGTHS.map((frames, n) =>
+    [`arr_${n}`, npy([frames, 112, 112, 3], Uint8Array.from({ length: frames * 112 * 112 * 3 }, (_, i) => 10 * n + Math.floor(i / (112 * 112 * 3))))] as const)
   writeNpz(join(folder, 'sequences.npz'), Object.fromEntries([...arrays].reverse()), packed)
   writeNpz(join(folder, 'labels.npz'), { arr_0: labels ?? npy([12, 2], Int32Array.from(LENGTHS.flatMap((_, n) => [[20, 5, 11][n % 3] ?? 0, 1 + (n % 2)]))) })
   return folder
@@ -123,7 +130,8 @@ const mug = (folder: string): DataSet => openData({ name: 'mug', splitSeed: 0, f
 faces('sequences of their own lengths, labels by row, 15% of the people held out', () => {
   for (const packed of [false, true]) {
     const data = mug(converted(temporary(), packed))
-    assert.equal([data.frames, data.actions, data.factors, data.identities.heldOut.length, data.sequences], [3, ['action 1', 'action 2'], [], 1, { train: 8, heldOut: 4 }])
+    assert.equal([data.frames, data.actions, data.factors, data.identities.heldOut.length, data.sequences],
+      [3, ['action 1', 'action 2'], [], 1, { train: 8, heldOut: 4 }])
     for (const [n, identity, action] of all(data)) assert.equal([identity, action], [[2, 0, 1][n % 3], n % 2])
     for (let index = 0; index < 8; index++) {
       const { frames } = data.labels('train', index)

@@ -66,7 +66,8 @@ test('every kind of video, of any size; each an action of its identity; names in
   }))
   // anna's folder run comes before wave.gif; the clip says which video it is.
   const firsts = [[20, 0, 12], [0, 20, 4], [60, 60, 5], [80, 80, 3], [120, 120, 3]] as const
-  assert.equal(seen.map(([, take, [first]]) => [take, first]).sort((a, b) => (a[1] ?? 0) - (b[1] ?? 0)), firsts.map(([first]) => [0, first]).sort((a, b) => (a[1] ?? 0) - (b[1] ?? 0)))
+  assert.equal(seen.map(([, take, [first]]) => [take, first]).sort((a, b) => (a[1] ?? 0) - (b[1] ?? 0)),
+    firsts.map(([first]) => [0, first]).sort((a, b) => (a[1] ?? 0) - (b[1] ?? 0)))
   for (const [place, , values] of seen) {
     const found = firsts.find(([first]) => first === values[0])
     assert.is(place, found?.[1] === 20 ? 20 : found?.[0] === 20 ? 0 : found?.[0])
@@ -112,12 +113,14 @@ test('faults name the file', () => {
   assert.match(at(join(folder, 'nowhere')), /nowhere: there is no such folder\n.*one sub-folder per identity/)
   assert.match(at(join(folder, 'readme.md')), /readme\.md: it is a file, not a folder/)
   assert.match(at(join(folder, 'cleo')), /no sub-folder is in it/)
-  assert.match(broken(path => ['ben', 'cleo'].forEach(name => rmSync(join(path, name), { recursive: true }))), /only one sub-folder is in it; two identities are needed/)
+  assert.match(broken(path => ['ben', 'cleo'].forEach(name => rmSync(join(path, name), { recursive: true }))),
+    /only one sub-folder is in it; two identities are needed/)
   assert.match(broken(path => rmSync(join(path, 'cleo', '1.gif'))), /cleo: no video is in this folder, but notes\.txt/)
   assert.match(broken(path => writeFileSync(join(path, 'cleo', '1.gif'), encodePictures([grey(1, 64, 64)]).subarray(0, 30))), /1\.gif: not a readable GIF/)
   assert.match(broken(path => writeFileSync(join(path, 'ben', 'a.npy'), npy([3], new Uint8Array(3), '|O'))), /a\.npy: an array of Python objects/)
   assert.match(broken(path => writeFileSync(join(path, 'anna', 'run', 'frame3.png'), png(grey(0, 64, 64)))), /run: its frames differ in size/)
-  assert.match(broken(path => writeFileSync(join(path, 'ben', 'loose.png'), png(grey(0, SIDE, SIDE)))), /loose\.png: a PNG lies directly in the folder of an identity/)
+  assert.match(broken(path => writeFileSync(join(path, 'ben', 'loose.png'), png(grey(0, SIDE, SIDE)))),
+    /loose\.png: a PNG lies directly in the folder of an identity/)
 })
 
 test.run()

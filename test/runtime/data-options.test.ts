@@ -27,14 +27,17 @@ test('what a set does not know, or lacks, is refused', () => {
 test('a recorded config takes a new place, and nothing that contradicts it', () => {
   const recorded = dataConfig({ data: 'sprites', dataDir: 'old' })
   assert.equal(movedDataConfig(recorded, { dataDir: 'new', data: 'sprites', frameChoice: 'paper', splitSeed: 0 }), { ...recorded, folder: 'new' })
-  assert.match(refusal(() => movedDataConfig(recorded, { frameChoice: 'li-mandt' })).message, /--frame-choice li-mandt contradicts the run that is resumed, which has paper/)
+  assert.match(refusal(() => movedDataConfig(recorded, { frameChoice: 'li-mandt' })).message,
+    /--frame-choice li-mandt contradicts the run that is resumed, which has paper/)
   assert.match(refusal(() => movedDataConfig(recorded, { data: 'pendulum' })).message, /--data pendulum contradicts/)
   assert.match(refusal(() => movedDataConfig(recorded, { digits: 2 })).message, /--digits means nothing to the data set sprites/)
-  assert.match(refusal(() => movedDataConfig(dataConfig({}), { sequenceFrames: 40 })).message, /--sequence-frames 40 contradicts the run that is resumed, which has 16/)
+  assert.match(refusal(() => movedDataConfig(dataConfig({}), { sequenceFrames: 40 })).message,
+    /--sequence-frames 40 contradicts the run that is resumed, which has 16/)
 })
 
 test('a command line reads them', () => {
-  const read = (...words: readonly string[]): unknown => withDataOptions(new Command().exitOverride().configureOutput({ writeErr: () => undefined })).parse(words, { from: 'user' }).opts()
+  const read = (...words: readonly string[]): unknown =>
+    withDataOptions(new Command().exitOverride().configureOutput({ writeErr: () => undefined })).parse(words, { from: 'user' }).opts()
   assert.equal(read(), {})
   assert.equal(read('--data', 'moving-mnist', '--digits', '2', '--split-seed', '7', '--sequence-frames', '20', '--data-dir', 'd', '--frame-choice', 'paper'),
     { data: 'moving-mnist', digits: 2, splitSeed: 7, sequenceFrames: 20, dataDir: 'd', frameChoice: 'paper' })

@@ -44,7 +44,8 @@ parts('several parts: one action each, all different where there are enough', ()
         for (const clip of clips) {
           assert.is(new Set(clip.map(f => `${f[1]} ${f[2]}`)).size, 1)
           const places = clip.map(f => f[3] ?? 0)
-          assert.ok(places.every((place, t) => t === 0 || (order === 'sequence' ? place === (places[t - 1] ?? 0) + 1 : place > (places[t - 1] ?? 0))), `${places}`)
+          assert.ok(places.every((place, t) => t === 0 || (order === 'sequence' ? place === (places[t - 1] ?? 0) + 1 : place > (places[t - 1] ?? 0))),
+            `${places}`)
         }
       }
     }
@@ -69,7 +70,8 @@ parts('one part is what it is without parts; parts of different numbers are batc
   assert.equal(two.x, data.batch({ ...request, parts: 2, into: new Float32Array(3 * 2 * 4 * FRAME) }).x)
   assert.equal([...two.labels.factors['colour'] ?? []], [...two.labels.identity])
   assert.match(refusal(() => data.batch({ ...request, parts: 0 })).message, /parts must be a whole number, at least 1; it is 0/)
-  assert.match(refusal(() => data.batch({ ...request, parts: 2, into: new Float32Array(3 * 4 * FRAME) })).message, /take 294912 numbers, there is room for 147456/)
+  assert.match(refusal(() => data.batch({ ...request, parts: 2, into: new Float32Array(3 * 4 * FRAME) })).message,
+    /take 294912 numbers, there is room for 147456/)
   two.x[(1 * 8 + 1 * 4 + 2) * FRAME] = 2
   assert.match(refusal(() => checkPixels('pendulum', two)).message, /group 1 .*, part 1, frame 2, channel 0, row 0, column 0 is 2;/)
 })
@@ -112,8 +114,12 @@ clips('sequences of any number and length; takes count those of one identity and
   const data = written(listed(uneven), 2)
   assert.equal(data.sequences, { train: 5, heldOut: 5 })
   assert.is(data.frames, 3)
-  assert.equal(upTo(5).map(i => { const { identity, action, take, frames } = data.labels('train', i); return [identity, action, take, frames] }), [[0, 0, 0, 4], [0, 2, 0, 5], [0, 2, 1, 7], [1, 0, 0, 3], [1, 0, 1, 6]])
-  const lengths = new Map(upTo(5).map(i => { const { identity, action, take, frames } = data.labels('train', i); return [`${identity} ${action} ${take}`, frames] }))
+  assert.equal(upTo(5).map(i => { const { identity, action, take, frames } = data.labels('train', i); return [identity, action, take, frames] }),
+    [[0, 0, 0, 4], [0, 2, 0, 5], [0, 2, 1, 7], [1, 0, 0, 3], [1, 0, 1, 6]])
+  const lengths = new Map(upTo(5).map(i => {
+    const { identity, action, take, frames } = data.labels('train', i)
+    return [`${identity} ${action} ${take}`, frames]
+  }))
   for (let step = 0; step < 30; step++) {
     const frames = told(data.batch({ split: 'train', groups: 2, parts: 2, frames: 3, seed: 0, step, order: 'sequence' }).x)
     for (const [identity, action, take, frame] of frames) assert.ok((frame ?? 9) < (lengths.get(`${identity} ${action} ${take}`) ?? 0))

@@ -53,7 +53,8 @@ const plan = { seed: 0, seeds: 2, train: 60, heldOut: 40, recipes: { linear: lit
 const evaluated = async (stage: 1 | 2, over: Partial<typeof plan> = {}): Promise<Evaluation> => {
   const { programs, temperature, priors } = await openTrained({ run, stage }, build, {})
   return evaluate({
-    stage, encode: await programs.load.encode(), evaluate: await programs.load.evaluate(), temperature, priors, data: pendulum(), probes: await openProbes(build, 'small'),
+    stage, encode: await programs.load.encode(), evaluate: await programs.load.evaluate(), temperature, priors, data: pendulum(),
+    probes: await openProbes(build, 'small'),
   }, { ...plan, ...over }, () => undefined)
 }
 
@@ -93,7 +94,8 @@ test('stage 1 alone, from the command line: s and z, and the numbers as JSON', a
   assert.match(out, /stage1-step-00000001\.safetensors \(vdsm\/tiny on pendulum, stage 1, step 1\)/)
   assert.match(out, /chance +s linear +s mlp +z linear +z mlp\n/)
   assert.match(out, /bound on held-out groups/)
-  const record = JSON.parse(readFileSync(join(run, 'evaluation.json'), 'utf8')) as { readonly stage: number; readonly seeds: readonly number[]; readonly readings: readonly { readonly mean: number; readonly deviation: number }[]; readonly latents: object }
+  const record = JSON.parse(readFileSync(join(run, 'evaluation.json'), 'utf8')) as { readonly stage: number; readonly seeds: readonly number[];
+    readonly readings: readonly { readonly mean: number; readonly deviation: number }[]; readonly latents: object }
   assert.is(record.stage, 1)
   assert.equal(record.seeds, [0])
   assert.is(record.readings.length, 2 * 2 * 2 * 2)
@@ -127,7 +129,8 @@ test('refused: a build without probes, and a run without checkpoints', async () 
   makeTinyRun(empty)
   assert.match((await call(empty)).err, /the run has no checkpoint\n {2}Train it/)
   const bare = join(folder, 'bare')
-  right(await compile({ files: [resolve('test/models/fixtures/probe.ts')], root: resolve('test/models/fixtures'), out: bare, force: false, onBuilt: () => undefined }))
+  right(await compile({ files: [resolve('test/models/fixtures/probe.ts')], root: resolve('test/models/fixtures'), out: bare, force: false,
+    onBuilt: () => undefined }))
   assert.match((await call(run, '--build', bare)).err, /no program 'vdsm\/tiny\/video\/encode' in the build folder\n {2}Compile/)
 })
 

@@ -133,7 +133,8 @@ test('whitened features have mean 0, variance 1 and no correlation; what does no
 
 test('factors that no probe can be trained for are named, with the reason', () => {
   const data = { factors: ['colour', 'digit', 'shape', 'size', 'grain'].map((name, i) => ({ name, values: upTo(i === 1 ? 100 : 4).map(String) })), actions: [] }
-  const test = { colour: Int32Array.of(0, 0, 1, 0), digit: Int32Array.of(1, 2, 3, 4), shape: Int32Array.of(2, 2, 2, 2), size: Int32Array.of(0, 1, 0, 1), grain: Int32Array.of(0, -1, 0, 1) }
+  const test = { colour: Int32Array.of(0, 0, 1, 0), digit: Int32Array.of(1, 2, 3, 4), shape: Int32Array.of(2, 2, 2, 2), size: Int32Array.of(0, 1, 0, 1),
+    grain: Int32Array.of(0, -1, 0, 1) }
   const train = { ...test, size: Int32Array.of(2, 3, 3, 3) }
   const { factors, skipped } = choose(data, test, train, 64)
   assert.equal(factors, [{ name: 'colour', classes: 4, chance: 0.75 }])
@@ -157,7 +158,8 @@ test('progress: a line every so often, with the share and the time left', () => 
 })
 
 test('the smaller probes are taken where all fits them', () => {
-  assert.equal([[24, 9], [32, 16], [33, 2], [2, 17], [50, 100]].map(([features = 0, classes = 0]) => sizeFor(features, classes)), ['small', 'small', 'large', 'large', 'large'])
+  assert.equal([[24, 9], [32, 16], [33, 2], [2, 17], [50, 100]].map(([features = 0, classes = 0]) => sizeFor(features, classes)),
+    ['small', 'small', 'large', 'large', 'large'])
 })
 
 test('rows of features keep their labels; columns stand under one another', () => {

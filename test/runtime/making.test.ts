@@ -1,4 +1,7 @@
-/** `vdsm generate`, `transfer`, `continue` and `reconstruct` as a user calls them, on a tiny model: what is written, that it can be read again, and every refusal. */
+/**
+ * `vdsm generate`, `transfer`, `continue` and `reconstruct` as a user calls them, on a tiny model: what is written, that it can
+ * be read again, and every refusal.
+ */
 import { spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
@@ -27,7 +30,8 @@ for (const run of [older, newer]) {
 utimesSync(join(older, 'config.json'), 1e9, 1e9)
 writeFileSync(join(newer, 'pictures', 'CREDITS.txt'), 'Drawn by somebody.\n')
 
-const clip = (frames: number, seed: number): Float32Array => pendulum({ splitSeed: 0, frames: 40 }).batch({ split: 'heldOut', groups: 1, frames, seed, step: 0, order: 'sequence' }).x
+const clip = (frames: number, seed: number): Float32Array =>
+  pendulum({ splitSeed: 0, frames: 40 }).batch({ split: 'heldOut', groups: 1, frames, seed, step: 0, order: 'sequence' }).x
 writeFileSync(at('a.gif'), encodeGif(framesOf(clip(8, 1)), { side: 64, scale: 2 }))
 mkdirSync(at('b'))
 framesOf(clip(4, 2)).forEach((frame, t) => {
@@ -107,8 +111,10 @@ test('several videos: seeds that follow one another, a grid, a row each', async 
 })
 
 test('transfer: identity, action and result side by side; what is written can be an input again', async () => {
-  assert.match(await made('transfer', '--identity', 'c.png', '--action', 'a.gif'), /made\/transfer: .*\n {2}8 frames \(in the pictures: identity, action, result\)/)
-  assert.equal(shapesOf(npz('made', 'transfer', 'transfer.npz')), { x: [8, 3, 64, 64], s: [2], d: [2], z: [8, 3], identity: [1, 3, 64, 64], action: [8, 3, 64, 64] })
+  assert.match(await made('transfer', '--identity', 'c.png', '--action', 'a.gif'),
+    /made\/transfer: .*\n {2}8 frames \(in the pictures: identity, action, result\)/)
+  assert.equal(shapesOf(npz('made', 'transfer', 'transfer.npz')),
+    { x: [8, 3, 64, 64], s: [2], d: [2], z: [8, 3], identity: [1, 3, 64, 64], action: [8, 3, 64, 64] })
   assert.equal([gif('made', 'transfer', 'transfer.gif'), sizeOf('made', 'transfer', 'transfer.png')], [[8, 3 * 130 + 2, 132], [8 * 66 + 2, 3 * 66 + 2]])
   const about: unknown = JSON.parse(readFileSync(at('made', 'transfer', 'transfer.json'), 'utf8'))
   assert.is((about as { readonly identity: string }).identity, 'c.png')
@@ -177,7 +183,8 @@ const refused: readonly (readonly [name: string, args: readonly string[], code: 
   ['a checkpoint of stage 1', ['generate', wrong], 1, /vdsm train --stage 2/],
   ['a video that is not there', ['continue', '--from', 'none.gif'], 1, /none\.gif: no such file\n {2}A video is a GIF/],
   ['a video that is cut off', ['reconstruct', '--from', 'cut.gif'], 1, /not a readable GIF: it is cut off/],
-  ['a video that is too short', ['transfer', '--identity', 'c.png', '--action', 'short.gif'], 1, /it has 2 frames; this model reads one frame \(an image\), or at least 3/],
+  ['a video that is too short', ['transfer', '--identity', 'c.png', '--action', 'short.gif'], 1,
+    /it has 2 frames; this model reads one frame \(an image\), or at least 3/],
   ['a file in the place of the folder', ['generate', '--out', 'a.gif'], 1, /cannot write a\.gif: it is a file, not a folder/],
   ['a build that is not there', ['generate', '--build', 'none'], 1, /Compile first/],
 ]

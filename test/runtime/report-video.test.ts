@@ -52,7 +52,8 @@ const filmOf = (all: readonly Film[], kind: FilmKind): Film => all.find(film => 
 const drawn = (kind: FilmKind, x: readonly Float32Array[]): Film => filmOf(films(codec, x, { seed: 1 }), kind)
 
 /** Colour at a place. */
-const at = ({ data, width }: Pick<Picture, 'data' | 'width'>, x: number, y: number): readonly number[] => [...data.slice((y * width + x) * 4, (y * width + x) * 4 + 3)]
+const at = ({ data, width }: Pick<Picture, 'data' | 'width'>, x: number, y: number): readonly number[] =>
+  [...data.slice((y * width + x) * 4, (y * width + x) * 4 + 3)]
 const colour = (...values: readonly number[]): readonly number[] => values.map(value => toByte(Math.fround(value)))
 /** The first pixel of cell i along an axis with gaps of 2, where those cells have a gap of 5 in front. */
 const place = (i: number, wide: readonly number[] = [], gap = 2): number =>
@@ -140,10 +141,13 @@ films_('continuation: the input, then twice as many frames from its last pose on
     const [column, row] = [place(t, [T]), place(i)]
     const wanted = colour(who(i), what(i, t), t < T ? 0 : CONTINUED)
     // Sums of float32 may differ in the last place, which a byte can show.
-    const near = (found: readonly number[]): void => found.forEach((value, c) => assert.ok(Math.abs(value - (wanted[c] ?? 0)) <= 1, `${i}, ${t}: ${found} for ${wanted}`))
+    const near = (found: readonly number[]): void =>
+      found.forEach((value, c) => assert.ok(Math.abs(value - (wanted[c] ?? 0)) <= 1, `${i}, ${t}: ${found} for ${wanted}`))
     near(at(picture, x, y))
     near(at(film.sheet, column, row))
-    for (const mark of [at(picture, x - 1, y), at(picture, x, y + SIDE), at(film.sheet, column + 1, row - 1)]) assert.is(mark[0] === 0xff && mark[1] === 0x9a, t >= T, `${i}, ${t}`)
+    for (const mark of [at(picture, x - 1, y), at(picture, x, y + SIDE), at(film.sheet, column + 1, row - 1)]) {
+      assert.is(mark[0] === 0xff && mark[1] === 0x9a, t >= T, `${i}, ${t}`)
+    }
     assert.equal(at(picture, 0, picture.height - 1), t < T ? background : [0xff, 0x9a, 0x1f])
   }
 })
@@ -177,7 +181,9 @@ styles('groups of columns stand apart, counted after the head; a frame is as wid
   const picture = table([row], { side: SIDE, gap: 1, headColumns: 1, columnGroup: 2, frame: (_, c) => (c === 4 ? [9, 8, 7] : undefined) })
   assert.is(picture.width, place(5, [1, 3], 1))
   const left = place(4, [1, 3], 1)
-  for (const [x, y] of [[left - 1, 0], [left + SIDE, 0], [left - 1, SIDE + 1], [left + SIDE, SIDE + 1], [left, 0]] as const) assert.equal(at(picture, x, y), [9, 8, 7])
+  for (const [x, y] of [[left - 1, 0], [left + SIDE, 0], [left - 1, SIDE + 1], [left + SIDE, SIDE + 1], [left, 0]] as const) {
+    assert.equal(at(picture, x, y), [9, 8, 7])
+  }
   assert.equal(at(picture, left, 1), [0, 0, 0])
   assert.not.equal(at(picture, left - 2, 0), [9, 8, 7])
 })

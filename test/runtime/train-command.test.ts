@@ -11,7 +11,8 @@ const { folder, build } = toyBuild()
 const run = join(folder, 'run')
 mkdirSync(run)
 const recorded = printRunConfig({
-  version: 2, config: 'tiny', stages: [1, 2], data: { name: 'pendulum', splitSeed: 0 }, seed: 3, steps: { frames: 10, video: 6 }, checkpointEvery: 4, pictureEvery: 5,
+  version: 2, config: 'tiny', stages: [1, 2], data: { name: 'pendulum', splitSeed: 0 }, seed: 3, steps: { frames: 10, video: 6 }, checkpointEvery: 4,
+  pictureEvery: 5,
 })
 writeFileSync(join(run, 'config.json'), recorded)
 
@@ -29,14 +30,16 @@ const train = async (...args: readonly string[]): Promise<{ readonly code: numbe
 
 const refused: readonly (readonly [string, readonly string[], number, RegExp])[] = [
   ['an unknown option', ['--step', '3'], 2, /^unknown option '--step'\n {2}Did you mean --steps\? See: vdsm train --help\n$/],
-  ['an unknown configuration', ['--config', 'huge'], 2, /'--config <name>' argument 'huge' is invalid\. Expected tiny or small or small-16 or paper-sprites or paper-mug/],
+  ['an unknown configuration', ['--config', 'huge'], 2,
+    /'--config <name>' argument 'huge' is invalid\. Expected tiny or small or small-16 or paper-sprites or paper-mug/],
   ['an unknown data set', ['--data', 'mnist'], 2, /'mnist' is invalid\. Expected pendulum or sprites/],
   ['a stage that is not there', ['--stage', '3'], 2, /'3' is invalid\. Expected 1 or 2 or both/],
   ['stage 2 from nothing', ['--stage', '2'], 2, /^stage 2 starts from what stage 1 has learnt\n {2}Add --from/],
   ['a start for stage 1', ['--stage', 'both', '--from', run], 2, /^--from is where stage 2 starts, stage 1 starts from nothing/],
   ['a start that is not there', ['--from', join(folder, 'none')], 1, /none: no such file/],
   ['a start without a checkpoint', ['--from', run], 1, /run: the run has no checkpoint of stage 1\n {2}Give --from a run/],
-  ['steps of a stage that is not trained', ['--stage', '1', '--steps2', '7'], 2, /^--steps2 is the length of stage 2, which is not trained here\n {2}Did you mean --steps\?/],
+  ['steps of a stage that is not trained', ['--stage', '1', '--steps2', '7'], 2,
+    /^--steps2 is the length of stage 2, which is not trained here\n {2}Did you mean --steps\?/],
   ['no steps', ['--steps', '0'], 2, /'0' is invalid\. Expected a whole number of at least 1/],
   ['half a seed', ['--seed', '1.5'], 2, /'1\.5' is invalid\. Expected a whole number from 0/],
   ['a learning rate that is none', ['--lr', '-1'], 2, /'--lr <rate>'/],
@@ -47,7 +50,8 @@ const refused: readonly (readonly [string, readonly string[], number, RegExp])[]
   ['sprites in a folder that is missing', ['--data', 'sprites', '--data-dir', join(folder, 'none')], 1, /none: there is no such folder\n {2}Give --data-dir/],
   ['a build without the model', ['--config', 'tiny'], 2, /^no program 'vdsm\/tiny\/frames\/trainStep' in the build folder\n {2}Compile VDSM first/],
   ['a run that is not there', ['--resume', join(folder, 'none')], 1, /config\.json: no such file, so this is not the folder of a run/],
-  ['another seed for a run that is resumed', ['--resume', run, '--seed', '4'], 2, /^--seed 4 contradicts the run that is resumed, which has 3\n {2}Leave --seed out/],
+  ['another seed for a run that is resumed', ['--resume', run, '--seed', '4'], 2,
+    /^--seed 4 contradicts the run that is resumed, which has 3\n {2}Leave --seed out/],
   ['one stage of a run of both', ['--resume', run, '--stage', '1'], 2, /^--stage 1 contradicts the run that is resumed, which trains both stages\n/],
   ['a start for a run that is resumed', ['--resume', run, '--from', run], 2, /^--from .* contradicts the run that is resumed, which has none/],
   ['a learning rate for a run that had none', ['--resume', run, '--lr', '0.1'], 2, /^--lr 0\.1 contradicts the run that is resumed, which has none/],

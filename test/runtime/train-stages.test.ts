@@ -20,13 +20,15 @@ import { fakePrograms, fakeSchedule, fakeStage as anyStage, type FakeOptions } f
 
 const root = mkdtempSync(join(tmpdir(), 'vdsm-stages-'))
 const config = (more: Partial<RunConfig> = {}): RunConfig => ({
-  version: 2, config: 'tiny', stages: [1, 2], data: { name: 'pendulum', splitSeed: 0 }, seed: 3, steps: { frames: 6, video: 7 }, checkpointEvery: 2, pictureEvery: 3, ...more,
+  version: 2, config: 'tiny', stages: [1, 2], data: { name: 'pendulum', splitSeed: 0 }, seed: 3, steps: { frames: 6, video: 7 }, checkpointEvery: 2,
+  pictureEvery: 3, ...more,
 })
 /** Pictures take longer than all else here: but for one test there are only the losses' curves. */
 const fakeStage = (number: 1 | 2, options: FakeOptions = {}) => anyStage(number, { pictures: false, ...options })
 const session = (folder: RunFolder, more: Partial<Session> = {}): Session => {
   const { config: own = config() } = more
-  return { config: own, folder, stages: own.stages.map(stage => fakeStage(stage)), data: pendulum(), resume: false, stopped: () => false, sink: { write: () => true }, revision: 'test', ...more }
+  return { config: own, folder, stages: own.stages.map(stage => fakeStage(stage)), data: pendulum(), resume: false, stopped: () => false,
+    sink: { write: () => true }, revision: 'test', ...more }
 }
 
 const refused = async (act: () => unknown): Promise<Refusal> => {
@@ -42,7 +44,8 @@ const refused = async (act: () => unknown): Promise<Refusal> => {
 /** True at the n-th time that it is asked. */
 const stopAfter = (n: number): (() => boolean) => { let asked = 0; return () => ++asked === n }
 const lines = (folder: RunFolder) => readMetrics(folder.metrics).map(({ milliseconds: _, waited: __, ...line }) => line)
-const bytes = (folder: RunFolder, part: 'checkpoints' | 'pictures') => Object.fromEntries(readdirSync(folder[part]).sort().map(name => [name, readFileSync(join(folder[part], name)).toString('base64')]))
+const bytes = (folder: RunFolder, part: 'checkpoints' | 'pictures') =>
+  Object.fromEntries(readdirSync(folder[part]).sort().map(name => [name, readFileSync(join(folder[part], name)).toString('base64')]))
 
 const same = (a: RunFolder, b: RunFolder): void => {
   assert.equal(lines(b), lines(a))
@@ -70,9 +73,11 @@ stages.before(async () => {
 })
 
 stages('a run of both: lines, checkpoints and pictures say which stage they are of', () => {
-  assert.equal(lines(straight).map(({ stage, step }) => `${stage}.${step}`), ['1.1', '1.2', '1.3', '1.3', '1.4', '1.5', '1.6', '1.6', '2.1', '2.2', '2.3', '2.3', '2.4', '2.5', '2.6', '2.6', '2.7', '2.7'])
+  assert.equal(lines(straight).map(({ stage, step }) => `${stage}.${step}`),
+    ['1.1', '1.2', '1.3', '1.3', '1.4', '1.5', '1.6', '1.6', '2.1', '2.2', '2.3', '2.3', '2.4', '2.5', '2.6', '2.6', '2.7', '2.7'])
   // Of stage 1 the last is kept, from which stage 2 started.
-  assert.equal(listCheckpoints(straight).map(({ path: _, ...place }) => place), [{ stage: 1, step: 6 }, { stage: 2, step: 4 }, { stage: 2, step: 6 }, { stage: 2, step: 7 }])
+  assert.equal(listCheckpoints(straight).map(({ path: _, ...place }) => place),
+    [{ stage: 1, step: 6 }, { stage: 2, step: 4 }, { stage: 2, step: 6 }, { stage: 2, step: 7 }])
   const [first] = readMetrics(straight.metrics)
   assert.equal(Object.keys(first ?? {}), ['stage', 'step', 'loss', 'klS', 'learningRate', 'temperature', 'lambdaS', 'lambdaZ', 'milliseconds', 'waited'])
   const last = readMetrics(straight.metrics).at(-2)!
@@ -88,11 +93,13 @@ stages('stage 2 starts from what stage 1 has learnt: frozen is what it leaves al
   assert.not.equal(values(two, 'params.mean'), values(one, 'params.mean'))
   assert.equal(values(two, 'optimizer.count'), [7])
   const { trainStep } = fakePrograms(2)
-  assert.equal(takenOver({ ...listCheckpoints(straight)[0]!, file: parse(one), metadata: parse(one).metadata as never }, trainStep.program, 'tiny').map(([name, slot]) => `${name} -> ${slot.path}`), ['params.tint -> frozen.tint', 'params.mean -> state.params.mean'])
+  assert.equal(takenOver({ ...listCheckpoints(straight)[0]!, file: parse(one), metadata: parse(one).metadata as never }, trainStep.program,
+    'tiny').map(([name, slot]) => `${name} -> ${slot.path}`), ['params.tint -> frozen.tint', 'params.mean -> state.params.mean'])
 })
 
 // Stops are asked for after every step but the last of a stage, so five times in stage 1.
-for (const [name, asked, at] of [['inside stage 1', 3, { stage: 1, step: 3 }], ['inside stage 2, where pictures are due', 8, { stage: 2, step: 3 }], ['inside stage 2', 9, { stage: 2, step: 4 }]] as const) {
+for (const [name, asked, at] of [['inside stage 1', 3, { stage: 1, step: 3 }], ['inside stage 2, where pictures are due', 8, { stage: 2, step: 3 }],
+  ['inside stage 2', 9, { stage: 2, step: 4 }]] as const) {
   stages(`stopped ${name} and resumed: the same bytes`, async () => {
     const folder = await createRun(join(root, name), config())
     assert.equal(await runSession(session(folder, { stopped: stopAfter(asked) })), { ...at, end: 'stopped' })
@@ -129,7 +136,8 @@ stages('killed in stage 2 before its first checkpoint, or after the end: the sam
   same(straight, folder)
   const words: string[] = []
   const idle = [1, 2].map(n => ({ ...fakeStage(n === 1 ? 1 : 2), load: async () => assert.unreachable('nothing has to be loaded') as never }))
-  assert.equal(await runSession(session(folder, { resume: true, stages: idle, sink: { write: text => words.push(text) } })), { stage: 2, step: 7, end: 'finished' })
+  assert.equal(await runSession(session(folder, { resume: true, stages: idle, sink: { write: text => words.push(text) } })),
+    { stage: 2, step: 7, end: 'finished' })
   assert.match(words.join(''), /complete: 7 of 7 steps of stage 2.*--steps2/)
   same(straight, folder)
 })
@@ -141,7 +149,8 @@ stages('stage 2 alone, from a checkpoint of another run: what it writes is what 
   assert.equal(openRun(folder.path).config, own)
   assert.equal(lines(folder), lines(straight).filter(({ stage }) => stage === 2))
   const again = await createRun(join(root, 'alone-again'), own)
-  assert.equal(await runSession(session(again, { config: own, stages: [fakeStage(2)], resume: true })), { stage: 2, step: 7, end: 'finished' }, 'killed before its first checkpoint')
+  assert.equal(await runSession(session(again, { config: own, stages: [fakeStage(2)], resume: true })), { stage: 2, step: 7, end: 'finished' },
+    'killed before its first checkpoint')
   same(folder, again)
   const name = `${placeName({ stage: 2, step: 7 })}.safetensors`
   assert.is(bytes(folder, 'checkpoints')[name], bytes(straight, 'checkpoints')[name])
@@ -202,7 +211,8 @@ stages('once stage 2 has begun, --steps is settled; --steps2 may grow, and --ste
   const before = readFileSync(folder.metrics)
   const { message } = await refused(() => runSession(session(folder, { config: config({ steps: { frames: 9, video: 3 } }), resume: true })))
   assert.match(message, /stage 2 of .* has begun, from what stage 1 had learnt in 8 steps; --steps 9 can no longer change that\n.*--steps2 may still grow/)
-  assert.match((await refused(() => runSession(session(folder, { config: config({ steps: { frames: 8, video: 2 } }), resume: true })))).message, /has done 3 steps of stage 2, --steps2 says 2/)
+  assert.match((await refused(() => runSession(session(folder, { config: config({ steps: { frames: 8, video: 2 } }), resume: true })))).message,
+    /has done 3 steps of stage 2, --steps2 says 2/)
   assert.equal(readFileSync(folder.metrics), before)
   assert.equal(await runSession(session(folder, { config: config({ steps: { frames: 8, video: 5 } }), resume: true })), { stage: 2, step: 5, end: 'finished' })
 })
@@ -214,11 +224,13 @@ stages('what stage 2 cannot start from is refused by name', async () => {
     return (await refused(() => runSession(session(folder, { config: own })))).message
   }
   assert.match(await from(checkpointPath(straight, { stage: 2, step: 7 }), 'of-2'), /it is a checkpoint of stage 2; stage 2 starts from one of stage 1/)
-  assert.match(await from(checkpointPath(straight, { stage: 1, step: 6 }), 'of-small', { config: 'small' }), /written with config tiny, the run has config small/)
+  assert.match(await from(checkpointPath(straight, { stage: 1, step: 6 }), 'of-small', { config: 'small' }),
+    /written with config tiny, the run has config small/)
   assert.match(await from(join(root, 'none'), 'of-none'), /none: no such file/)
   const { arrays, metadata } = parse(checkpointPath(straight, { stage: 1, step: 6 }))
   const changed = join(root, 'changed.safetensors')
-  const without = new Map([...arrays].filter(([name]) => name !== 'params.tint').map(([name, { shape, data }]) => [name, { shape: name === 'params.mean' ? [64, 64, 3] : shape, dtype: name === 'optimizer.count' ? 'i32' as const : 'f32' as const, data: data as Float32Array }]))
+  const without = new Map([...arrays].filter(([name]) => name !== 'params.tint').map(([name, { shape, data }]) => [name,
+    { shape: name === 'params.mean' ? [64, 64, 3] : shape, dtype: name === 'optimizer.count' ? 'i32' as const : 'f32' as const, data: data as Float32Array }]))
   writeFileSync(changed, Buffer.concat([...printSafetensors(without, metadata as Readonly<Record<string, string>>)]))
   const message = await from(changed, 'of-changed')
   assert.match(message, /params\.tint: not in the checkpoint, expected f32\[3\]/)

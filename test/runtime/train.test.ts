@@ -22,7 +22,8 @@ import { fakePrograms, fakeSchedule, fakeStage } from './support/train-programs.
 
 const root = mkdtempSync(join(tmpdir(), 'vdsm-train-'))
 const config = (more: Partial<RunConfig> = {}): RunConfig => ({
-  version: 2, config: 'tiny', stages: [1], data: { name: 'pendulum', splitSeed: 0 }, seed: 3, steps: { frames: 10, video: 1 }, checkpointEvery: 4, pictureEvery: 5, ...more,
+  version: 2, config: 'tiny', stages: [1], data: { name: 'pendulum', splitSeed: 0 }, seed: 3, steps: { frames: 10, video: 1 }, checkpointEvery: 4,
+  pictureEvery: 5, ...more,
 })
 /** So many steps of stage 1. */
 const long = (frames: number, more: Partial<RunConfig> = {}): RunConfig => config({ steps: { frames, video: 1 }, ...more })
@@ -73,8 +74,11 @@ training('ten steps equal five, a stop and five more, byte for byte', async () =
   // The stop at step 5 came before its pictures and its held-out line: they are made up for.
   assert.equal(lines(parts), lines(straight))
   assert.equal(lines(straight).map(line => line.step), [1, 2, 3, 4, 5, 5, 6, 7, 8, 9, 10, 10])
-  for (const name of ['stage1-swap-00000005.png', 'stage1-swap-00000010.png', 'stage1-reconstruction-00000010.png', 'stage1-loss.png']) assert.ok(existsSync(join(straight.pictures, name)), name)
-  assert.is(Buffer.compare(readFileSync(join(straight.pictures, 'stage1-swap-00000010.png')), readFileSync(join(parts.pictures, 'stage1-swap-00000010.png'))), 0)
+  for (const name of ['stage1-swap-00000005.png', 'stage1-swap-00000010.png', 'stage1-reconstruction-00000010.png', 'stage1-loss.png']) {
+    assert.ok(existsSync(join(straight.pictures, name)), name)
+  }
+  assert.is(Buffer.compare(readFileSync(join(straight.pictures, 'stage1-swap-00000010.png')),
+    readFileSync(join(parts.pictures, 'stage1-swap-00000010.png'))), 0)
 })
 
 training('the loss falls, the schedule arrives, another seed gives another run', async () => {
@@ -121,7 +125,8 @@ training('a metric that is NaN ends the run at its step and keeps the last good 
   assert.equal(trained(folder).map(line => line.step), [1, 2, 3, 4, 5, 6])
   // It can be taken up again from there.
   assert.equal(await runSession(session(folder, { resume: true })), { stage: 1, step: 10, end: 'finished' })
-  assert.is(Buffer.compare(readFileSync(listCheckpoints(folder).at(-1)!.path), readFileSync(join(root, 'straight', 'checkpoints', 'stage1-step-00000010.safetensors'))), 0)
+  assert.is(Buffer.compare(readFileSync(listCheckpoints(folder).at(-1)!.path),
+    readFileSync(join(root, 'straight', 'checkpoints', 'stage1-step-00000010.safetensors'))), 0)
 })
 
 training('parameters that became infinite are never saved', async () => {
@@ -135,7 +140,8 @@ training('parameters that became infinite are never saved', async () => {
 training('a NaN in the data ends the run before it reaches the program', async () => {
   const good = pendulum()
   const folder = await createRun(join(root, 'bad-data'), config())
-  const data = { ...good, batch: (request: Parameters<typeof good.batch>[0]) => { const batch = good.batch(request); if (request.step === 5) batch.x[77] = NaN; return batch } }
+  const data = { ...good,
+    batch: (request: Parameters<typeof good.batch>[0]) => { const batch = good.batch(request); if (request.step === 5) batch.x[77] = NaN; return batch } }
   const { failure } = await refused(() => runSession(session(folder, { data })))
   assert.is(failure.kind, 'data')
   assert.is(trained(folder).length, 5)
@@ -161,7 +167,10 @@ training('a full disk ends the run, and says so', async () => {
 })
 
 training('damaged, foreign and unfitting checkpoints are refused by name', async () => {
-  const make = async (name: string) => { const folder = await createRun(join(root, name), config()); return { folder, path: join(folder.checkpoints, 'stage1-step-00000004.safetensors') } }
+  const make = async (name: string) => {
+    const folder = await createRun(join(root, name), config())
+    return { folder, path: join(folder.checkpoints, 'stage1-step-00000004.safetensors') }
+  }
   const good = readFileSync(join(root, 'straight', 'checkpoints', 'stage1-step-00000010.safetensors'))
   const resume = (folder: RunFolder, more: Partial<Session> = {}) => refused(() => runSession(session(folder, { resume: true, ...more })))
   const cut = await make('cut')
@@ -171,8 +180,10 @@ training('damaged, foreign and unfitting checkpoints are refused by name', async
   writeFileSync(seed.path, good)
   assert.match((await resume(seed.folder, { config: config({ seed: 9 }) })).message, /written with seed 3, the run has seed 9/)
   const programs = fakePrograms(1)
-  const renamed = { ...programs.trainStep.program, inputs: programs.trainStep.program.inputs.map(s => (s.path === 'state.params.mean' ? { ...s, path: 'state.params.average' } : s)) }
-  const changed = await resume(seed.folder, { stages: [{ ...fakeStage(1), load: async () => ({ ...programs, trainStep: { ...programs.trainStep, program: renamed } }) }] })
+  const renamed = { ...programs.trainStep.program,
+    inputs: programs.trainStep.program.inputs.map(s => (s.path === 'state.params.mean' ? { ...s, path: 'state.params.average' } : s)) }
+  const changed = await resume(seed.folder,
+    { stages: [{ ...fakeStage(1), load: async () => ({ ...programs, trainStep: { ...programs.trainStep, program: renamed } }) }] })
   assert.match(changed.message, /params\.average: not in the checkpoint, expected f32\[3, 64, 64\]/)
   assert.match(changed.message, /params\.mean: the program has no such state/)
 })
@@ -186,12 +197,14 @@ training('a damaged newest checkpoint: the message names the file, and the older
   writeFileSync(checkpointPath(folder, { stage: 1, step: 8 }), 'torn')
   const longer = { resume: true, config: long(14) }
   const { message } = await refused(() => runSession(session(folder, longer)))
-  assert.match(message, /stage1-step-00000010\.safetensors: the file is empty\n.*newer to go on from step 4 of stage 1: .*stage1-step-00000004\.safetensors is whole/)
+  assert.match(message,
+    /stage1-step-00000010\.safetensors: the file is empty\n.*newer to go on from step 4 of stage 1: .*stage1-step-00000004\.safetensors is whole/)
   assert.equal(readFileSync(folder.metrics), metrics, 'nothing of the run is changed by a refusal')
   assert.equal(readFileSync(folder.config), recorded, 'nothing of the run is changed by a refusal')
   for (const { path } of listCheckpoints(folder).slice(1)) rmSync(path)
   assert.equal(await runSession(session(folder, longer)), { stage: 1, step: 14, end: 'finished' })
-  assert.match((await refused(() => runSession(session(folder, { resume: true, config: long(9) })))).message, /has done 14 steps of stage 1, --steps says 9\n.*at least 14/)
+  assert.match((await refused(() => runSession(session(folder, { resume: true, config: long(9) })))).message,
+    /has done 14 steps of stage 1, --steps says 9\n.*at least 14/)
   assert.is(openRun(folder.path).config.steps.frames, 14)
   for (const { path } of listCheckpoints(folder)) rmSync(path)
   const { message: none } = await refused(() => runSession(session(folder, longer)))
@@ -219,7 +232,9 @@ training('a program that is no training step is refused, all problems named', as
   const programs = fakePrograms(1)
   const [init, encode] = [await programs.init(), await programs.encode!()]
   const { message } = await refused(() => checkTrainStep(encode.program, ['temperature']))
-  for (const part of [/expected input key: u32\[2\], got no key/, /expected input schedule\.temperature: f32\[\], got none/, /nothing is known to feed input params\.mean/]) assert.match(message, part)
+  for (const part of [/expected input key: u32\[2\], got no key/, /expected input schedule\.temperature: f32\[\], got none/, /nothing is known to feed input params\.mean/]) {
+    assert.match(message, part)
+  }
   assert.match((await refused(() => checkTrainStep(init.program, []))).message, /got no x/)
 })
 
@@ -288,7 +303,9 @@ display('a bar in a terminal, with notes above it', () => {
   progress.note('a note')
   progress.stop()
   const text = String(stream.read())
-  for (const part of ['stage 1 ', '20/100', '60/100', 'steps/s', 'left', 'loss 1235', 'a note\n']) assert.ok(text.includes(part), `${part} in ${JSON.stringify(text)}`)
+  for (const part of ['stage 1 ', '20/100', '60/100', 'steps/s', 'left', 'loss 1235', 'a note\n']) {
+    assert.ok(text.includes(part), `${part} in ${JSON.stringify(text)}`)
+  }
 })
 
 display('numbers and durations', () => {

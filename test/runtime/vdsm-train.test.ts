@@ -65,7 +65,8 @@ const films = ['continuation', 'generate', 'reconstruction', 'transfer']
 
 test('a run of the compiled model: metrics, checkpoints, pictures of both stages', async () => {
   const root = resolve('test/runtime/support/train')
-  const result = await compile({ files: ['frames', 'video'].map(name => join(root, 'vdsm', 'tiny', `${name}.ts`)), root, out: join(folder, 'build'), force: false, onBuilt: () => undefined })
+  const result = await compile({ files: ['frames', 'video'].map(name => join(root, 'vdsm', 'tiny', `${name}.ts`)), root, out: join(folder, 'build'),
+    force: false, onBuilt: () => undefined })
   if (E.isLeft(result)) return assert.unreachable(print(result.left))
   // So small that no second thread would be of use to them.
   const manifest = join(folder, 'build', 'manifest.json')
@@ -156,10 +157,12 @@ test('a build that is replaced while a run goes on does not disturb it', async (
 for (const [signal, stage, lines, expected] of [['SIGKILL', 2, 28, null], ['SIGINT', 1, 8, 130]] as const) {
   test(`ended by ${signal} in stage ${stage} it is taken up again, and arrives at the same bytes, which are those of one thread`, async () => {
     const out = `by-${signal}-${stage}`
-    const child = spawn(process.execPath, [bin, 'train', ...steps, '--threads', '3', '--out', out], { cwd: folder, stdio: 'ignore', timeout: 60_000, killSignal: 'SIGTERM' })
+    const child = spawn(process.execPath, [bin, 'train', ...steps, '--threads', '3', '--out', out],
+      { cwd: folder, stdio: 'ignore', timeout: 60_000, killSignal: 'SIGTERM' })
     const gone = new Promise<number | null>(done => child.on('exit', done))
     const started = join(folder, out, 'metrics.jsonl')
-    while (child.exitCode === null && !(existsSync(started) && readFileSync(started, 'utf8').split('\n').length > lines)) await new Promise(done => setTimeout(done, 1))
+    while (child.exitCode === null && !(existsSync(started) && readFileSync(started, 'utf8').split('\n').length > lines)) await new Promise(done =>
+      setTimeout(done, 1))
     child.kill(signal)
     assert.is(await gone, expected)
     const resumed = vdsm('train', '--resume', out)
@@ -171,7 +174,8 @@ for (const [signal, stage, lines, expected] of [['SIGKILL', 2, 28, null], ['SIGI
 
 test('both stages learn: the bound of the same held-out frames, with the same noise, gets better', async () => {
   const config: RunConfig = {
-    version: 2, config: 'tiny', stages: [1, 2], data: { name: 'pendulum', splitSeed: 0 }, seed: 3, steps: { frames: 300, video: 100 }, learningRate: 6e-3, checkpointEvery: 1000, pictureEvery: 20,
+    version: 2, config: 'tiny', stages: [1, 2], data: { name: 'pendulum', splitSeed: 0 }, seed: 3, steps: { frames: 300, video: 100 }, learningRate: 6e-3,
+    checkpointEvery: 1000, pictureEvery: 20,
   }
   const stages = (await loadStages(join(folder, 'build'), config, {})).map((stage): Stage => ({ ...stage, load: async () => {
     const { trainStep, init, evaluate } = await stage.load()
@@ -179,8 +183,10 @@ test('both stages learn: the bound of the same held-out frames, with the same no
   } }))
   const run = await createRun(join(folder, 'learns'), config)
   await runSession({ config, folder: run, stages, data: openData(config.data), ahead: true, resume: false, stopped: () => false, sink: { write: () => true } })
-  const bounds = (stage: number): readonly number[] => readMetrics(run.metrics).flatMap(line => (line.stage === stage && 'heldOut.elbo' in line ? [Number(line['heldOut.elbo'])] : []))
-  const losses = (stage: number): readonly number[] => readMetrics(run.metrics).flatMap(line => (line.stage === stage && 'loss' in line ? [Number(line['loss'])] : []))
+  const bounds = (stage: number): readonly number[] =>
+    readMetrics(run.metrics).flatMap(line => (line.stage === stage && 'heldOut.elbo' in line ? [Number(line['heldOut.elbo'])] : []))
+  const losses = (stage: number): readonly number[] =>
+    readMetrics(run.metrics).flatMap(line => (line.stage === stage && 'loss' in line ? [Number(line['loss'])] : []))
   const mean = (values: readonly number[]): number => values.reduce((a, b) => a + b, 0) / values.length
   // Losses are of two groups only, which differ by a tenth; stage 2 begins with what stage 1 has learnt, so its own part is smaller.
   assert.ok(mean(losses(1).slice(-20)) < 0.85 * mean(losses(1).slice(0, 20)), `${losses(1)}`)

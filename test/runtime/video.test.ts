@@ -51,7 +51,8 @@ const picture = (width: number, height: number, colour: (i: number) => number) =
 }
 const rgbOf = (data: Uint8Array): readonly number[] => [...data].filter((_, i) => i % 4 !== 3)
 
-const pictures = fc.record({ width: fc.integer({ min: 1, max: 40 }), height: fc.integer({ min: 1, max: 40 }), frames: fc.integer({ min: 1, max: 4 }), colours: fc.integer({ min: 1, max: 256 }), seed: fc.nat() })
+const pictures = fc.record({ width: fc.integer({ min: 1, max: 40 }), height: fc.integer({ min: 1, max: 40 }), frames: fc.integer({ min: 1, max: 4 }),
+  colours: fc.integer({ min: 1, max: 256 }), seed: fc.nat() })
   .map(({ width, height, frames, colours, seed }) => Array.from({ length: frames }, (_, t) =>
     picture(width, height, i => ((Math.imul(i * i + 7 * t + seed, 2654435761) >>> 5) % colours) * 0x010305 + (seed & 0xff))))
 
@@ -103,7 +104,8 @@ test('frames of numbers in [0, 1] become a GIF, enlarged, at a rate', () => {
 })
 
 const [black, red, green, blue, white] = [0x000000, 0xff0000, 0x00ff00, 0x0000ff, 0xffffff]
-type Part = { readonly place: readonly [x: number, y: number, w: number, h: number]; readonly indices: readonly number[]; readonly disposal?: number; readonly palette?: number[]; readonly transparent?: number }
+type Part = { readonly place: readonly [x: number, y: number, w: number, h: number]; readonly indices: readonly number[]; readonly disposal?: number;
+  readonly palette?: number[]; readonly transparent?: number }
 /** A 2 x 2 GIF made of parts, by the other writer. */
 const layered = (parts: readonly Part[]): Uint8Array => {
   const bytes = new Uint8Array(4096)
@@ -113,7 +115,8 @@ const layered = (parts: readonly Part[]): Uint8Array => {
 }
 const shown = (bytes: Uint8Array): readonly (readonly number[])[] => {
   const { frames, data } = gifOf(bytes)
-  return Array.from({ length: frames }, (_, t) => Array.from({ length: 4 }, (__, i) => (data[(t * 4 + i) * 3]! << 16) | (data[(t * 4 + i) * 3 + 1]! << 8) | data[(t * 4 + i) * 3 + 2]!))
+  return Array.from({ length: frames },
+    (_, t) => Array.from({ length: 4 }, (__, i) => (data[(t * 4 + i) * 3]! << 16) | (data[(t * 4 + i) * 3 + 1]! << 8) | data[(t * 4 + i) * 3 + 2]!))
 }
 const all = [0, 0, 2, 2] as const
 
@@ -125,9 +128,11 @@ test('images lie over one another: places, disposal, transparency, local palette
   assert.equal(shown(layered([first, { ...corner, disposal: 1 }, other]))[2], [blue, red, red, green], 'left as it is')
   assert.equal(shown(layered([first, { ...corner, disposal: 2 }, other]))[2], [blue, red, red, black], 'its place is cleared')
   assert.equal(shown(layered([first, { ...corner, disposal: 3 }, other]))[2], [blue, red, red, red], 'as it was before')
-  assert.equal(shown(layered([first, { place: all, indices: [0, 2, 0, 2], transparent: 0 }]))[1], [red, green, red, green], 'transparent pixels show what is beneath')
+  assert.equal(shown(layered([first, { place: all, indices: [0, 2, 0, 2], transparent: 0 }]))[1], [red, green, red, green],
+    'transparent pixels show what is beneath')
   assert.equal(shown(layered([{ place: all, indices: [0, 2, 0, 2], transparent: 0 }]))[0], [black, green, black, green], 'or black, where nothing is')
-  assert.equal(shown(layered([first, { ...corner, palette: [black, white] , indices: [1] }, other])), [[red, red, red, red], [red, red, red, white], [blue, red, red, white]])
+  assert.equal(shown(layered([first, { ...corner, palette: [black, white] , indices: [1] }, other])),
+    [[red, red, red, red], [red, red, red, white], [blue, red, red, white]])
   assert.equal(shown(layered([{ ...corner, transparent: 0, indices: [2] }, first]))[0], [black, black, black, green], 'an image smaller than its screen')
 })
 
@@ -154,7 +159,8 @@ test('a GIF that is cut anywhere, or is none, is refused by its fault; damage ne
   assert.match(problemOf(new TextEncoder().encode('GIF90a......')), /not a GIF/)
   assert.match(problemOf(Uint8Array.from([...new TextEncoder().encode('GIF89a'), 2, 0, 2, 0, 0, 0, 0, 0x3b])), /it holds no image/)
   assert.match(problemOf(Uint8Array.from([...new TextEncoder().encode('GIF89a'), 2, 0, 0, 0, 0, 0, 0, 0x3b])), /its screen has 2 x 0 pixels/)
-  assert.match(problemOf(Uint8Array.from([...new TextEncoder().encode('GIF89a'), 2, 0, 2, 0, 0, 0, 0, 0x2c, 0, 0, 0, 0, 1, 0, 1, 0, 0, 2, 1, 0x44, 0, 0x3b])), /an image has no palette/)
+  assert.match(problemOf(Uint8Array.from([...new TextEncoder().encode('GIF89a'), 2, 0, 2, 0, 0, 0, 0, 0x2c, 0, 0, 0, 0, 1, 0, 1, 0, 0, 2, 1, 0x44, 0, 0x3b])),
+    /an image has no palette/)
   const read = parseGif(whole, 700)
   assert.match(E.isLeft(read) ? read.left : '', /an image of 20 x 20 pixels is too large, or too much beside those before it/)
   // Images count as they are stored: a screen of one pixel does not make them small.
@@ -254,14 +260,16 @@ const faults: readonly (readonly [name: string, path: () => string, expected: Re
   ['a shape that is no video', () => put('flat.npy', printNpy(real([4, 4], () => 0))), /the array is float32 \[4, 4\], which is no video/],
   ['several videos', () => put('many.npy', printNpy(real([2, 1, 3, 2, 2], () => 0))), /float32 \[2, 1, 3, 2, 2\], which is 2 videos\n {2}Save one of them/],
   ['two channels', () => put('two.npy', bytesOf([2, 4, 4, 2], () => 0)), /uint8 \[2, 4, 4, 2\], which is no video/],
-  ['whole numbers that are not bytes', () => put('int.npy', printNpy({ shape: [1, 2, 2, 3], dtype: 'i32', data: new Int32Array(12) })), /int32 \[1, 2, 2, 3\]\n.*astype\(numpy\.uint8\)/],
+  ['whole numbers that are not bytes', () => put('int.npy', printNpy({ shape: [1, 2, 2, 3], dtype: 'i32', data: new Int32Array(12) })),
+    /int32 \[1, 2, 2, 3\]\n.*astype\(numpy\.uint8\)/],
   ['real numbers up to 255', () => put('bright.npy', printNpy(real([1, 3, 1, 1], i => i * 100))), /its element 1 is 100, beyond \[0, 1\]\n {2}.*divide by 255/],
   ['a NaN', () => put('nan.npy', printNpy(real([1, 3, 1, 1], () => NaN))), /its element 0 is NaN, beyond \[0, 1\]/],
   ['no frames', () => put('none.npy', bytesOf([0, 4, 4, 3], () => 0)), /it holds no frames/],
   ['no pixels', () => put('point.npy', bytesOf([2, 0, 4, 3], () => 0)), /it holds no pixels/],
   ['a pickle', () => put('pickle.npy', pickled()), /Python objects \(a pickle\), which is never opened/],
   ['an archive without a video', () => put('no.npz', printNpz(new Map([['s', real([4], () => 0)]]))), /none of its arrays is a video: s float32 \[4\]/],
-  ['an archive whose x is no video', () => put('nox.npz', printNpz(new Map([['x', real([4], () => 0)], ['y', real([1, 3, 1, 1], () => 0)]]))), /array "x" is float32 \[4\], which is no video/],
+  ['an archive whose x is no video', () => put('nox.npz', printNpz(new Map([['x', real([4], () => 0)], ['y', real([1, 3, 1, 1], () => 0)]]))),
+    /array "x" is float32 \[4\], which is no video/],
   ['an archive of other things', () => put('zip.npz', zipSync({ 'a.txt': new Uint8Array(3) })), /entry "a\.txt" is not an \.npy array/],
 ]
 const pickled = (): Uint8Array => {
@@ -288,11 +296,13 @@ test('other sizes: the middle square, each number the mean of the area it covers
   const mean = (a: number, b: number, c: number, d: number): number => (a * 4 + b * 2 + c * 2 + d) // shares 4 2 2 1 of 9, times 9
   assert.ok([mean(0, 1, 3, 4), mean(2, 1, 5, 4), mean(6, 3, 7, 4), mean(8, 5, 7, 4)].every((v, i) => Math.abs((three[i] ?? 0) * 255 - v) < 1e-4))
   // 1 to 3: every new pixel lies within the old one.
-  assert.equal([...fitVideo({ frames: 1, height: 1, width: 1, data: Uint8Array.of(255, 51, 0) }, 3)], [...Array(9).fill(1), ...Array(9).fill(Math.fround(0.2)), ...Array(9).fill(0)])
+  assert.equal([...fitVideo({ frames: 1, height: 1, width: 1, data: Uint8Array.of(255, 51, 0) }, 3)],
+    [...Array(9).fill(1), ...Array(9).fill(Math.fround(0.2)), ...Array(9).fill(0)])
 })
 
 test('resizing keeps values in range, constant pictures constant, and the mean of the square', () => {
-  fc.assert(fc.property(fc.integer({ min: 1, max: 90 }), fc.integer({ min: 1, max: 90 }), fc.integer({ min: 1, max: 70 }), fc.nat(255), fc.nat(), (height, width, side, level, seed) => {
+  fc.assert(fc.property(fc.integer({ min: 1, max: 90 }), fc.integer({ min: 1, max: 90 }), fc.integer({ min: 1, max: 70 }), fc.nat(255), fc.nat(),
+    (height, width, side, level, seed) => {
     const square = Math.min(height, width)
     const flat = fitVideo({ frames: 1, height, width, data: new Uint8Array(height * width * 3).fill(level) }, side)
     assert.ok(flat.every(v => Math.abs(v - level / 255) < 1e-6))

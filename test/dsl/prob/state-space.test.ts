@@ -79,7 +79,8 @@ const guides: Readonly<Record<string, readonly Step[]>> = {
   'off by a little': posterior.map(s => ({ ...s, shift: s.shift + 0.1, gain: 0.9 * s.gain })),
 }
 // float64; the squares are of the order of 10.
-const near = (found: number, wanted: number, what: string): void => assert.ok(Math.abs(found - wanted) < 1e-10 * Math.max(1, Math.abs(wanted)), `${what}: ${found} against ${wanted}`)
+const near = (found: number, wanted: number, what: string): void =>
+  assert.ok(Math.abs(found - wanted) < 1e-10 * Math.max(1, Math.abs(wanted)), `${what}: ${found} against ${wanted}`)
 
 test('the divergence is zero where the guide is the prior', () => {
   const { elbo, kl, logLikelihood } = bound(chain(prior), data, { z: randomNormal(key(1), [5]) }, { z: 1 })

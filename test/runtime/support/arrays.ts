@@ -8,7 +8,8 @@ export const npy = (shape: readonly number[], data: Uint8Array | Int32Array | Fl
   const code = descr ?? (data instanceof Uint8Array ? '|u1' : data instanceof Int32Array ? '<i4' : data instanceof Float32Array ? '<f4' : '<f8')
   const text = `{'descr': '${code}', 'fortran_order': ${order}, 'shape': (${shape.join(', ')}${shape.length === 1 ? ',' : ''}), }`
   const header = strToU8(`${text.padEnd(Math.ceil((text.length + 11) / 64) * 64 - 11)}\n`)
-  return Buffer.concat([Uint8Array.of(0x93, 0x4e, 0x55, 0x4d, 0x50, 0x59, 1, 0, header.length & 255, header.length >> 8), header, new Uint8Array(data.buffer, data.byteOffset, data.byteLength)])
+  return Buffer.concat([Uint8Array.of(0x93, 0x4e, 0x55, 0x4d, 0x50, 0x59, 1, 0, header.length & 255, header.length >> 8), header,
+    new Uint8Array(data.buffer, data.byteOffset, data.byteLength)])
 }
 
 export const ints = (...values: readonly number[]): Uint8Array => npy([values.length], Int32Array.from(values))

@@ -15,7 +15,8 @@ import { orThrow } from '../../../runtime/train/task.ts'
 /** Compiles into `folder`. */
 export const compileTiny = async (folder: string): Promise<Build> => {
   const root = resolve('test/runtime/support')
-  const result = await compile({ files: ['frames', 'video'].map(name => join(root, 'vdsm', 'tiny', `${name}.ts`)), root, out: folder, force: false, onBuilt: () => undefined })
+  const result = await compile({ files: ['frames', 'video'].map(name => join(root, 'vdsm', 'tiny', `${name}.ts`)), root, out: folder, force: false,
+    onBuilt: () => undefined })
   if (E.isLeft(result)) throw new Refusal(result.left)
   return orThrow(openBuild(nodeHost(folder)))
 }
@@ -48,6 +49,7 @@ export const checkpointOf = (arrays: Arrays, stage: 1 | 2, step: number, config 
 export const makeTinyRun = (path: string): void => {
   for (const part of ['checkpoints', 'pictures']) mkdirSync(join(path, part), { recursive: true })
   writeFileSync(join(path, 'config.json'), printRunConfig({
-    version: 2, config: 'tiny', stages: [1, 2], data: { name: 'pendulum', splitSeed: 0 }, seed: 0, steps: { frames: 1, video: 1 }, checkpointEvery: 1, pictureEvery: 1,
+    version: 2, config: 'tiny', stages: [1, 2], data: { name: 'pendulum', splitSeed: 0 }, seed: 0, steps: { frames: 1, video: 1 }, checkpointEvery: 1,
+    pictureEvery: 1,
   }))
 }

@@ -110,7 +110,8 @@ const trainStepOf = (stage: StageNumber, { spoil = Infinity, poison = Infinity, 
 
 /** s: the mean colour of the video; z: the brightness of each frame; d, where there is one: how much brighter the last frame is than the first. */
 const encodeOf = (stage: StageNumber): Executable =>
-  make(`test/${stage}/encode`, [picture('params.mean'), ['params.tint', [3]], ['x', [T, 3, 64, 64]]], [['s.loc', [3]], ['z.loc', [T, 1]], ...(stage === 2 ? [['d.loc', [1]] as const] : [])], (input, output) => {
+  make(`test/${stage}/encode`, [picture('params.mean'), ['params.tint', [3]], ['x', [T, 3, 64, 64]]],
+    [['s.loc', [3]], ['z.loc', [T, 1]], ...(stage === 2 ? [['d.loc', [1]] as const] : [])], (input, output) => {
     const [frame, s, z] = [input('x'), output('s.loc').fill(0), output('z.loc').fill(0)]
     for (let i = 0; i < T * PIXELS; i++) {
       const [t, c] = [Math.floor(i / PIXELS), Math.floor((i % PIXELS) / 4096)]
@@ -129,7 +130,8 @@ const decode = (): Executable =>
     paint(input('s'), input('z'), input('params.tint'), output('')))
 
 const generate = (): Executable =>
-  make('test/generate', [['params.tint', [3]], KEY, ['temperature', []], ['spread', []]], [['s', [3]], ['d', [1]], ['z', [T, 1]], ['x', [T, 3, 64, 64]]], (input, output) => {
+  make('test/generate', [['params.tint', [3]], KEY, ['temperature', []], ['spread', []]], [['s', [3]], ['d', [1]], ['z', [T, 1]], ['x', [T, 3, 64, 64]]],
+    (input, output) => {
     const draws = Array.from({ length: 4 }, (_, i) => (wordsOf(input('key'))[i % 2]! >>> (8 * i) & 255) / 2550)
     output('s').set(draws.slice(0, 3))
     output('d')[0] = draws[3]!
@@ -138,7 +140,8 @@ const generate = (): Executable =>
   })
 
 const continuation = (): Executable =>
-  make('test/continuation', [['params.tint', [3]], ['s', [3]], ['d', [1]], ['z', [1]], KEY, ['temperature', []], ['spread', []]], [['z', [T, 1]], ['x', [T, 3, 64, 64]]], (input, output) => {
+  make('test/continuation', [['params.tint', [3]], ['s', [3]], ['d', [1]], ['z', [1]], KEY, ['temperature', []], ['spread', []]],
+    [['z', [T, 1]], ['x', [T, 3, 64, 64]]], (input, output) => {
     output('z').forEach((_, t) => { output('z')[t] = input('z')[0]! + (t + 1) * input('d')[0]! })
     paint(input('s'), output('z'), input('params.tint'), output('x'))
   })
@@ -146,7 +149,8 @@ const continuation = (): Executable =>
 /** Takes whole groups in stage 1 and single videos in stage 2. */
 const evaluateOf = (stage: StageNumber): Executable => {
   const x: Spec[number] = ['x', stage === 1 ? [2, 2, 4, 3, 64, 64] : [4, 1, T, 3, 64, 64]]
-  return make(`test/${stage}/evaluate`, [picture('params.mean'), x, ['eps.s', [4, 3]], ['temperature', []]], [['error', []], ['noise', []]], (input, output) => {
+  return make(`test/${stage}/evaluate`, [picture('params.mean'), x, ['eps.s', [4, 3]], ['temperature', []]], [['error', []], ['noise', []]],
+    (input, output) => {
     const mean = input('params.mean')
     output('error')[0] = input('x').reduce((sum, v, i) => sum + (v - mean[i % PIXELS]!) ** 2, 0) / input('x').length
     output('noise')[0] = input('eps.s').reduce((sum, v) => sum + v * v, 0) / input('eps.s').length
@@ -163,7 +167,8 @@ export const fakePrograms = (stage: StageNumber, options: FakeOptions = {}): Pro
 
 /** What both stages are annealed by, unless a test says otherwise. */
 export const fakeSchedule = (stage: StageNumber): Schedule => progress => {
-  const values: Readonly<Record<(typeof SCHEDULED)[2][number], number>> = { learningRate: 2e-3 * (1 - 0.8 * progress), temperature: 1 + progress, lambdaS: 0.1 + 0.9 * progress, lambdaD: 0.5, lambdaZ: 10 - 9 * progress }
+  const values: Readonly<Record<(typeof SCHEDULED)[2][number], number>> = { learningRate: 2e-3 * (1 - 0.8 * progress), temperature: 1 + progress,
+    lambdaS: 0.1 + 0.9 * progress, lambdaD: 0.5, lambdaZ: 10 - 9 * progress }
   return Object.fromEntries(SCHEDULED[stage].map(name => [name, values[name]]))
 }
 
