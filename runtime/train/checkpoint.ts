@@ -75,6 +75,15 @@ export const dataOf = ({ metadata }: Checkpoint): DataConfig | undefined => {
   return E.isLeft(decoded) ? undefined : decoded.right
 }
 
+/** What there is to say of an array of the file that has no place among `names`. */
+const stray = (file: TensorFile, name: string, names: readonly string[], what: string): readonly string[] => {
+  const array = file.arrays.get(name)
+  if (array === undefined || names.includes(name)) return []
+  const near = nearest(name, names)
+  return [`${name}: the program has no such ${what} (the checkpoint has ${array.element}[${array.shape.join(', ')}])`
+    + (near === undefined ? '' : `; it has ${near}`)]
+}
+
 /** What is wrong with the array of that name, if anything. */
 const problemOf = (file: TensorFile, name: string, slot: Slot): readonly string[] => {
   const array = file.arrays.get(name)
@@ -90,7 +99,8 @@ const unfitting = ({ path, metadata }: Checkpoint, program: ProgramInfo, problem
 
 /**
  * What stage 2 takes over from a checkpoint of stage 1: all that is frozen, and those of its own parameters that stage 1
- * has trained. Refuses checkpoints of stage 2, of another configuration, and arrays that are missing or do not fit.
+ * has trained. Refuses checkpoints of stage 2, of another configuration, arrays that are missing or do not fit, and parameters
+ * that stage 2 has no place for: one under another name would start anew, unnoticed.
  */
 export const takenOver = (checkpoint: Checkpoint, program: ProgramInfo, config: string): Named => {
   const { file, metadata, path, stage } = checkpoint
@@ -102,7 +112,9 @@ export const takenOver = (checkpoint: Checkpoint, program: ProgramInfo, config: 
   }
   const trained = below(program, 'state.params', 'params').filter(([name]) => file.arrays.has(name))
   const taken = [...below(program, 'frozen', 'params'), ...trained]
-  unfitting(checkpoint, program, taken.flatMap(([name, slot]) => problemOf(file, name, slot)))
+  const names = [...below(program, 'frozen', 'params'), ...below(program, 'state.params', 'params')].map(([name]) => name)
+  const strays = [...file.arrays.keys()].filter(name => restOf(name, 'params') !== null).flatMap(name => stray(file, name, names, 'parameter'))
+  unfitting(checkpoint, program, [...taken.flatMap(([name, slot]) => problemOf(file, name, slot)), ...strays])
   return taken
 }
 
@@ -126,12 +138,7 @@ export const restoreState = (checkpoint: Checkpoint, program: Executable, config
   const slots = new Map(stateSlots(program.program))
   const problems = [
     ...[...slots].flatMap(([name, slot]) => problemOf(file, name, slot)),
-    ...[...file.arrays].flatMap(([name, array]) => {
-      if (slots.has(name)) return []
-      const near = nearest(name, [...slots.keys()])
-      return [`${name}: the program has no such state (the checkpoint has ${array.element}[${array.shape.join(', ')}])`
-        + (near === undefined ? '' : `; it has ${near}`)]
-    }),
+    ...[...file.arrays.keys()].flatMap(name => stray(file, name, [...slots.keys()], 'state')),
   ]
   unfitting(checkpoint, program.program, problems)
   for (const [name, slot] of slots) program.set(slot.path, file.arrays.get(name)?.data ?? [])

@@ -236,6 +236,11 @@ stages('what stage 2 cannot start from is refused by name', async () => {
   assert.match(message, /params\.tint: not in the checkpoint, expected f32\[3\]/)
   assert.match(message, /params\.mean: .*3, 64, 64/)
   assert.is((await readCheckpoint(changed)).stage, 1)
+  // A trained array under another name would else be left at its start.
+  const renamed = new Map([...arrays].map(([name, { shape, data }]) => [name === 'params.mean' ? 'params.means' : name,
+    { shape, dtype: name === 'optimizer.count' ? 'i32' as const : 'f32' as const, data: data as Float32Array }]))
+  writeFileSync(changed, Buffer.concat([...printSafetensors(renamed, metadata as Readonly<Record<string, string>>)]))
+  assert.match(await from(changed, 'of-renamed'), /params\.means: the program has no such parameter \(the checkpoint has .*; it has params\.mean\b/)
 })
 
 stages('data whose sequences are too short are refused', async () => {
