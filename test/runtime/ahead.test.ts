@@ -126,7 +126,7 @@ const script = (name: string, steps: number, end: string): string => {
     const ahead = openAhead({ name: 'pendulum', splitSeed: 4 }, request, 0, { last: 1e6 })
     const into = new Float32Array(${size})
     for (let step = 0; step < ${steps}; step++) await ahead.next(step, into)
-    console.log('drawn', ahead.obstacle())
+    process.stdout.write(\`drawn \${String(ahead.obstacle())}\\n\`)
     ${end}
   `)
   return path
