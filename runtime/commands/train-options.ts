@@ -14,8 +14,8 @@ export type ConfigName = keyof typeof schedules
 /** Steps of each stage where --steps and --steps2 are not given. */
 export const DEFAULT_STEPS: Readonly<Record<ConfigName, RunConfig['steps']>> = {
   tiny: { frames: 200, video: 100 },
-  small: { frames: 1000, video: 400 },
-  'small-16': { frames: 1000, video: 400 },
+  small: { frames: 8000, video: 2000 },
+  'small-16': { frames: 1000, video: 1500 },
   'paper-sprites': { frames: 10_000, video: 10_000 },
   'paper-mug': { frames: 12_500, video: 400 },
 }
