@@ -9,6 +9,7 @@ import type { DType } from '../dsl/core/prim.ts'
 import { sameShape, typeText } from './executor.ts'
 import { elementOf, familyOf, type FileArray, type Values } from './io/element.ts'
 import type { ProgramInfo, Slot } from './manifest.ts'
+import { nearest } from './nearest.ts'
 
 const range: Readonly<Record<'i32' | 'u32', readonly [number, number]>> = { i32: [-(2 ** 31), 2 ** 31 - 1], u32: [0, 2 ** 32 - 1] }
 
@@ -27,21 +28,6 @@ export const misfit = (slot: Slot, array: FileArray): string | null => {
   const [low, high] = range[slot.dtype]
   const outside = array.data.findIndex((x: number) => x < low || x > high)
   return outside < 0 ? null : `${expected}: its element ${outside} is ${array.data[outside] ?? NaN}, beyond ${elementOf[slot.dtype]}`
-}
-
-const distance = (a: string, b: string): number => {
-  let row = Array.from({ length: b.length + 1 }, (_, j) => j)
-  for (let i = 1; i <= a.length; i++) {
-    row = row.reduce<number[]>((next, above, j) =>
-      [...next, j === 0 ? i : Math.min(above + 1, (next[j - 1] ?? 0) + 1, (row[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1))], [])
-  }
-  return row[b.length] ?? 0
-}
-
-/** The known name nearest to a wrong one, if it is near enough to be meant. */
-export const nearest = (name: string, known: readonly string[]): string | undefined => {
-  const [best] = known.map(other => [distance(name, other), other] as const).sort(([a], [b]) => a - b)
-  return best !== undefined && best[0] <= Math.max(2, name.length / 4) ? best[1] : undefined
 }
 
 const many = <T>(items: readonly T[], show: (item: T) => string): readonly string[] =>

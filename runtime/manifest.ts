@@ -5,6 +5,7 @@
 import * as E from 'fp-ts/lib/Either.js'
 import * as t from 'io-ts'
 import type { Failure } from '../dsl/errors.ts'
+import { neighbours } from './nearest.ts'
 
 /** Raised whenever a manifest of an older version can no longer be run. */
 export const manifestVersion = 2
@@ -133,14 +134,18 @@ export const parseManifest = (text: string, path: string): E.Either<Failure, Man
 /** The text of the file: JSON, a line per value, in the order of the schema, so that equal manifests are equal files. */
 export const printManifest = (manifest: Manifest): string => `${JSON.stringify(Manifest.encode(manifest), null, 1)}\n`
 
-/** The program of that id, or a failure that lists the near ones. */
+/** How many programs a failure names: of those that may be meant, and of all. */
+const SHOWN = { near: 4, all: 8 } as const
+
+/** The program of that id, or a failure that lists the nearest ones. */
 export const findProgram = (manifest: Manifest, id: string): E.Either<Failure, ProgramInfo> => {
   const found = manifest.programs.find(p => p.id === id)
   if (found !== undefined) return E.right(found)
   const ids = manifest.programs.map(p => p.id)
   const word = id.split('/').pop()?.toLowerCase() ?? ''
-  const near = ids.filter(other => word !== '' && other.toLowerCase().includes(word))
-  const shown = (near.length > 0 ? near : ids).slice(0, 8)
+  const ranked = neighbours(id, ids)
+  const near = ranked.filter(other => other.near || (word !== '' && other.name.toLowerCase().includes(word)))
+  const shown = (near.length > 0 ? near.slice(0, SHOWN.near) : ranked.slice(0, SHOWN.all)).map(({ name }) => name)
   return E.left({
     kind: 'usage',
     message: ids.length === 0 ? `no program '${id}': the build folder holds no programs` : `no program '${id}' in the build folder`,

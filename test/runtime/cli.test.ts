@@ -97,7 +97,7 @@ const refused: readonly (readonly [string, readonly string[], number, RegExp])[]
   ['a device that does not exist', [...usual, '--device', 'gpu'], 2, /Expected wasm or eager/],
   ['no --out', ['run', 'toy/step'], 2, /required option '--out <file>' not specified/],
   ['an unknown format', ['run', 'toy/step', '--out', 'out.csv'], 2, /--out: out\.csv is neither an \.npz nor a \.safetensors file/],
-  ['an unknown program', ['run', 'toy/stop', '--out', 'out.npz'], 2, /no program 'toy\/stop' in the build folder\n {2}There are: toy\/step/],
+  ['an unknown program', ['run', 'toy/stop', '--out', 'out.npz'], 2, /no program 'toy\/stop' in the build folder\n {2}Did you mean: toy\/step/],
   ['an unknown command', ['rnu'], 2, /unknown command 'rnu'\n {2}Did you mean run\?/],
   ['a command that objects inherit', ['constructor'], 2, /^unknown command 'constructor'\n/],
   ['a superfluous argument', ['list', 'x', 'y'], 2, /too many arguments/],

@@ -31,6 +31,19 @@ test('programs are found by id', () => {
   assert.match(message(findProgram(toyManifest, 'tiny/stop')), /There are: toy\/step/)
 })
 
+test('where there is no such program, the nearest ids are named, by the whole id', () => {
+  const [toy] = toyManifest.programs
+  if (toy === undefined) throw new Error('the toy has a program')
+  const ids = ['paper-mug', 'small', 'tiny'].flatMap(config =>
+    ['frames', 'video'].flatMap(part => ['decode', 'encode', 'evaluate', 'trainStep'].map(name => `vdsm/${config}/${part}/${name}`)))
+  const manifest = { ...toyManifest, programs: ids.map(id => ({ ...toy, id })) }
+  const said = (id: string): readonly string[] => message(findProgram(manifest, id)).split('\n  ')
+  assert.match(said('vdsm/smal/video/trainStep')[1] ?? '', /^Did you mean: vdsm\/small\/video\/trainStep(, [^,]+){0,3}$/)
+  assert.match(said('vdsm/small/frames/trainSte')[1] ?? '', /^Did you mean: vdsm\/small\/frames\/trainStep(, [^,]+){0,3}$/)
+  assert.match(said('trainstep')[1] ?? '', /^Did you mean: vdsm\/tiny\/video\/trainStep, .*\/trainStep$/)
+  assert.match(said('something else')[1] ?? '', /^There are: ([^,]+, ){8}\.\.\. \(see: vdsm list\)$/)
+})
+
 type Tree = number | { readonly [key: string]: Tree } | readonly Tree[]
 const { tree } = fc.letrec<{ tree: Tree }>(tie => ({
   tree: fc.oneof(
