@@ -62,6 +62,23 @@ const keyOf = (program: ProgramInfo, given: FileArrays, seed: number | undefined
   return E.right(new Map([['key', keyFromSeed(seed)]]))
 }
 
+/** Below these arguments lie what a checkpoint holds. */
+const LEARNT = /^(params|state|frozen)[.[]/
+
+/** The failure with the options that would have given what is missing: a key, parameters. */
+const withOptions = (failure: Failure, program: ProgramInfo, given: FileArrays, { seed, params }: Options): Failure => {
+  if (failure.kind !== 'arrays') return failure
+  const missing = program.inputs.filter(slot => !given.has(slot.path))
+  const keyless = seed === undefined && missing.some(isKey)
+  const untrained = params === undefined && missing.some(({ path }) => LEARNT.test(path))
+  return {
+    ...failure,
+    problems: keyless ? failure.problems.map(line => (line.startsWith('key: missing') ? `${line}; or give --seed N` : line)) : failure.problems,
+    remedy: [...(untrained ? ['Give the parameters by --params CHECKPOINT, e.g. a file in the folder checkpoints/ of a run.'] : []), failure.remedy]
+      .filter(Boolean).join('\n  '),
+  }
+}
+
 /** All inputs by path, from the inputs, the parameters and the seed. */
 const gather = (program: ProgramInfo, inputs: FileArrays, params: FileArrays, options: Options): E.Either<Failure, ReadonlyMap<string, Values>> => {
   const chosen = chooseParameters(program, params)
@@ -72,11 +89,8 @@ const gather = (program: ProgramInfo, inputs: FileArrays, params: FileArrays, op
       remedy: 'Leave them out of one of the two files.' })
   }
   const given = new Map<string, FileArray>([...chosen, ...inputs])
-  const fitted = pipe(keyOf(program, given, options.seed), E.chain(made => fitArrays(program, given, made)))
-  const keyMissing = program.inputs.some(slot => isKey(slot) && !given.has(slot.path)) && options.seed === undefined
-  return pipe(fitted, E.mapLeft((failure): Failure =>
-    failure.kind === 'arrays' && keyMissing ? { ...failure,
-      problems: failure.problems.map(line => (line.startsWith('key: missing') ? `${line}; or give --seed N` : line)) } : failure))
+  return pipe(keyOf(program, given, options.seed), E.chain(made => fitArrays(program, given, made)),
+    E.mapLeft(failure => withOptions(failure, program, given, options)))
 }
 
 const outgoing = (executable: Executable): ReadonlyMap<string, Outgoing> =>

@@ -91,7 +91,7 @@ test('results can be parameters of the next run', async () => {
 
 const refused: readonly (readonly [string, readonly string[], number, RegExp])[] = [
   ['missing arrays, before anything runs', ['run', 'toy/step', '--inputs', 'in.npz', '--out', 'out.npz'], 1,
-    /state\.w: missing, expected float32\[2\]\n {2}key: missing, expected uint32\[2\]; or give --seed N/],
+    /state\.w: missing, expected float32\[2\]\n {2}key: missing, expected uint32\[2\]; or give --seed N\n {2}Give the parameters by --params CHECKPOINT, .*\n {2}It takes: /],
   ['an unknown option', [...usual, '--sed', '3'], 2, /^unknown option '--sed'\n {2}Did you mean --seed\? See: vdsm run --help/],
   ['a bad value', ['run', 'toy/step', '--out', 'o.npz', '--seed', '1.5'], 2, /'--seed <n>' argument '1\.5' is invalid\. Expected a whole number/],
   ['a device that does not exist', [...usual, '--device', 'gpu'], 2, /Expected wasm or eager/],
