@@ -1,4 +1,5 @@
 /** `vdsm transfer`: who is in one video does what is done in another. */
+import { FRAME } from '../data/dataset.ts'
 import { animation, strip } from '../infer/pictures.ts'
 import type { Model } from '../infer/model.ts'
 import { attempt } from '../train/task.ts'
@@ -9,6 +10,7 @@ type Options = Common & { readonly identity: string; readonly action: string }
 
 const make = async (model: Model, { identity, action, scale }: Options) => {
   const [who, what] = [readClip(identity), readClip(action)]
+  if (what.length === FRAME) process.stderr.write('The action is one image, so the result is one frame.\n')
   const { s, d, z, x } = await model.transfer(who, what)
   const [identityArray, actionArray, result] = [framesArray(who), framesArray(what), framesArray(x)]
   const frames = result.shape[0] ?? 0

@@ -110,6 +110,12 @@ test('several videos: seeds that follow one another, a grid, a row each', async 
   assert.equal([...npz('one', 'generate.npz').get('x')!.data], [...many.get('x')!.data.slice(2 * 20 * FRAME)])
 })
 
+test('transfer: an image as the action gives one frame, and that is said', async () => {
+  const { code, out, err } = await vdsm('transfer', '--identity', 'a.gif', '--action', 'c.png', '--out', 'still')
+  assert.equal([code, err], [0, 'The action is one image, so the result is one frame.\n'])
+  assert.match(out, /\n {2}1 frame \(/)
+})
+
 test('transfer: identity, action and result side by side; what is written can be an input again', async () => {
   assert.match(await made('transfer', '--identity', 'c.png', '--action', 'a.gif'),
     /made\/transfer: .*\n {2}8 frames \(in the pictures: identity, action, result\)/)
