@@ -1,6 +1,6 @@
 /** From the options of `vdsm train` to the config of a run: a new one, or one that is continued. */
-import { existsSync } from 'node:fs'
-import { join, resolve } from 'node:path'
+import { existsSync, statSync } from 'node:fs'
+import { resolve } from 'node:path'
 import { refuse } from '../../dsl/errors.ts'
 import { schedules } from '../../models/vdsm/schedules.ts'
 import type { Device } from '../build.ts'
@@ -80,7 +80,11 @@ export const newConfig = (o: Options, from: Checkpoint | undefined): RunConfig =
 
 /** The checkpoint that --from names: a file, or the newest of stage 1 in the folder of a run. */
 export const openFrom = async (path: string): Promise<Checkpoint> => {
-  if (!existsSync(join(path, 'config.json'))) return readCheckpoint(path)
+  if (!existsSync(path)) {
+    return refuse({ kind: 'file', path, message: 'no such file or folder',
+      remedy: 'Give --from the folder of a run that has trained stage 1, or a checkpoint of it.' })
+  }
+  if (statSync(path).isFile()) return readCheckpoint(path)
   const newest = listCheckpoints(openRun(path).folder).findLast(({ stage }) => stage === 1)
   return newest !== undefined ? readCheckpoint(newest.path)
     : refuse({ kind: 'file', path, message: 'the run has no checkpoint of stage 1',
@@ -100,9 +104,20 @@ const resumedStages = (recorded: RunConfig['stages'], asked: Options['stage']): 
   })
 }
 
+/** The steps of a run that is continued: a stage that the run trains already may become longer, never shorter. */
+const resumedSteps = ({ stages, steps }: RunConfig, o: Options): RunConfig['steps'] => {
+  for (const [stage, name, given, was] of [[1, '--steps', o.steps, steps.frames], [2, '--steps2', o.steps2, steps.video]] as const) {
+    if (given !== undefined && given < was && stages.some(each => each === stage)) {
+      refuse({ kind: 'usage', message: `${name} ${given} is less than the ${was} steps that the run has recorded for stage ${stage}: it may only grow`,
+        remedy: `Leave ${name} out, or give at least ${was}; to train for less, start a new run without --resume.` })
+    }
+  }
+  return { frames: o.steps ?? steps.frames, video: o.steps2 ?? steps.video }
+}
+
 /**
- * The config of a run that is continued: as recorded, with the options that may change (--steps2; --steps, until stage 2
- * has begun; --stage both, after stage 1 alone; --checkpoint-every, --picture-every, --threads; --data-dir, for files that
+ * The config of a run that is continued: as recorded, with the options that may change (--steps2, which may grow; --steps as well, until
+ * stage 2 has begun; --stage both, after stage 1 alone; --checkpoint-every, --picture-every, --threads; --data-dir, for files that
  * have moved). An option that contradicts the record is refused.
  */
 export const resumedConfig = (recorded: RunConfig, o: Options): RunConfig => {
@@ -120,7 +135,7 @@ export const resumedConfig = (recorded: RunConfig, o: Options): RunConfig => {
     ...recorded,
     stages: resumedStages(recorded.stages, o.stage),
     data: movedDataConfig(recorded.data, o),
-    steps: { frames: o.steps ?? recorded.steps.frames, video: o.steps2 ?? recorded.steps.video },
+    steps: resumedSteps(recorded, o),
     checkpointEvery: o.checkpointEvery ?? recorded.checkpointEvery,
     pictureEvery: o.pictureEvery ?? recorded.pictureEvery,
     ...(o.threads === undefined ? {} : { threads: o.threads }),

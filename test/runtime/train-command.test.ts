@@ -4,7 +4,9 @@ import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { main } from '../../runtime/cli.ts'
-import { printRunConfig } from '../../runtime/train/config.ts'
+import { resumedConfig } from '../../runtime/commands/train-options.ts'
+import { parseRunConfig, printRunConfig } from '../../runtime/train/config.ts'
+import { right } from '../../runtime/train/task.ts'
 import { temporary, toyBuild } from './toy.ts'
 
 const { folder, build } = toyBuild()
@@ -36,7 +38,7 @@ const refused: readonly (readonly [string, readonly string[], number, RegExp])[]
   ['a stage that is not there', ['--stage', '3'], 2, /'3' is invalid\. Expected 1 or 2 or both/],
   ['stage 2 from nothing', ['--stage', '2'], 2, /^stage 2 starts from what stage 1 has learnt\n {2}Add --from/],
   ['a start for stage 1', ['--stage', 'both', '--from', run], 2, /^--from is where stage 2 starts, stage 1 starts from nothing/],
-  ['a start that is not there', ['--from', join(folder, 'none')], 1, /none: no such file/],
+  ['a start that is not there', ['--from', join(folder, 'none')], 1, /none: no such file or folder\n {2}Give --from the folder of a run/],
   ['a start without a checkpoint', ['--from', run], 1, /run: the run has no checkpoint of stage 1\n {2}Give --from a run/],
   ['steps of a stage that is not trained', ['--stage', '1', '--steps2', '7'], 2,
     /^--steps2 is the length of stage 2, which is not trained here\n {2}Did you mean --steps\?/],
@@ -55,6 +57,9 @@ const refused: readonly (readonly [string, readonly string[], number, RegExp])[]
   ['one stage of a run of both', ['--resume', run, '--stage', '1'], 2, /^--stage 1 contradicts the run that is resumed, which trains both stages\n/],
   ['a start for a run that is resumed', ['--resume', run, '--from', run], 2, /^--from .* contradicts the run that is resumed, which has none/],
   ['a learning rate for a run that had none', ['--resume', run, '--lr', '0.1'], 2, /^--lr 0\.1 contradicts the run that is resumed, which has none/],
+  ['a shorter stage 1', ['--resume', run, '--steps', '9'], 2,
+    /^--steps 9 is less than the 10 steps that the run has recorded for stage 1: it may only grow\n {2}Leave --steps out, or give at least 10; /],
+  ['a shorter stage 2', ['--resume', run, '--steps2', '5'], 2, /^--steps2 5 is less than the 6 steps that the run has recorded for stage 2/],
 ]
 for (const [name, args, code, expected] of refused) {
   test(`refused: ${name}`, async () => {
@@ -65,6 +70,12 @@ for (const [name, args, code, expected] of refused) {
     assert.is(readFileSync(join(run, 'config.json'), 'utf8'), recorded)
   })
 }
+
+test('the length of a stage that the run has not recorded as its own is free; the others may grow', () => {
+  const config = right(parseRunConfig(recorded, 'config.json'))
+  assert.equal(resumedConfig(config, { build, steps: 12, steps2: 6 }).steps, { frames: 12, video: 6 })
+  assert.equal(resumedConfig({ ...config, stages: [1] }, { build, stage: 'both', steps2: 2 }).steps, { frames: 10, video: 2 })
+})
 
 test('a run of an earlier version is refused, and says so', async () => {
   const old = temporary()
