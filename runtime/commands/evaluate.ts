@@ -54,6 +54,7 @@ const evaluateCommand = async (given: string | undefined, o: Options): Promise<v
   }
   const title = `${checkpoint.path} (vdsm/${checkpoint.metadata.config} on ${data.name}, stage ${stage}, step ${step})`
   process.stderr.write(`${title}\n`)
+  data.notes.forEach(note => process.stderr.write(`${note}\n`))
   const progress = startShares(process.stderr)
   const evaluation = await evaluate(subject, plan, progress.add).finally(progress.stop)
 

@@ -15,6 +15,7 @@ import { stopOnSignal } from '../train/signals.ts'
 import { attempt } from '../train/task.ts'
 import { oneOf, positive, positiveNumber, seedOption, withBuild, withThreads, type Register } from './command.ts'
 import { withDataOptions } from './data-options.ts'
+import { sequencesText } from './opening-lines.ts'
 import { checkFrom, configNames, DEFAULT_CONFIG, DEFAULT_STEPS, DEFAULTS, newConfig, openFrom, resumedConfig, type Options } from './train-options.ts'
 import { loadStages, withFirstLoaded } from './train-programs.ts'
 
@@ -49,8 +50,8 @@ const trainCommand = async (o: Options): Promise<number> => {
   const signals = stopOnSignal()
   try {
     if (opened === undefined) await beginRun(folder, config)
-    process.stderr.write(`${folder.path}: ${config.config} on ${data.name} (${data.sequences.train} sequences, ${data.sequences.heldOut} held out)\n`)
-    notes.forEach(note => process.stderr.write(`${note}\n`))
+    process.stderr.write(`${folder.path}: ${config.config} on ${data.name} (${sequencesText(data)})\n`)
+    ;[...data.notes, ...notes].forEach(note => process.stderr.write(`${note}\n`))
     const started = performance.now()
     const outcome = await runSession({ config, folder, stages, data, ahead: true, resume: opened !== undefined, stopped: signals.stopped,
       sink: process.stderr })
@@ -80,7 +81,7 @@ export const register: Register = (cli, settle) => {
     .option('--config <name>', `model configuration: ${configNames.join(', ')} (default: ${defaultConfigs})`, oneOf(...configNames))
     .option('--stage <n>', 'what is trained: 1, 2 or both (default: both; 2 where --from is given)', oneOf('1', '2', 'both'))
     .option('--from <run>', 'a run that has trained stage 1, or a checkpoint of it: where stage 2 alone starts')
-    .option('--steps <n>', `steps of stage 1; settled once stage 2 has begun (default: ${defaultSteps('frames')})`, positive)
+    .option('--steps <n>', `steps of stage 1; may grow with --resume until stage 2 has begun (default: ${defaultSteps('frames')})`, positive)
     .option('--steps2 <n>', `steps of stage 2; may grow with --resume (default: ${defaultSteps('video')})`, positive)
     .option('--seed <n>', `of initial parameters, batches and noise: same seed, same build, same bytes (default: ${DEFAULTS.seed})`, seedOption)
     .option('--lr <rate>', "learning rate at the start of the run; the schedules' shapes are kept", positiveNumber)

@@ -50,7 +50,7 @@ const consecutive = (source: Source, identity: number, { action, take }: Take, c
 /** One part in `identity` order: two actions (more where the frames need them), an equal share of each, places ascending. */
 const mixed = (source: Source, split: Split, identity: number, frames: number, s: Stream): readonly Frame[] => {
   const shares = Math.min(frames, Math.max(2, Math.ceil(frames / source.leastFramesOf(identity))))
-  const actions = drawMany(source.actionsOf(identity), shares, s)
+  const actions = drawMany(source.actionsOf(split, identity), shares, s)
   return actions.flatMap((action, i) => {
     const share = Math.floor(((i + 1) * frames) / shares) - Math.floor((i * frames) / shares)
     const take = pick(source.takesOf(split, identity, action), s)
@@ -60,7 +60,7 @@ const mixed = (source: Source, split: Split, identity: number, frames: number, s
 
 /** A take for each part: of different actions as far as there are any, then of different takes. */
 const takesForParts = (source: Source, split: Split, identity: number, parts: number, s: Stream): readonly Take[] => {
-  const actions = drawMany(source.actionsOf(identity), parts, s)
+  const actions = drawMany(source.actionsOf(split, identity), parts, s)
   const takes = new Map([...new Set(actions)].map(action => {
     const wanted = actions.filter(each => each === action).length
     return [action, drawMany(source.takesOf(split, identity, action), wanted, s)] as const
@@ -75,7 +75,7 @@ export const chooseFrames = (source: Source, split: Split, identity: number, par
     return takesForParts(source, split, identity, parts, s).flatMap(take => choose(source, identity, take, frames, s))
   }
   if (order === 'identity') return mixed(source, split, identity, frames, s)
-  const action = pick(source.actionsOf(identity), s)
+  const action = pick(source.actionsOf(split, identity), s)
   const take = pick(source.takesOf(split, identity, action), s)
   return consecutive(source, identity, { action, take }, frames, s)
 }

@@ -68,6 +68,10 @@ export type DataSet = {
   readonly sequences: BySplit<number>
   /** A line that must stand beside every picture that shows these frames or frames learnt from them. */
   readonly credit?: string
+  /** What an identity is called, where it has a name. */
+  readonly identityName?: (identity: number) => string
+  /** What whoever opened the set should be told, a line each, such as files that were left out. */
+  readonly notes: readonly string[]
   readonly batch: (request: BatchRequest) => Batch
   /** Sequence `index` of a split, frames `start` (default 0) to `start + frames`. Sequences run by identity, then action, then take. */
   readonly clip: (split: Split, index: number, frames: number, start?: number) => Clip
@@ -155,7 +159,7 @@ const labelsOf = (source: Source, starts: BySplit<Float64Array>) => (split: Spli
   const place = identityAt(starts[split], index)
   const identity = source.identities[split][place] ?? 0
   let rest = index - (starts[split][place] ?? 0)
-  for (const action of source.actionsOf(identity)) {
+  for (const action of source.actionsOf(split, identity)) {
     const takes = source.takesOf(split, identity, action)
     const take = takes[rest]
     if (take !== undefined) return { identity, action, take, frames: source.framesOf(identity, action, take), factors: source.factorsOf(identity) }
@@ -188,6 +192,8 @@ export const makeDataSet = (source: Source): DataSet => {
     identities: source.identities,
     sequences: { train: starts.train.at(-1) ?? 0, heldOut: starts.heldOut.at(-1) ?? 0 },
     ...(source.credit === undefined ? {} : { credit: source.credit }),
+    ...(source.identityName === undefined ? {} : { identityName: source.identityName }),
+    notes: source.notes ?? [],
     batch: batchOf(source),
     clip,
     labels,

@@ -9,7 +9,7 @@
  * Frames are bytes, or real numbers in [0, 1]; H x W is anything and fitted to 64 x 64; C is 3 or 1. Labels are whole
  * numbers [N]: `identity` decides groups and split, `action` says what is done, any other name is a factor. `attributes`
  * [N, A, V] or [N, T, A, V] holds A factors, one-hot. Without `identity`, equal factors make an identity; without any, each
- * sequence is one of its own. Frames stay in their files (those of compressed archives in memory).
+ * sequence is one of its own. Whole identities are held out, or sequences where there are fewer than 20. Frames stay in their files (those of compressed archives in memory).
  */
 import { basename, join } from 'node:path'
 import { refuse } from '../../dsl/errors.ts'
@@ -126,6 +126,7 @@ const factsOf = (path: string, chunks: readonly Chunk[]): SequenceFacts => {
   const factors = factorNames.map(name => numberValues(gather(chunks, name)))
   const values = factors.map(({ numbers }) => numbers)
   const identity = identitiesOf(count, values, names.includes('identity') ? gather(chunks, 'identity') : undefined)
+  const identityNames = names.includes('identity') ? numberValues(gather(chunks, 'identity')).distinct.map(String) : undefined
   const first = new Map<number, number>()
   identity.forEach((id, i) => {
     const known = first.get(id) ?? i
@@ -140,6 +141,7 @@ const factsOf = (path: string, chunks: readonly Chunk[]): SequenceFacts => {
   const action = numbered?.numbers ?? (spoken.length === 0 ? undefined : chunks.flatMap(chunk => chunk.sequences.map(() => spoken.indexOf(chunk.action ?? ''))))
   return {
     identity,
+    ...(identityNames === undefined ? {} : { identityNames }),
     ...(action === undefined ? {}
       : { action, actionNames: numbered === undefined ? spoken.map(name => name.replaceAll('_', ' ')) : numbered.distinct.map(n => `action ${n}`) }),
     factors: factorNames.map((name, f) => ({ name, values: (factors[f]?.distinct ?? []).map(String) })),

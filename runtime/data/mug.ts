@@ -6,7 +6,8 @@
  *     names: arr_0, arr_1, ..., arr_10, as numpy.savez numbers them;
  *   - labels.npz with one array [N, 2] of whole numbers: identity and action of each sequence.
  *
- * Each identity has what sequences it has, of whatever length. 15% of the identities are held out. Arrays stay in their
+ * Each identity has what sequences it has, of whatever length. 15% of the identities are held out (of fewer than 20: of
+ * their sequences). Arrays stay in their
  * file and are read frame by frame; compressed ones are decoded when they are needed, and kept as bytes of 64 x 64.
  */
 import { dirname, join } from 'node:path'
@@ -78,8 +79,8 @@ const labelsIn = (path: string, count: number): SequenceFacts => {
   const wrong = values.findIndex((value: number) => !Number.isSafeInteger(value) || value < 0)
   if (wrong >= 0) bad(array.name, `row ${wrong >> 1} has ${values[wrong]}; labels are whole numbers, at least 0`)
   const column = (k: number): readonly number[] => upTo(count).map(i => values[2 * i + k] ?? 0)
-  const action = numberValues(column(1))
-  return { identity: numberValues(column(0)).numbers, action: action.numbers, actionNames: action.distinct.map(n => `action ${n}`) }
+  const [identity, action] = [numberValues(column(0)), numberValues(column(1))]
+  return { identity: identity.numbers, identityNames: identity.distinct.map(String), action: action.numbers, actionNames: action.distinct.map(n => `action ${n}`) }
 }
 
 /** Opens converted MUG arrays. Refuses pickles, with the conversion, and arrays of another layout, by name. */

@@ -1,13 +1,15 @@
 /**
  * `folder`: videos of your own. One sub-folder per identity, which is all the supervision there is; in it, one entry per
- * video: a GIF, a folder of PNGs in natural order, or an .npy/.npz array (see io/video.ts). Hidden files and files of other
- * kinds are left alone. Any size: the middle square of each frame is averaged down (or up) to 64 x 64.
+ * video: a GIF, a folder of PNGs in natural order, or an .npy/.npz array (see io/video.ts). Hidden files are left
+ * alone; files of other kinds are left out, which the set's notes say. Any size: the middle square of each frame is averaged down (or up) to 64 x 64.
+ *
+ * With fewer than 20 identities, a tenth of the videos is held out, else of the identities (see held-out.ts).
  *
  * Each video counts as an action of its identity, so that the parts of a group come from different videos where there are
  * any; the numbers of actions mean nothing across identities, and there are no factors. All files are decoded when the set
  * is opened, so that a bad one is refused before anything is trained; what is kept are bytes (12 kB a frame).
  */
-import { join } from 'node:path'
+import { basename, join, relative } from 'node:path'
 import { refuse } from '../../dsl/errors.ts'
 import { readVideo } from '../io/video.ts'
 import type { DataSet } from './dataset.ts'
@@ -17,9 +19,9 @@ import { decodedWhole, fittedBytes, KEPT_BYTES, keepUpTo, sequenceSet, type Keep
 
 export type FolderOptions = {
   readonly folder: string
-  /** Share of the identities that is held out. */
+  /** Share of the identities that is held out; of the videos, where identities are few. */
   readonly heldOutShare?: number
-  /** Decides which identities are held out. */
+  /** Decides which are held out. */
   readonly splitSeed?: number
   /** Bytes of decoded frames that stay in memory. */
   readonly keptBytes?: number
@@ -32,15 +34,28 @@ const bad = (path: string, message: string): never => refuse({ kind: 'file', pat
 
 const isFolder = (path: string): boolean => kindOf(path) === 'folder'
 
-/** The videos of one identity, by path. */
-const videosOf = (folder: string): readonly string[] => {
+const isVideo = (path: string): boolean => FILES.test(path) || isFolder(path)
+
+/** The videos of one identity, and the files that are none, by path. */
+type Found = { readonly videos: readonly string[]; readonly others: readonly string[] }
+
+const filesOf = (folder: string): Found => {
   const names = namesIn(folder, LAYOUT)
-  const videos = names.map(name => join(folder, name)).filter(path => FILES.test(path) || isFolder(path))
+  const paths = names.map(name => join(folder, name))
+  const [videos, others] = [paths.filter(isVideo), paths.filter(path => !isVideo(path))]
   const picture = names.find(name => /\.png$/i.test(name))
   if (picture !== undefined) bad(join(folder, picture), 'a PNG lies directly in the folder of an identity; the frames of each video need a folder of their own')
-  if (videos.length > 0) return videos
+  if (videos.length > 0) return { videos, others }
   return bad(folder, names.length === 0 ? 'the folder is empty'
     : `no video is in this folder, but ${names.length === 1 ? names[0] : `${names.length} other files, such as ${names[0]}`}`)
+}
+
+/** One line about all files that are not read. */
+const leftOut = (folder: string, others: readonly string[]): readonly string[] => {
+  const [first] = others
+  if (first === undefined) return []
+  return [`left out: ${relative(folder, first)}${others.length > 1 ? ` and ${others.length - 1} more` : ''} `
+    + '(only GIF, PNG folders, npy, npz are read; convert them, e.g. with ffmpeg)']
 }
 
 const decode = (path: string): Uint8Array => {
@@ -56,14 +71,15 @@ export const ownVideos = ({ folder, heldOutShare = 0.1, splitSeed = 0, keptBytes
   const people = namesIn(folder, LAYOUT).map(name => join(folder, name)).filter(isFolder)
   if (people.length < 2) {
     bad(folder, `${people.length === 0 ? 'no sub-folder is in it' : 'only one sub-folder is in it'}; `
-      + 'two identities are needed, one to train on and one to hold out')
+      + 'two identities are needed, to learn in what they differ')
   }
-  const paths = people.map(videosOf)
+  const found = people.map(filesOf)
   const keep = keepUpTo(keptBytes)
   return sequenceSet({
     name: 'folder',
-    sequences: paths.flat().map(path => open(path, keep)),
-    facts: { identity: paths.flatMap((own, identity) => own.map(() => identity)) },
+    sequences: found.flatMap(({ videos }) => videos).map(path => open(path, keep)),
+    facts: { identity: found.flatMap(({ videos }, identity) => videos.map(() => identity)), identityNames: people.map(path => basename(path)) },
+    notes: leftOut(folder, found.flatMap(({ others }) => others)),
     heldOutShare,
     splitSeed,
   })

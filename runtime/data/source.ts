@@ -25,9 +25,9 @@ export type Inventory = {
   readonly frames: number
   /** The name of that sequence, where sequences have names: the file it comes from. */
   readonly shortest?: string
-  /** Ascending; never empty. */
-  readonly actionsOf: (identity: number) => readonly number[]
-  /** Ascending; never empty for an action of that identity. */
+  /** The actions of an identity of which the split has a take. Ascending; never empty for an identity of that split. */
+  readonly actionsOf: (split: Split, identity: number) => readonly number[]
+  /** Ascending; never empty for an action of that identity in that split. */
   readonly takesOf: (split: Split, identity: number, action: number) => readonly number[]
   readonly framesOf: (identity: number, action: number, take: number) => number
   /** Frames of the shortest sequence of one identity. */
@@ -46,6 +46,10 @@ export type Source = Inventory & {
   readonly factorsOf: (identity: number) => Readonly<Record<string, number>>
   readonly draw: (identity: number, action: number, take: number, frame: number, out: Float32Array, offset: number) => void
   readonly credit?: string
+  /** What an identity is called, where it has a name. */
+  readonly identityName?: (identity: number) => string
+  /** What whoever opened the set should be told, a line each; default: nothing. */
+  readonly notes?: readonly string[]
 }
 
 export const upTo = (n: number): readonly number[] => Array.from({ length: n }, (_, i) => i)
@@ -80,8 +84,15 @@ export const grid = (actions: number, takes: BySplit<readonly number[]>, frames:
 /** One sequence of a list: whose it is, which action, how long, and its name for messages. */
 export type Listed = { readonly identity: number; readonly action: number; readonly frames: number; readonly name: string }
 
-/** Whatever sequences there are, of any number and length per identity; takes count the sequences of one identity and action, in the order of the list. */
-export const listed = (sequences: readonly Listed[]): Inventory & { readonly indexOf: (identity: number, action: number, take: number) => number } => {
+/**
+ * Whatever sequences there are, of any number and length per identity; takes count the sequences of one identity and action, in
+ * the order of the list. `heldOut` are the sequences of the held-out split, by index, all others being for training; without it,
+ * both splits have all that an identity of theirs does.
+ */
+export const listed = (
+  sequences: readonly Listed[], heldOut?: ReadonlySet<number>,
+): Inventory & { readonly indexOf: (identity: number, action: number, take: number) => number } => {
+  const isIn = (split: Split, index: number): boolean => heldOut === undefined || heldOut.has(index) === (split === 'heldOut')
   const byIdentity = new Map<number, Map<number, number[]>>()
   sequences.forEach(({ identity, action }, index) => {
     const actions = byIdentity.get(identity) ?? new Map<number, number[]>()
@@ -96,7 +107,11 @@ export const listed = (sequences: readonly Listed[]): Inventory & { readonly ind
   const known = new Map([...byIdentity].map(([identity, actions]) => {
     const indices = [...actions.values()].flat()
     const own = indices.flatMap(i => sequences[i] ?? [])
-    return [identity, { actions: [...actions.keys()].sort((a, b) => a - b), least: least(own)?.frames ?? 0, count: own.length }] as const
+    const inSplit = (split: Split): { readonly actions: readonly number[]; readonly count: number } => ({
+      actions: [...actions].filter(([, all]) => all.some(i => isIn(split, i))).map(([action]) => action).sort((a, b) => a - b),
+      count: indices.filter(i => isIn(split, i)).length,
+    })
+    return [identity, { train: inSplit('train'), heldOut: inSplit('heldOut'), least: least(own)?.frames ?? 0 }] as const
   }))
   const takes = new Map<number, readonly number[]>()
   const takesOf = (n: number): readonly number[] => {
@@ -110,11 +125,15 @@ export const listed = (sequences: readonly Listed[]): Inventory & { readonly ind
   return {
     frames: shortest?.frames ?? 0,
     ...(shortest === undefined ? {} : { shortest: shortest.name }),
-    actionsOf: identity => known.get(identity)?.actions ?? [],
-    takesOf: (_split, identity, action) => takesOf(indicesOf(identity, action).length),
+    actionsOf: (split, identity) => known.get(identity)?.[split].actions ?? [],
+    takesOf: (split, identity, action) => {
+      const indices = indicesOf(identity, action)
+      const all = takesOf(indices.length)
+      return heldOut === undefined ? all : all.filter(take => isIn(split, indices[take] ?? -1))
+    },
     framesOf: (identity, action, take) => sequences[indexOf(identity, action, take)]?.frames ?? 0,
     leastFramesOf: identity => known.get(identity)?.least ?? 0,
-    countOf: (_split, identity) => known.get(identity)?.count ?? 0,
+    countOf: (split, identity) => known.get(identity)?.[split].count ?? 0,
     indexOf,
   }
 }

@@ -6,7 +6,8 @@
 import { refuse } from '../../dsl/errors.ts'
 import { fitterOf, type Fit } from '../io/resize.ts'
 import { makeDataSet, type DataSet } from './dataset.ts'
-import { CHANNELS, FRAME, listed, SIDE, splitIndices, type Factor } from './source.ts'
+import { planHeldOut } from './held-out.ts'
+import { CHANNELS, FRAME, listed, SIDE, type Factor } from './source.ts'
 
 /** One sequence: `draw` writes the FRAME values, in [0, 1], of a frame at `offset`. */
 export type Sequence = { readonly name: string; readonly frames: number; readonly draw: (frame: number, out: Float32Array, offset: number) => void }
@@ -90,6 +91,8 @@ export const channelsOf = (n: number | undefined): 1 | 3 | undefined => (n === 1
 /** What is known of each sequence; arrays run along the sequences. */
 export type SequenceFacts = {
   readonly identity: readonly number[]
+  /** What identity 0, 1, ... is called. */
+  readonly identityNames?: readonly string[]
   /** Without it, each sequence of an identity is an action of its own. */
   readonly action?: readonly number[]
   readonly actionNames?: readonly string[]
@@ -104,14 +107,18 @@ export type SequenceSet = {
   readonly heldOutShare: number
   readonly splitSeed: number
   readonly credit?: string
+  readonly notes?: readonly string[]
 }
 
-/** The data set of these sequences, a share of its identities held out. Refuses fewer than two identities. Identities are numbered 0, 1, ... */
-export const sequenceSet = ({ name, sequences, facts, heldOutShare, splitSeed, credit }: SequenceSet): DataSet => {
+/**
+ * The data set of these sequences, a share of its identities held out, or of its sequences where identities are few (see
+ * held-out.ts). Refuses fewer than two identities. Identities are numbered 0, 1, ...
+ */
+export const sequenceSet = ({ name, sequences, facts, heldOutShare, splitSeed, credit, notes }: SequenceSet): DataSet => {
   const identities = new Set(facts.identity).size
   if (identities < 2) {
     refuse({ kind: 'data', source: name,
-      message: `${identities === 0 ? 'there is no sequence' : 'all sequences are of one identity'}; two identities are needed to hold one out`,
+      message: `${identities === 0 ? 'there is no sequence' : 'all sequences are of one identity'}; two identities are needed, to learn in what they differ`,
       remedy: 'Add sequences of another identity.' })
   }
   const seen = new Map<number, number>()
@@ -121,16 +128,22 @@ export const sequenceSet = ({ name, sequences, facts, heldOutShare, splitSeed, c
     return n
   })
   const action = facts.action ?? numbered
-  const { indexOf, ...inventory } =
-    listed(sequences.map((sequence, i) => ({ identity: facts.identity[i] ?? 0, action: action[i] ?? 0, frames: sequence.frames, name: sequence.name })))
+  const plan = planHeldOut(facts.identity, identities, heldOutShare, splitSeed)
+  const { indexOf, ...inventory } = listed(
+    sequences.map((sequence, i) => ({ identity: facts.identity[i] ?? 0, action: action[i] ?? 0, frames: sequence.frames, name: sequence.name })),
+    plan.sequences,
+  )
+  const { identityNames } = facts
   return makeDataSet({
     ...inventory,
     name,
     factors: facts.factors ?? [],
     actions: facts.actionNames ?? [],
-    identities: splitIndices(identities, heldOutShare, splitSeed),
+    identities: plan.identities,
     factorsOf: facts.factorsOf ?? (() => ({})),
     ...(credit === undefined ? {} : { credit }),
+    ...(notes === undefined ? {} : { notes }),
+    ...(identityNames === undefined ? {} : { identityName: identity => identityNames[identity] ?? String(identity) }),
     draw: (identity, doing, take, frame, out, offset) => sequences[indexOf(identity, doing, take)]?.draw(frame, out, offset),
   })
 }

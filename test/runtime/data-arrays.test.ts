@@ -47,7 +47,7 @@ labelled('an archive: identity, action and factors', () => {
       assert.equal(data.factors, [{ name: 'hair', values: ['0', '4'] }])
       assert.equal(all(data),
         [[0, 1, 0, { hair: 0 }], [1, 1, 1, { hair: 0 }], [2, 0, 0, { hair: 1 }], [3, 0, 1, { hair: 1 }], [4, 2, 0, { hair: 0 }], [5, 2, 0, { hair: 0 }]])
-      assert.equal([data.sequences.train + data.sequences.heldOut, data.sequences.heldOut, data.identities.heldOut.length], [6, 2, 1])
+      assert.equal([data.sequences.train + data.sequences.heldOut, data.sequences.heldOut, data.identities.heldOut.length], [6, 1, 1])
       const { x } = data.clip('train', 1, 2, 2)
       const own = Math.round((x[0] ?? 0) * 255)
       assert.is(own % 10, 2)
@@ -63,7 +63,7 @@ labelled('several archives are one set; without identity, equal factors make one
   writeNpz(join(folder, 'part10.npz'), { x: videos(2, 3), body: ints(0, 1), hair: ints(1, 1) })
   const data = sprites(folder)
   assert.equal(new Set(all(data).map(([, identity, , { body }]) => `${identity} ${body}`)), new Set(['0 1', '1 0']))
-  assert.equal([data.actions, data.factors.map(({ name }) => name), data.sequences], [[], ['body', 'hair'], { train: 2, heldOut: 2 }])
+  assert.equal([data.actions, data.factors.map(({ name }) => name), data.sequences], [[], ['body', 'hair'], { train: 3, heldOut: 1 }])
   const bare = sprites(folderWith({ 'x.npy': videos(5, 3) }))
   assert.equal(all(bare).map(([n, identity]) => [n, identity]), upTo(5).map(n => [n, n]))
   writeNpz(join(folder, 'part3.npz'), { x: videos(2, 3), body: ints(1, 0) })
@@ -84,7 +84,7 @@ labelled('one file per action, attributes one-hot by frame; real numbers; other 
   }))
   assert.equal(data.actions, ['slash', 'walk front'])
   assert.equal(data.factors, [{ name: 'attribute 1', values: ['0', '1', '2'] }, { name: 'attribute 2', values: ['2'] }])
-  assert.equal([data.identities.train.length, data.identities.heldOut.length], [2, 1])
+  assert.equal([data.identities.train.length, data.identities.heldOut.length, data.sequences], [3, 3, { train: 12, heldOut: 3 }], 'one of the five of each')
   for (const [n, identity, , factors] of all(data)) assert.equal([identity, factors], [n % 3, { 'attribute 1': n % 3, 'attribute 2': 0 }])
   const grey = upTo(data.sequences.train).map(index => data.clip('train', index, 4)).find(({ action }) => action === 0)
   const tones = [0, 1, 2, 3].map(t => Math.round((grey?.x[t * FRAME] ?? 0) * 255) % 10)
@@ -127,13 +127,14 @@ const converted = (folder: string, packed = false, labels?: Uint8Array): string 
 }
 const mug = (folder: string): DataSet => openData({ name: 'mug', splitSeed: 0, folder })
 
-faces('sequences of their own lengths, labels by row, 15% of the people held out', () => {
+faces('sequences of their own lengths, labels by row; of three people, sequences are held out', () => {
   for (const packed of [false, true]) {
     const data = mug(converted(temporary(), packed))
     assert.equal([data.frames, data.actions, data.factors, data.identities.heldOut.length, data.sequences],
-      [3, ['action 1', 'action 2'], [], 1, { train: 8, heldOut: 4 }])
+      [3, ['action 1', 'action 2'], [], 3, { train: 9, heldOut: 3 }])
+    assert.equal([0, 1, 2].map(identity => data.identityName?.(identity)), ['5', '11', '20'])
     for (const [n, identity, action] of all(data)) assert.equal([identity, action], [[2, 0, 1][n % 3], n % 2])
-    for (let index = 0; index < 8; index++) {
+    for (let index = 0; index < 9; index++) {
       const { frames } = data.labels('train', index)
       const { x } = data.clip('train', index, frames)
       const first = Math.round((x[0] ?? 0) * 255)
@@ -154,7 +155,7 @@ faces('pickles are refused with the conversion; faults name file and array', () 
   writeNpz(join(folder, 'MUG_0-255_OF_112x112_color.npz'), { arr_0: pickle })
   assert.match(at(folder), /array "arr_0": an array of Python objects \(a pickle\)[^]*allow_pickle=True[^]*np\.savez\('converted\/sequences\.npz', \*\[np\.asarray\(s, np\.uint8\) for s in a\]\)[^]*--data-dir converted/)
   const good = converted(join(folder, 'good'))
-  assert.is(mug(join(good, 'sequences.npz')).sequences.train, 8)
+  assert.is(mug(join(good, 'sequences.npz')).sequences.train, 9)
   writeNpz(join(good, 'labels.npz'), { arr_0: pickle })
   assert.match(at(good), /labels\.npz, array "arr_0": an array of Python objects[^]*converted/)
   writeNpz(join(good, 'labels.npz'), { arr_0: npy([11, 2], new Int32Array(22)) })

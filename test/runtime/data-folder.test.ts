@@ -4,10 +4,12 @@ import { dirname, join } from 'node:path'
 import { PNG } from 'pngjs'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { FRAME, SIDE, type DataSet } from '../../runtime/data/dataset.ts'
+import { sequencesText } from '../../runtime/commands/opening-lines.ts'
+import { FRAME, SIDE, type DataSet, type Split } from '../../runtime/data/dataset.ts'
 import { openData } from '../../runtime/data/open.ts'
 import { ownVideos } from '../../runtime/data/own-videos.ts'
 import { upTo } from '../../runtime/data/source.ts'
+import { heldOutOf } from '../../runtime/evaluate/split.ts'
 import { encodePictures } from '../../runtime/io/gif.ts'
 import type { Picture } from '../../runtime/report/sheet.ts'
 import { npy, refusal, writeNpz } from './support/arrays.ts'
@@ -57,6 +59,18 @@ const tones = (x: Float32Array): readonly number[] => upTo(x.length / FRAME).map
   return Math.round((frame[0] ?? 0) * 255)
 })
 
+/** The actions (videos) of an identity in a split. */
+const videosOf = (data: DataSet, split: Split, identity: number): readonly number[] =>
+  upTo(data.sequences[split]).map(index => data.labels(split, index)).filter(each => each.identity === identity).map(({ action }) => action)
+
+/** A folder of one-frame videos: so many for each identity, named a, b, ... */
+const folderOf = (...counts: readonly number[]): string => {
+  const place = temporary()
+  counts.forEach((count, identity) => upTo(count).forEach(v =>
+    put(join(place, String.fromCharCode(97 + identity), `${v}.npy`), npy([1, 2, 2], new Uint8Array(4).fill(10 * identity + v)))))
+  return place
+}
+
 test('every kind of video, of any size; each an action of its identity; names in natural order', () => {
   const data = open(folder)
   assert.equal([data.frames, data.actions, data.factors, data.identities.heldOut.length], [3, [], [], 1])
@@ -84,13 +98,58 @@ test('parts come from different videos where there are any; batches repeat, also
     assert.equal(poor.batch(request).x, x)
     for (const [b, identity] of labels.identity.entries()) {
       const own = [0, 3].map(t => labels.action[b * 6 + t])
-      assert.is(own[0] !== own[1], identity !== 2, 'cleo has one video alone')
+      assert.is(own[0] !== own[1], videosOf(data, 'train', identity).length > 1)
       tones(x.subarray(b * 6 * FRAME, (b + 1) * 6 * FRAME))
     }
   }
   assert.match(refusal(() => data.batch({ split: 'train', groups: 1, frames: 4, seed: 0, step: 0, order: 'sequence' })).message,
     /4 consecutive frames were asked for, .*(b\.npz|1\.gif) has only 3\n.*Take this sequence out/)
   assert.is(data.batch({ split: 'train', groups: 2, frames: 16, seed: 0, step: 0 }).x.length, 32 * FRAME)
+})
+
+test('of few identities videos are held out: some of each that has three, never an only one; none is in both splits', () => {
+  const checked = (counts: readonly number[], heldOut: readonly number[]): string => {
+    const data = open(folderOf(...counts))
+    assert.is(heldOutOf(data), 'takes')
+    assert.equal(data.identities, { train: upTo(counts.length), heldOut: upTo(counts.length).filter(id => (heldOut[id] ?? 0) > 0) })
+    counts.forEach((count, id) => {
+      const [learnt, held] = [videosOf(data, 'train', id), videosOf(data, 'heldOut', id)]
+      assert.is(held.length, heldOut[id])
+      assert.equal([...learnt, ...held].sort((a, b) => a - b), upTo(count))
+    })
+    for (const split of ['train', 'heldOut'] as const) {
+      const { labels } = data.batch({ split, groups: 4, parts: 2, frames: 1, seed: 0, step: 0 })
+      labels.identity.forEach((id, b) => [0, 1].forEach(p => assert.ok(videosOf(data, split, id).includes(labels.action[2 * b + p] ?? -1))))
+      data.batch({ split, groups: 4, frames: 4, seed: 0, step: 0 })
+    }
+    return sequencesText(data)
+  }
+  assert.is(checked([3, 3, 3], [1, 1, 1]), '6 sequences, 3 held out, of the same 3 identities')
+  assert.is(checked([1, 20, 2, 4], [0, 2, 0, 1]), '24 sequences, 3 held out, of the same 2 identities')
+  const [one, two] = [open(folderOf(1, 2)), open(folderOf(2, 2, 2))]
+  assert.equal([one.sequences, one.identities.heldOut], [{ train: 2, heldOut: 1 }, [1]])
+  assert.equal([two.sequences, two.identities.heldOut.length], [{ train: 5, heldOut: 1 }, 1])
+  assert.equal(open(folderOf(3, 3, 3)).batch({ split: 'heldOut', groups: 3, frames: 1, seed: 0, step: 0 }),
+    open(folderOf(3, 3, 3)).batch({ split: 'heldOut', groups: 3, frames: 1, seed: 0, step: 0 }))
+})
+
+test('whole identities are held out where there are twenty, or where each has one video; the opening line names them', () => {
+  const [many, single] = [open(folderOf(...upTo(20).map(() => 3))), open(folderOf(1, 1, 1))]
+  assert.equal([many, single].map(heldOutOf), ['identities', 'identities'])
+  assert.equal([many.sequences, single.sequences], [{ train: 54, heldOut: 6 }, { train: 2, heldOut: 1 }])
+  assert.match(sequencesText(many), /^54 sequences, 6 held out: identities [a-t], [a-t]$/)
+  assert.match(sequencesText(single), /^2 sequences, 1 held out: identity [abc]$/)
+  const fake = { sequences: { train: 9, heldOut: 5 }, identities: { train: [5, 6], heldOut: [0, 1, 2, 3, 4] } }
+  assert.is(sequencesText({ ...fake, identityName: id => `p${id}` }), '9 sequences, 5 held out: identities p0, p1, p2 and 2 more')
+  assert.is(sequencesText(fake), '9 sequences, 5 held out, of 5 other identities')
+})
+
+test('files of other kinds are left out, and one line says so', () => {
+  assert.equal(open(folder).notes, ['left out: cleo/notes.txt (only GIF, PNG folders, npy, npz are read; convert them, e.g. with ffmpeg)'])
+  assert.equal(open(folderOf(1, 1)).notes, [])
+  const place = folderOf(2, 2)
+  for (const name of ['a/clip.mp4', 'a/b.jpg', 'b/c.mov', 'b/.hidden']) put(join(place, name), Uint8Array.of(1))
+  assert.match(open(place).notes.join('\n'), /^left out: a\/b\.jpg and 2 more \([^\n]*ffmpeg\)$/)
 })
 
 test('a square is averaged by area', () => {
