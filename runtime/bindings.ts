@@ -4,9 +4,9 @@
  */
 import { Refusal, refuse } from '../dsl/errors.ts'
 import type { DType } from '../dsl/core/prim.ts'
-import { openBuild, type LoadOptions } from './build.ts'
+import { openBuild, type LocalOptions } from './build.ts'
 import type { Host } from './device/host.ts'
-import { sameShape, typeText, type ArrayOf, type Executable } from './executor.ts'
+import { sameShape, typeText, type ArrayOf, type LocalExecutable } from './executor.ts'
 import { sizeOfShape } from './manifest.ts'
 import { fromPaths, toPaths } from './paths.ts'
 
@@ -44,13 +44,13 @@ export type Given<T> = T extends Arr<infer S, infer D> ? (S extends readonly [] 
   ? { readonly [K in keyof T]: Given<T[K]> } : T
 
 /** A program as a function from its input tree to its output tree; `executable` is underneath, for states that stay where they are. */
-export type Bound<P extends ProgramTypes[string]> = ((inputs: Given<P['inputs']>) => P['outputs']) & { readonly executable: Executable }
+export type Bound<P extends ProgramTypes[string]> = ((inputs: Given<P['inputs']>) => P['outputs']) & { readonly executable: LocalExecutable }
 
 const isArr = (u: unknown): u is Arr<readonly number[], DType> => typeof u === 'object' && u !== null && 'shape' in u && 'data' in u && 'dtype' in u
   && ArrayBuffer.isView(u.data)
 
 /** Sets all inputs from a tree; refuses what is missing, unknown or of another type (callers may be untyped). */
-const setTree = (executable: Executable, tree: unknown): void => {
+const setTree = (executable: LocalExecutable, tree: unknown): void => {
   const given = new Map(toPaths(tree, (u): u is Arr<readonly number[], DType> | number => isArr(u) || typeof u === 'number'))
   const problems = executable.program.inputs.flatMap(slot => {
     const value = given.get(slot.path)
@@ -64,7 +64,7 @@ const setTree = (executable: Executable, tree: unknown): void => {
   for (const [path, value] of given) executable.set(path, typeof value === 'number' ? [value] : value.data)
 }
 
-const bind = <P extends ProgramTypes[string]>(executable: Executable): Bound<P> => {
+const bind = <P extends ProgramTypes[string]>(executable: LocalExecutable): Bound<P> => {
   const call = (inputs: Given<P['inputs']>): P['outputs'] => {
     setTree(executable, inputs)
     executable.run()
@@ -74,7 +74,7 @@ const bind = <P extends ProgramTypes[string]>(executable: Executable): Bound<P> 
 }
 
 /** `build`: a folder in Node, an address in a bundle for browsers (default `build`, beside the page), or a host. */
-export type BindOptions = LoadOptions & { readonly build?: string | Host }
+export type BindOptions = LocalOptions & { readonly build?: string | Host }
 
 // The package's own import `#host` is Node's side or, under the condition `browser` that bundlers set, the browser's.
 const hostOf = async (build: string | Host): Promise<Host> => (typeof build === 'string' ? (await import('#host')).hostAt(build) : build)

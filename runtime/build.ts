@@ -5,10 +5,10 @@ import * as TE from 'fp-ts/lib/TaskEither.js'
 import { Refusal, type Failure } from '../dsl/errors.ts'
 import type { Host } from './device/host.ts'
 import { loadWasm, type Variant } from './device/wasm.ts'
-import type { Executable } from './executor.ts'
-import { findProgram, manifestFile, mostThreads, parseManifest, type Manifest } from './manifest.ts'
+import type { Device, Executable, LocalExecutable } from './executor.ts'
+import { findProgram, manifestFile, mostThreads, parseManifest, type Manifest, type ProgramInfo } from './manifest.ts'
 
-export type Device = 'wasm' | 'eager'
+export type { Device } from './executor.ts'
 
 export type LoadOptions = {
   /** Default wasm. */
@@ -21,6 +21,9 @@ export type LoadOptions = {
    */
   readonly threads?: number
 }
+
+/** Options for a device whose memory is at hand. */
+export type LocalOptions = LoadOptions & { readonly device?: Exclude<Device, 'webgpu'> }
 
 /** Refuses what cannot be meant. */
 const checkOptions = ({ device, threads }: LoadOptions): E.Either<Failure, void> => {
@@ -37,7 +40,10 @@ const checkOptions = ({ device, threads }: LoadOptions): E.Either<Failure, void>
 export type Build = {
   readonly manifest: Manifest
   readonly host: Host
-  readonly load: (id: string, options?: LoadOptions) => TE.TaskEither<Failure, Executable>
+  /** Loads a program on a device whose memory is at hand. */
+  readonly load: (id: string, options?: LocalOptions) => TE.TaskEither<Failure, LocalExecutable>
+  /** Loads a program on any device. */
+  readonly loadOn: (id: string, options: LoadOptions) => TE.TaskEither<Failure, Executable>
 }
 
 /** Reads a build's manifest. */
@@ -45,25 +51,29 @@ export const openBuild = (host: Host): TE.TaskEither<Failure, Build> =>
   pipe(
     host.read(manifestFile),
     TE.chainEitherK(bytes => parseManifest(new TextDecoder().decode(bytes), `${host.where}/${manifestFile}`)),
-    TE.map(manifest => ({
-      manifest,
-      host,
-      load: (id, options = {}): TE.TaskEither<Failure, Executable> =>
+    TE.map(manifest => {
+      const found = (id: string, options: LoadOptions): TE.TaskEither<Failure, ProgramInfo> =>
+        TE.fromEither(pipe(checkOptions(options), E.chain(() => findProgram(manifest, id))))
+      const load: Build['load'] = (id, options = {}) =>
         pipe(
-          TE.fromEither(pipe(checkOptions(options), E.chain(() => findProgram(manifest, id)))),
-          TE.chain((program): TE.TaskEither<Failure, Executable> => {
+          found(id, options),
+          TE.chain((program): TE.TaskEither<Failure, LocalExecutable> => {
             switch (options.device ?? 'wasm') {
               case 'wasm': return loadWasm(host, program, options)
               // Imported on demand: it brings the whole eager language with it.
               case 'eager': return pipe(TE.fromTask(() => import('./executor-eager.ts')), TE.chain(eager => eager.loadEager(host, manifest.root, program)))
             }
           }),
-        ),
-    })),
+        )
+      const loadOn: Build['loadOn'] = (id, { device = 'wasm', ...options }) =>
+        device !== 'webgpu' ? load(id, { ...options, device })
+          : TE.left({ kind: 'usage', message: 'no WebGPU here yet' })
+      return { manifest, host, load, loadOn }
+    }),
   )
 
 /** Opens the build and loads one program of it. */
-export const loadProgram = (host: Host, id: string, options: LoadOptions = {}): TE.TaskEither<Failure, Executable> =>
+export const loadProgram = (host: Host, id: string, options: LocalOptions = {}): TE.TaskEither<Failure, LocalExecutable> =>
   pipe(openBuild(host), TE.chain(build => build.load(id, options)))
 
 /** Runs `f`, turning a refusal into its failure; other errors (a trap of the module) are ours. */

@@ -8,11 +8,11 @@ import { refuse, type Failure } from '../dsl/errors.ts'
 import { isTensor, toDense, type Opaque } from '../dsl/core/apply.ts'
 import { dense, type Dense } from '../dsl/core/dense.ts'
 import type { Host } from './device/host.ts'
-import { checkLength, feedPairs, finder, sameShape, typeText, type AnyArray, type Executable, type View } from './executor.ts'
+import { checkLength, feedPairs, finder, localParts, sameShape, typeText, type AnyArray, type LocalExecutable, type View } from './executor.ts'
 import { sizeOfShape, type ProgramInfo } from './manifest.ts'
 import { fromPaths, restOf, toPaths } from './paths.ts'
 
-export type EagerExecutable = Executable & {
+export type EagerExecutable = LocalExecutable & {
   /** The exact value of an output (or input): float64 for f32. */
   readonly exact: (path: string) => Dense
 }
@@ -58,7 +58,7 @@ const executable = (program: ProgramInfo, source: Callable): EagerExecutable => 
     const slot = find.result(path)
     return results.get(slot.path) ?? values.get(slot.path) ?? dense(slot.shape, new Float64Array(sizeOfShape(slot.shape)), slot.dtype)
   }
-  const set: Executable['set'] = (path, data) => {
+  const set: LocalExecutable['set'] = (path, data) => {
     const slot = find.input(path)
     checkLength(program, slot, data)
     values.set(path, dense(slot.shape, slot.dtype === 'bool' ? Uint8Array.from(data, x => (x === 0 ? 0 : 1)) : data, slot.dtype))
@@ -70,7 +70,9 @@ const executable = (program: ProgramInfo, source: Callable): EagerExecutable => 
     })))
     results = resultsOf(program, source.call(...args))
   }
+  const get: EagerExecutable['get'] = path => atBorder(exact(path))
   return {
+    ...localParts(get),
     program,
     device: 'eager',
     variant: 'eager, float64',
@@ -80,7 +82,14 @@ const executable = (program: ProgramInfo, source: Callable): EagerExecutable => 
     steps: 1,
     set,
     setAll: arrays => Object.entries(arrays).forEach(([path, data]) => set(path, data)),
-    get: path => atBorder(exact(path)),
+    fill: (path, write) => {
+      const { dtype, shape } = find.input(path)
+      const size = sizeOfShape(shape)
+      const view = dtype === 'f32' ? new Float32Array(size) : dtype === 'i32' ? new Int32Array(size) : new Uint32Array(size)
+      write(view)
+      set(path, view)
+    },
+    get,
     view: path => asView(exact(path)),
     input: path => {
       const { path: known, shape, dtype } = find.input(path)

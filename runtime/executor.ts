@@ -15,9 +15,13 @@ export type AnyArray = ArrayOf[DType]
 /** A window on the program's memory; bool as words. */
 export type View = Float32Array | Int32Array | Uint32Array
 
+/**
+ * A loaded program on any device. `set`, `fill`, `run`, `feed` and `read` take effect in the order in which they are called; a device
+ * with a queue of its own (webgpu) returns from all but `read` and `done` before that, so that the next step is prepared meanwhile.
+ */
 export type Executable = {
   readonly program: ProgramInfo
-  readonly device: 'wasm' | 'eager'
+  readonly device: Device
   /** What it runs on, for people: `wasm, relaxed FMA, 2 threads`. */
   readonly variant: string
   /** The part of it on which results depend: `wasm, relaxed FMA`. */
@@ -29,6 +33,35 @@ export type Executable = {
   readonly set: (path: string, data: ArrayLike<number>) => void
   /** Sets several inputs. */
   readonly setAll: (arrays: Readonly<Record<string, ArrayLike<number>>>) => void
+  /** Lets `write` fill an input whole (bool: one word per element, 0 or 1), in place where the device's memory is at hand; what it finds there is undefined. */
+  readonly fill: (path: string, write: (view: View) => void) => void
+  readonly run: () => void
+  /** Runs one top-level step only, for profiling. */
+  readonly runStep: (step: number) => void
+  /** How many top-level steps there are. */
+  readonly steps: number
+  /**
+   * Copies every output below `output` onto the input of the same rest of path below `input`: after
+   * `feed('state', 'state')` the next run starts from the state that the last one returned. Both must have the same arrays.
+   */
+  readonly feed: (output: string, input: string) => void
+  /** Copies of outputs (or, where there is no such output, of inputs) as they are after all that was called before. Rejects with a `Refusal` where the device failed. */
+  readonly read: (paths: readonly string[]) => Promise<readonly AnyArray[]>
+  /** Resolves when all that was called before has been done; rejects with a `Refusal` where the device failed. */
+  readonly done: () => Promise<void>
+  /**
+   * From now on the inputs (second of each pair) ARE arrays (first) of another program on the same device, without a copy: they
+   * change as that one runs. False, and nothing happens, where the devices differ or have no memory in common. They must not be set any more.
+   */
+  readonly share: (source: Executable, pairs: readonly (readonly [source: string, input: string])[]) => boolean
+  /** Gives its memory back; it cannot be used afterwards. */
+  readonly dispose: () => void
+}
+
+export type Device = 'wasm' | 'eager' | 'webgpu'
+
+/** A program whose arrays are at hand at once, without waiting for a device. */
+export type LocalExecutable = Executable & {
   /** A copy of an output (or, where there is no such output, of an input). */
   readonly get: (path: string) => AnyArray
   /**
@@ -40,17 +73,15 @@ export type Executable = {
   readonly input: (path: string) => View
   /** An input in place, to be written by the caller (bool: one word per element, 0 or 1). */
   readonly inputView: (path: string) => View
-  readonly run: () => void
-  /** Runs one top-level step only, for profiling. */
-  readonly runStep: (step: number) => void
-  /** How many top-level steps there are. */
-  readonly steps: number
-  /**
-   * Copies every output below `output` onto the input of the same rest of path below `input`: after
-   * `feed('state', 'state')` the next run starts from the state that the last one returned. Both must have the same arrays.
-   */
-  readonly feed: (output: string, input: string) => void
 }
+
+/** What every device whose memory is at hand does alike. */
+export const localParts = (get: LocalExecutable['get']): Pick<Executable, 'read' | 'done' | 'share' | 'dispose'> => ({
+  read: async paths => paths.map(get),
+  done: async () => undefined,
+  share: () => false,
+  dispose: () => undefined,
+})
 
 /** Pairs of outputs and inputs that `feed` copies; refuses where names, shapes or dtypes differ. */
 export const feedPairs = (program: ProgramInfo, output: string, input: string): readonly (readonly [Slot, Slot])[] => {
@@ -79,7 +110,7 @@ export const feedPairs = (program: ProgramInfo, output: string, input: string): 
 }
 
 /** Copies all arrays below `fromPath` of one program to the inputs below `toPath` of another, e.g. parameters to an evaluation. */
-export const transfer = (from: Executable, fromPath: string, to: Executable, toPath: string): void => {
+export const transfer = (from: LocalExecutable, fromPath: string, to: Executable, toPath: string): void => {
   const sources = from.program.outputs.concat(from.program.inputs)
   const targets = to.program.inputs.flatMap(slot => {
     const rest = restOf(slot.path, toPath)
@@ -148,7 +179,7 @@ const variantOf = ({ arithmetic, threads, note }: Instance): string =>
   `${arithmetic}, ${threads === 1 ? '1 thread' : `${threads} threads`}${note === undefined ? '' : ` (${note})`}`
 
 /** An executable over one linear memory. */
-export const executableOver = (program: ProgramInfo, instance: Instance): Executable => {
+export const executableOver = (program: ProgramInfo, instance: Instance): LocalExecutable => {
   const find = finder(program)
   const views = new Map<Slot, View>()
   const at = (slot: Slot): View => {
@@ -166,7 +197,13 @@ export const executableOver = (program: ProgramInfo, instance: Instance): Execut
     else target.set(data)
   }
   const feeds = new Map<string, () => void>()
+  const get: LocalExecutable['get'] = path => {
+    const slot = find.result(path)
+    const view = at(slot)
+    return slot.dtype === 'bool' ? Uint8Array.from(view) : view.slice()
+  }
   return {
+    ...localParts(get),
     program,
     device: 'wasm',
     variant: variantOf(instance),
@@ -176,11 +213,8 @@ export const executableOver = (program: ProgramInfo, instance: Instance): Execut
     steps: instance.steps.length,
     set,
     setAll: arrays => Object.entries(arrays).forEach(([path, data]) => set(path, data)),
-    get: path => {
-      const slot = find.result(path)
-      const view = at(slot)
-      return slot.dtype === 'bool' ? Uint8Array.from(view) : view.slice()
-    },
+    fill: (path, write) => write(at(find.input(path))),
+    get,
     view: path => at(find.result(path)),
     input: path => at(find.input(path)),
     inputView: path => at(find.input(path)),

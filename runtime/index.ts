@@ -3,11 +3,11 @@
  * array files. Safe to bundle for a browser (with the condition `browser`, as bundlers set it): Node's modules stay outside.
  */
 export { arr, load, type Arr, type Bound, type BindOptions, type Given, type ProgramTypes } from './bindings.ts'
-export { loadProgram, openBuild, type Build, type Device, type LoadOptions } from './build.ts'
+export { loadProgram, openBuild, type Build, type Device, type LoadOptions, type LocalOptions } from './build.ts'
 export type { Host } from './device/host.ts'
 export { webHost } from './device/web.ts'
 export type { Variant } from './device/wasm.ts'
-export { transfer, type AnyArray, type ArrayOf, type Executable, type View } from './executor.ts'
+export { transfer, type AnyArray, type ArrayOf, type Executable, type LocalExecutable, type View } from './executor.ts'
 export type { KernelInfo, Manifest, ProgramInfo, Slot, Stats } from './manifest.ts'
 export { fitArrays } from './arrays.ts'
 export { parseNpz, printNpz } from './io/npz.ts'

@@ -10,7 +10,7 @@ import { attempt, openBuild } from '../build.ts'
 import { nodeHost } from '../device/node.ts'
 import { better, measureRates, type Rates } from '../device/rates.ts'
 import type { Variant } from '../device/wasm.ts'
-import type { Executable } from '../executor.ts'
+import type { LocalExecutable } from '../executor.ts'
 import { checkFresh } from '../fresh.ts'
 import { findProgram, type ProgramInfo } from '../manifest.ts'
 import { floorOfAll } from '../measure/floor.ts'
@@ -53,7 +53,7 @@ type Report = {
   readonly profile?: Profile
 }
 
-const measure = async (program: ProgramInfo, executable: Executable, options: Options): Promise<Report> => {
+const measure = async (program: ProgramInfo, executable: LocalExecutable, options: Options): Promise<Report> => {
   const { threads } = executable
   fillInputs(executable, options.seed)
   const before = await measureRates(threads)

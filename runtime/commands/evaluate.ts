@@ -1,6 +1,6 @@
 /** `vdsm evaluate RUN`: what can be read from the latents of a trained model, as tables and as JSON. */
 import { join } from 'node:path'
-import type { LoadOptions } from '../build.ts'
+import type { LocalOptions } from '../build.ts'
 import { movedDataConfig, openData } from '../data/open.ts'
 import { evaluate, type Subject } from '../evaluate/evaluate.ts'
 import { openTrained } from '../evaluate/opening.ts'
@@ -34,7 +34,7 @@ type Options = {
 const widest = ({ outputs }: ProgramInfo): number => Math.max(...outputs.map(({ shape }) => shape.at(-1) ?? 0))
 
 const evaluateCommand = async (given: string | undefined, o: Options): Promise<void> => {
-  const options: LoadOptions = o.threads === undefined ? {} : { threads: o.threads }
+  const options: LocalOptions = o.threads === undefined ? {} : { threads: o.threads }
   const trained = await openTrained({ run: given, checkpoint: o.checkpoint, stage: o.stage === undefined ? undefined : o.stage === '1' ? 1 : 2 },
     o.build, options)
   const { run, config, checkpoint, programs } = trained
@@ -53,7 +53,7 @@ const evaluateCommand = async (given: string | undefined, o: Options): Promise<v
     data, probes,
   }
   const title = `${checkpoint.path} (vdsm/${checkpoint.metadata.config} on ${data.name}, stage ${stage}, step ${step})`
-  process.stderr.write(`${title}\n`)
+  await say(title)()
   data.notes.forEach(note => process.stderr.write(`${note}\n`))
   const progress = startShares(process.stderr)
   const evaluation = await evaluate(subject, plan, progress.add).finally(progress.stop)
@@ -68,7 +68,7 @@ const evaluateCommand = async (given: string | undefined, o: Options): Promise<v
     made: { vdsm: ownVersion(), node: process.versions.node, revision: gitRevision(), model: checkpoint.metadata.revision, on: subject.encode.arithmetic },
   }
   await orThrow(writeAtomic(out, `${JSON.stringify(record, null, 1)}\n`))
-  await say(`${title}\n${reportOf(evaluation, stage)}\n\n${out}, ${duration(seconds)}`)()
+  await say(`${reportOf(evaluation, stage)}\n\n${out}, ${duration(seconds)}`)()
 }
 
 export const register: Register = (cli, settle) => {

@@ -1,7 +1,7 @@
 /** What the commands that use a trained model share: their options, how videos are read, and the way from a model to files. */
 import type { Command } from 'commander'
 import { refuse } from '../../dsl/errors.ts'
-import type { Device, LoadOptions } from '../build.ts'
+import type { Device, LocalOptions } from '../build.ts'
 import { FRAME, SIDE } from '../data/dataset.ts'
 import { checkPlace, writeProduct, type Product } from '../infer/folder.ts'
 import { openModel, type Model } from '../infer/model.ts'
@@ -18,7 +18,7 @@ export type Options = {
   readonly fps: number
   readonly scale: number
   readonly build: string
-  readonly device?: Device
+  readonly device?: Exclude<Device, 'webgpu'>
   readonly threads?: number
 }
 
@@ -82,7 +82,7 @@ export type Task = {
 export const makeVideos = async ({ command, run, options, make }: Task): Promise<void> => {
   checkStyle(options)
   const folder = options.out ?? `made/${command}`
-  const load: LoadOptions =
+  const load: LocalOptions =
     { ...(options.device === undefined ? {} : { device: options.device }), ...(options.threads === undefined ? {} : { threads: options.threads }) }
   const model = await openModel({ run, checkpoint: options.checkpoint }, options.build, load)
   const { checkpoint, credit } = model.source

@@ -1,18 +1,19 @@
 /** What a command says about the data that it has opened, before it begins. */
 import type { DataSet } from '../data/dataset.ts'
 import { heldOutOf } from '../evaluate/split.ts'
+import { firstNames, plural } from '../report/words.ts'
 
-/** So many identities are called by name. */
-const NAMED = 3
-
-const plural = (n: number, one: string, more: string): string => `${n} ${n === 1 ? one : more}`
-
-/** `6 sequences, 3 held out: identity carl`: how many sequences there are to train on, how many are held out, and whose those are. */
-export const sequencesText = (data: Pick<DataSet, 'identities' | 'sequences' | 'identityName'>): string => {
-  const { identities: { heldOut }, sequences, identityName } = data
-  const counts = `${plural(sequences.train, 'sequence', 'sequences')}, ${sequences.heldOut} held out`
-  if (heldOutOf(data) === 'takes') return `${counts}, of the same ${plural(heldOut.length, 'identity', 'identities')}`
-  if (identityName === undefined) return `${counts}, of ${plural(heldOut.length, 'other identity', 'other identities')}`
-  const rest = heldOut.length - NAMED
-  return `${counts}: ${heldOut.length === 1 ? 'identity' : 'identities'} ${heldOut.slice(0, NAMED).map(identityName).join(', ')}${rest > 0 ? ` and ${rest} more` : ''}`
+/**
+ * How many sequences there are to train on, how many are held out, and which those are (`6 sequences, 1 held out: ann/wave.gif`),
+ * or whose (`54 sequences, 6 held out: identities carl, dora`); where nothing has a name, of how many identities.
+ */
+export const sequencesText = (data: Pick<DataSet, 'identities' | 'sequences' | 'identityName' | 'sequenceName'>): string => {
+  const { identities: { heldOut }, sequences, identityName, sequenceName } = data
+  const counts = `${plural(sequences.train, 'sequence')}, ${sequences.heldOut} held out`
+  if (heldOutOf(data) === 'takes') {
+    return sequenceName === undefined ? `${counts}, of the same ${plural(heldOut.length, 'identity', 'identities')}`
+      : `${counts}: ${firstNames(sequences.heldOut, index => sequenceName('heldOut', index))}`
+  }
+  return identityName === undefined ? `${counts}, of ${plural(heldOut.length, 'other identity', 'other identities')}`
+    : `${counts}: ${heldOut.length === 1 ? 'identity' : 'identities'} ${firstNames(heldOut.length, i => identityName(heldOut[i] ?? 0))}`
 }

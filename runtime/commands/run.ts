@@ -12,7 +12,7 @@ import type { Failure } from '../../dsl/errors.ts'
 import { fitArrays } from '../arrays.ts'
 import { attempt, openBuild, type Device } from '../build.ts'
 import { nodeHost } from '../device/node.ts'
-import type { Executable } from '../executor.ts'
+import type { LocalExecutable } from '../executor.ts'
 import { checkFresh } from '../fresh.ts'
 import type { FileArray, Values } from '../io/element.ts'
 import { checkWritable, readBytes, writeAtomic } from '../io/files.ts'
@@ -28,7 +28,7 @@ type Options = {
   readonly inputs?: string
   readonly params?: string
   readonly out: string
-  readonly device: Device
+  readonly device: Exclude<Device, 'webgpu'>
   readonly seed?: number
   readonly threads?: number
 }
@@ -93,10 +93,10 @@ const gather = (program: ProgramInfo, inputs: FileArrays, params: FileArrays, op
     E.mapLeft(failure => withOptions(failure, program, given, options)))
 }
 
-const outgoing = (executable: Executable): ReadonlyMap<string, Outgoing> =>
+const outgoing = (executable: LocalExecutable): ReadonlyMap<string, Outgoing> =>
   new Map(executable.program.outputs.map(({ path, shape, dtype }) => [path === '' ? 'output' : path, { shape, dtype, data: executable.get(path) }]))
 
-const execute = (executable: Executable, values: ReadonlyMap<string, Values>): TE.TaskEither<Failure, ReadonlyMap<string, Outgoing>> =>
+const execute = (executable: LocalExecutable, values: ReadonlyMap<string, Values>): TE.TaskEither<Failure, ReadonlyMap<string, Outgoing>> =>
   attempt(`running ${executable.program.id}`, () => {
     values.forEach((data, path) => executable.set(path, data))
     executable.run()

@@ -2,6 +2,7 @@
 import { existsSync, statSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { refuse } from '../../dsl/errors.ts'
+import { configs } from '../../models/vdsm/config.ts'
 import { schedules } from '../../models/vdsm/schedules.ts'
 import type { Device } from '../build.ts'
 import { dataConfig, DEFAULT_DATA, movedDataConfig, type DataName, type DataOptions } from '../data/open.ts'
@@ -27,6 +28,10 @@ export const DEFAULTS = { seed: 0, checkpointEvery: 100, pictureEvery: 100 } as 
 
 export const configNames = Object.keys(schedules) as readonly ConfigName[] // keys of a closed record
 
+/** Frames of a video of each configuration, as `--config NAME`. */
+export const CONFIG_FRAMES: Readonly<Record<string, number>> =
+  Object.fromEntries(Object.entries(configs).map(([name, { video }]) => [`--config ${name}`, video.T]))
+
 const STAGES = { '1': [1], '2': [2], both: [1, 2] } as const satisfies Readonly<Record<string, RunConfig['stages']>>
 
 /** Refuses a name that no configuration has. */
@@ -46,7 +51,7 @@ export type Options = DataOptions & {
   readonly resume?: string | true
   readonly seed?: number
   readonly build: string
-  readonly device?: Device
+  readonly device?: Exclude<Device, 'webgpu'>
   readonly lr?: number
   readonly checkpointEvery?: number
   readonly pictureEvery?: number

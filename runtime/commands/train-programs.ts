@@ -2,10 +2,10 @@
 import * as E from 'fp-ts/lib/Either.js'
 import type { Failure } from '../../dsl/errors.ts'
 import { schedules } from '../../models/vdsm/schedules.ts'
-import { openBuild, type LoadOptions } from '../build.ts'
+import { openBuild, type LocalOptions } from '../build.ts'
 import { remembering } from '../device/host.ts'
 import { nodeHost } from '../device/node.ts'
-import type { Executable } from '../executor.ts'
+import type { LocalExecutable } from '../executor.ts'
 import { checkFresh } from '../fresh.ts'
 import { findProgram } from '../manifest.ts'
 import type { RunConfig, StageNumber } from '../train/config.ts'
@@ -30,13 +30,13 @@ const idsOf = (config: string, stage: StageNumber) => {
 }
 
 /** The stages with their programs. The modules of all are read now; most are made ready when they are first needed. */
-export const loadStages = async (folder: string, config: RunConfig, options: LoadOptions): Promise<readonly Stage[]> => {
+export const loadStages = async (folder: string, config: RunConfig, options: LocalOptions): Promise<readonly Stage[]> => {
   const host = remembering(nodeHost(folder))
   const build = await orThrow(openBuild(host))
   const stages = config.stages.map((number): Stage => {
     const name = knownConfig(config.config)
     const ids = Object.fromEntries(idsOf(name, number))
-    const loader = (role: string) => (): Promise<Executable> => orThrow(build.load(ids[role] ?? '', options))
+    const loader = (role: string) => (): Promise<LocalExecutable> => orThrow(build.load(ids[role] ?? '', options))
     const load = async (): Promise<Programs> => ({
       trainStep: await loader('trainStep')(), init: loader('init'), evaluate: once(loader('evaluate')),
       ...Object.fromEntries(PICTURE_PROGRAMS[number].map(role => [role, once(loader(role))])),

@@ -16,7 +16,7 @@ import { attempt } from '../train/task.ts'
 import { oneOf, positive, positiveNumber, seedOption, withBuild, withThreads, type Register } from './command.ts'
 import { withDataOptions } from './data-options.ts'
 import { sequencesText } from './opening-lines.ts'
-import { checkFrom, configNames, DEFAULT_CONFIG, DEFAULT_STEPS, DEFAULTS, newConfig, openFrom, resumedConfig, type Options } from './train-options.ts'
+import { checkFrom, CONFIG_FRAMES, configNames, DEFAULT_CONFIG, DEFAULT_STEPS, DEFAULTS, newConfig, openFrom, resumedConfig, type Options } from './train-options.ts'
 import { loadStages, withFirstLoaded } from './train-programs.ts'
 
 /** What a run is made of, with nothing written yet: its folder is there where it is resumed. */
@@ -32,7 +32,7 @@ const prepare = async (o: Options): Promise<Prepared> => {
   const stages = await loadStages(o.build, config,
     { ...(o.device === undefined ? {} : { device: o.device }), ...(config.threads === undefined ? {} : { threads: config.threads }) })
   for (const { trainStep, schedule } of stages) checkTrainStep(trainStep, Object.keys(schedule(0)))
-  checkLengths(stages, data)
+  checkLengths(stages, data, opened === undefined && from === undefined ? CONFIG_FRAMES : {})
   if (from !== undefined) stages.forEach(({ trainStep }) => takenOver(from, trainStep, config.config))
   const other = from !== undefined && from.metadata.data !== JSON.stringify(config.data)
   return {

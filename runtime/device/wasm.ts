@@ -6,7 +6,7 @@
 import { pipe } from 'fp-ts/lib/function.js'
 import * as TE from 'fp-ts/lib/TaskEither.js'
 import type { Failure } from '../../dsl/errors.ts'
-import { executableOver, type Executable, type Instance } from '../executor.ts'
+import { executableOver, type LocalExecutable, type Instance } from '../executor.ts'
 import { crc32 } from '../io/crc32.ts'
 import { mostThreads, type ProgramInfo } from '../manifest.ts'
 import type { Host } from './host.ts'
@@ -141,7 +141,7 @@ export type WasmOptions = {
 }
 
 /** Loads a program. Where several threads cannot be had it runs on one, and its variant says why. */
-export const loadWasm = (host: Host, program: ProgramInfo, options: WasmOptions = {}): TE.TaskEither<Failure, Executable> => {
+export const loadWasm = (host: Host, program: ProgramInfo, options: WasmOptions = {}): TE.TaskEither<Failure, LocalExecutable> => {
   host.prepare()
   const threads = Math.min(options.threads ?? host.threads.available(), program.threads, mostThreads)
   return pipe(

@@ -5,7 +5,7 @@
  */
 import { FRAME, type DataSet } from '../data/dataset.ts'
 import { normals, PURPOSE, stream } from '../data/random.ts'
-import type { Executable } from '../executor.ts'
+import type { LocalExecutable } from '../executor.ts'
 import { sizeOfShape } from '../manifest.ts'
 import { restOf } from '../paths.ts'
 import { clipOf } from './embed.ts'
@@ -36,7 +36,7 @@ const MOST_BATCHES = 32
 export type Batches = { readonly count: number; readonly frames: number; readonly total: number; readonly fill: (step: number, into: Float32Array) => void }
 
 /** The batches for `evaluate`, which takes x [B, P, T, 3, 64, 64]. Sequences that do not fill a batch are left out; fewer than one batch fill it in turn. */
-export const batchesOf = (evaluate: Executable, data: DataSet, stage: 1 | 2, heldOut: readonly number[], seed: number): Batches => {
+export const batchesOf = (evaluate: LocalExecutable, data: DataSet, stage: 1 | 2, heldOut: readonly number[], seed: number): Batches => {
   const [groups = 0, parts = 0, frames = 0] = evaluate.program.inputs.find(({ path }) => path === 'x')?.shape ?? []
   const each = groups * parts
   if (stage === 1) {
@@ -54,7 +54,7 @@ export const batchesOf = (evaluate: Executable, data: DataSet, stage: 1 | 2, hel
 const nextTurn = (): Promise<void> => new Promise(done => setImmediate(done))
 
 /** Means over all batches, by one draw of every latent variable each. */
-export const boundOf = async (evaluate: Executable, batches: Batches, temperature: number, seed: number, onDone: () => void): Promise<Bound> => {
+export const boundOf = async (evaluate: LocalExecutable, batches: Batches, temperature: number, seed: number, onDone: () => void): Promise<Bound> => {
   const x = new Float32Array(batches.total / batches.count * batches.frames * FRAME)
   const scalars = evaluate.program.outputs.filter(slot => slot.shape.length === 0)
   const sums = new Map(scalars.map(({ path }) => [path, 0]))

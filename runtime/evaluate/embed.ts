@@ -2,7 +2,7 @@
 import { refuse } from '../../dsl/errors.ts'
 import type { Clip, DataSet, Split } from '../data/dataset.ts'
 import { PURPOSE, stream } from '../data/random.ts'
-import type { Executable } from '../executor.ts'
+import type { LocalExecutable } from '../executor.ts'
 import type { Gaussians } from './vectors.ts'
 
 /** Latents by name, one Gaussian a sequence, and labels by the name of a factor (`action` among them), one a sequence. */
@@ -45,18 +45,18 @@ export const meanOverTime = (
   return { loc: out.loc, scale: out.scale.map(Math.sqrt) }
 }
 
-const shapeOf = (encode: Executable, path: string): readonly number[] | undefined =>
+const shapeOf = (encode: LocalExecutable, path: string): readonly number[] | undefined =>
   encode.program.outputs.concat(encode.program.inputs).find(slot => slot.path === path)?.shape
 
 /** Frames of the clips that `encode` takes. */
-export const framesOf = (encode: Executable): number =>
+export const framesOf = (encode: LocalExecutable): number =>
   shapeOf(encode, 'x')?.[0] ?? refuse({ kind: 'bug', where: 'evaluate', message: `${encode.program.id} has no input x` })
 
 const nextTurn = (): Promise<void> => new Promise(done => setImmediate(done))
 
 /** Encodes one clip of each sequence. `onDone` is called after each. */
 export const embed = async (
-  encode: Executable, data: DataSet, split: Split, indices: readonly number[], seed: number, onDone: () => void,
+  encode: LocalExecutable, data: DataSet, split: Split, indices: readonly number[], seed: number, onDone: () => void,
 ): Promise<Embedded> => {
   const frames = framesOf(encode)
   const widths = { s: shapeOf(encode, 's.loc')?.[0] ?? 0, d: shapeOf(encode, 'd.loc')?.[0], z: shapeOf(encode, 'z.loc')?.[1] ?? 0 }

@@ -5,12 +5,12 @@
  */
 import { refuse } from '../../dsl/errors.ts'
 import { keyOf, shuffled, stream, type Stream } from '../data/random.ts'
-import type { Executable } from '../executor.ts'
+import type { LocalExecutable } from '../executor.ts'
 import { restOf } from '../paths.ts'
 import { whitened, whiteningOf, type Rows } from './vectors.ts'
 
 /** One kind of probe, loaded. Programs are used by one probe at a time. */
-export type ProbePrograms = { readonly init: Executable; readonly trainStep: Executable; readonly predict: Executable }
+export type ProbePrograms = { readonly init: LocalExecutable; readonly trainStep: LocalExecutable; readonly predict: LocalExecutable }
 
 /**
  * How a kind of probe is trained: Adam with half a cosine of a learning rate, `decay` on the squares of the weights; validated
@@ -41,13 +41,13 @@ export const sizesOf = ({ predict }: Pick<ProbePrograms, 'predict'>): ProbeSizes
 }
 
 /** Copies of the arrays below `from` of a program's inputs, by the rest of their path. */
-const snapshot = (program: Executable, from: string): ReadonlyMap<string, ArrayLike<number>> =>
+const snapshot = (program: LocalExecutable, from: string): ReadonlyMap<string, ArrayLike<number>> =>
   new Map(program.program.inputs.flatMap(({ path }) => {
     const rest = restOf(path, from)
     return rest === null ? [] : [[rest, program.input(path).slice()] as const]
   }))
 
-const give = (program: Executable, to: string, arrays: ReadonlyMap<string, ArrayLike<number>>): void =>
+const give = (program: LocalExecutable, to: string, arrays: ReadonlyMap<string, ArrayLike<number>>): void =>
   arrays.forEach((data, rest) => program.set(`${to}${rest}`, data))
 
 const flags = (classes: number, padded: number): Float32Array => new Float32Array(padded).fill(1, 0, classes)
@@ -55,7 +55,7 @@ const flags = (classes: number, padded: number): Float32Array => new Float32Arra
 type Judged = { readonly accuracy: number; readonly loss: number }
 
 /** Share of right answers, and mean cross entropy in nats, of the parameters that `predict` holds. */
-const judge = (predict: Executable, sizes: ProbeSizes, rows: Rows): Judged => {
+const judge = (predict: LocalExecutable, sizes: ProbeSizes, rows: Rows): Judged => {
   const x = new Float32Array(sizes.rows * sizes.features)
   const totals = { right: 0, loss: 0 }
   for (let from = 0; from < rows.count; from += sizes.rows) {

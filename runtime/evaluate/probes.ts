@@ -3,7 +3,7 @@ import * as E from 'fp-ts/lib/Either.js'
 import { sizes, type ProbeSize } from '../../models/probe/config.ts'
 import { openBuild } from '../build.ts'
 import { nodeHost } from '../device/node.ts'
-import type { Executable } from '../executor.ts'
+import type { LocalExecutable } from '../executor.ts'
 import { checkFresh } from '../fresh.ts'
 import { toCompile } from '../infer/programs.ts'
 import { findProgram } from '../manifest.ts'
@@ -31,7 +31,7 @@ export const sizeFor = (features: number, classes: number): ProbeSize => (featur
  */
 export const openProbes = async (folder: string, size: ProbeSize): Promise<Readonly<Record<ProbeName, ProbePrograms>>> => {
   const build = await orThrow(openBuild(nodeHost(folder)))
-  const load = async (id: string): Promise<Executable> => {
+  const load = async (id: string): Promise<LocalExecutable> => {
     right(checkFresh(folder, right(E.mapLeft(toCompile)(findProgram(build.manifest, id)))))
     return orThrow(build.load(id, { threads: 1 }))
   }

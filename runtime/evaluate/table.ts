@@ -1,5 +1,6 @@
 /** The tables that `vdsm evaluate` prints: plain text, numbers under one another. */
 import { SOURCES, type Evaluation, type Source } from './evaluate.ts'
+import { plural } from '../report/words.ts'
 import { PROBES } from './probes.ts'
 
 export type Spread = { readonly mean: number; readonly deviation: number }
@@ -41,11 +42,13 @@ const sourceText: Readonly<Record<Source, string>> = {
   draw: 'from a draw from the posterior: what the model passes on',
 }
 
-const splitText = ({ heldOut, counts }: Evaluation): string =>
-  heldOut === 'identities'
-    ? `${counts.heldOut} held-out sequences of ${counts.heldOutIdentities} identities; probes trained on ${counts.train} sequences of other identities`
-    : `${counts.heldOut} held-out sequences; probes trained on ${counts.train} other sequences `
-      + `OF THE SAME ${counts.heldOutIdentities} IDENTITIES: this data set holds out takes`
+const splitText = ({ heldOut, counts }: Evaluation): string => {
+  const held = plural(counts.heldOut, 'held-out sequence')
+  return heldOut === 'identities'
+    ? `${held} of ${plural(counts.heldOutIdentities, 'identity', 'identities')}; probes trained on ${plural(counts.train, 'sequence')} of other identities`
+    : `${held}; probes trained on ${plural(counts.train, 'other sequence')} OF THE SAME ${plural(counts.trainIdentities, 'IDENTITY', 'IDENTITIES')}: `
+      + 'this data set holds out takes'
+}
 
 const latentsText = ({ latents }: Evaluation): string =>
   columns([
@@ -61,7 +64,8 @@ const boundText = ({ bound }: Evaluation, stage: 1 | 2): string => {
   const sites = [
     `x ${of('logLikelihood')} a frame`, `s -${of('klS')} ${each}`, ...('klD' in bound.values ? [`d -${of('klD')} ${each}`] : []), `z -${of('klZ')} a frame`,
   ]
-  return `bound on held-out ${stage === 1 ? 'groups' : 'videos'} (${bound.count} of ${bound.frames} frames): `
+  const what = plural(bound.count, stage === 1 ? 'part' : 'clip')
+  return `bound on held-out ${stage === 1 ? 'groups' : 'videos'} (${what} of ${plural(bound.frames, 'frame')}): `
     + `${of('elbo')} nats a frame, ${number(bits, 4)} bits per dim (floor of this likelihood: ${number(bound.floorBitsPerDim, 4)})\n`
     + `  by site: ${sites.join(', ')}`
 }

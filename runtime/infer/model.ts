@@ -8,10 +8,10 @@
  */
 import { refuse } from '../../dsl/errors.ts'
 import { schedules } from '../../models/vdsm/schedules.ts'
-import type { LoadOptions } from '../build.ts'
+import type { LocalOptions } from '../build.ts'
 import { FRAME } from '../data/dataset.ts'
 import { keyOf, PURPOSE } from '../data/random.ts'
-import type { Executable } from '../executor.ts'
+import type { LocalExecutable } from '../executor.ts'
 import { openPrograms, PLACES, type Programs } from './programs.ts'
 import { openSource, type Source } from './source.ts'
 
@@ -55,7 +55,7 @@ export type Model = {
 /** One window of a video: where it begins, its first frame that no window before it has, and its latents. */
 type Window = { readonly start: number; readonly fresh: number; readonly latents: Latents }
 
-const f32 = (program: Executable, path: string): Float32Array => {
+const f32 = (program: LocalExecutable, path: string): Float32Array => {
   const data = program.get(path)
   return data instanceof Float32Array ? data : refuse({ kind: 'bug', where: program.program.id, message: `${path} is no f32 output` })
 }
@@ -197,7 +197,7 @@ const lastTemperature = (config: string, path: string): number => {
 
 /** Opens the model of a run (its newest checkpoint of stage 2), or of a checkpoint; without both, of the newest run. Throws a `Refusal`. */
 export const openModel = async (
-  place: { readonly run?: string | undefined; readonly checkpoint?: string | undefined }, build: string, options: LoadOptions = {},
+  place: { readonly run?: string | undefined; readonly checkpoint?: string | undefined }, build: string, options: LocalOptions = {},
 ): Promise<Model> => {
   const source = await openSource(place)
   const temperature = lastTemperature(source.checkpoint.metadata.config, source.checkpoint.path)

@@ -3,7 +3,7 @@
  * and the steps that lose most. What a step loses is its time beyond the floor: the list of those says what to optimise.
  */
 import type { Rates } from '../device/rates.ts'
-import type { Executable } from '../executor.ts'
+import type { LocalExecutable } from '../executor.ts'
 import type { ProgramInfo } from '../manifest.ts'
 import { floorOf, floorOfAll } from './floor.ts'
 import { median, msText, repeat, timed } from './times.ts'
@@ -36,7 +36,7 @@ export type Profile = {
 }
 
 /** Times of every step by itself, turn by turn for about so many seconds. */
-export const stepTimes = (executable: Executable, seconds: number): readonly (readonly number[])[] => {
+export const stepTimes = (executable: LocalExecutable, seconds: number): readonly (readonly number[])[] => {
   const times = Array.from({ length: executable.steps }, (): number[] => [])
   repeat(seconds, 3, () => times.forEach((list, step) => list.push(timed(() => executable.runStep(step)))))
   return times

@@ -2,7 +2,7 @@
 import { refuse } from '../../dsl/errors.ts'
 import { FRAME, SIDE, type DataSet, type Order } from '../data/dataset.ts'
 import { normals, PURPOSE, stream } from '../data/random.ts'
-import type { Executable } from '../executor.ts'
+import type { LocalExecutable } from '../executor.ts'
 import { sizeOfShape } from '../manifest.ts'
 import { restOf } from '../paths.ts'
 import type { Codec } from '../report/pictures.ts'
@@ -35,7 +35,7 @@ export type VideoCodec = {
 }
 
 /** Copies the parameters in the memory of `trainStep`, trained and frozen, to the inputs below `params` of `target`. */
-const giveParameters = (trainStep: Executable, target: Executable): void => {
+const giveParameters = (trainStep: LocalExecutable, target: LocalExecutable): void => {
   const known = new Set(trainStep.program.inputs.map(({ path }) => path))
   for (const { path } of target.program.inputs) {
     const rest = restOf(path, 'params')
@@ -44,7 +44,7 @@ const giveParameters = (trainStep: Executable, target: Executable): void => {
 }
 
 /** Sets every scalar of the schedule that a program takes, by its last name: `temperature`, `schedule.temperature`. */
-const giveSchedule = (schedule: Numbers, target: Executable): void => {
+const giveSchedule = (schedule: Numbers, target: LocalExecutable): void => {
   for (const { path, shape } of target.program.inputs) {
     const value = schedule[path.slice(path.lastIndexOf('.') + 1)]
     if (shape.length === 0 && value !== undefined && restOf(path, 'params') === null) target.set(path, [value])
@@ -52,19 +52,19 @@ const giveSchedule = (schedule: Numbers, target: Executable): void => {
 }
 
 /** A f32 output, copied out of the program's memory. */
-const output = (program: Executable, path: string): Float32Array => {
+const output = (program: LocalExecutable, path: string): Float32Array => {
   const data = program.get(path)
   return data instanceof Float32Array ? data : refuse({ kind: 'bug', where: 'pictures', message: `${program.program.id} has no f32 output ${path}` })
 }
 
 /** The only output of a program, whatever it is called. */
-const onlyOutput = (program: Executable): Float32Array => output(program, program.program.outputs[0]?.path ?? '')
+const onlyOutput = (program: LocalExecutable): Float32Array => output(program, program.program.outputs[0]?.path ?? '')
 
 /** Those programs with the parameters and the schedule that they take, or nothing where one of them is not there. */
 const ready = async <K extends PictureProgram>(
   programs: Programs, schedule: Numbers, names: readonly K[],
-): Promise<Readonly<Record<K, Executable>> | undefined> => {
-  const loaded: [string, Executable][] = []
+): Promise<Readonly<Record<K, LocalExecutable>> | undefined> => {
+  const loaded: [string, LocalExecutable][] = []
   for (const name of names) {
     const program = await programs[name]?.()
     if (program === undefined) return undefined
@@ -72,11 +72,11 @@ const ready = async <K extends PictureProgram>(
     giveSchedule(schedule, program)
     loaded.push([name, program])
   }
-  return Object.fromEntries(loaded) as Readonly<Record<K, Executable>> // an entry for every name
+  return Object.fromEntries(loaded) as Readonly<Record<K, LocalExecutable>> // an entry for every name
 }
 
 /** T of a program that takes one video x [T, 3, side, side]. */
-const framesOf = (program: Executable): number => program.program.inputs.find(({ path }) => path === 'x')?.shape[0] ?? 0
+const framesOf = (program: LocalExecutable): number => program.program.inputs.find(({ path }) => path === 'x')?.shape[0] ?? 0
 
 /** Stage 1, for its pictures: any number of videos of `frames` frames, one after the other. Nothing where the model has no programs for it. */
 export const codecOf = async (programs: Programs, schedule: Numbers): Promise<(Codec & { readonly frames: number }) | undefined> => {
@@ -122,7 +122,7 @@ export const videoCodecOf = async (programs: Programs, schedule: Numbers): Promi
   const found = await ready(programs, schedule, PICTURE_PROGRAMS[2])
   if (found === undefined) return undefined
   const { encode, decode, generate, continuation } = found
-  const run = (program: Executable, inputs: Readonly<Record<string, ArrayLike<number>>>): Executable => {
+  const run = (program: LocalExecutable, inputs: Readonly<Record<string, ArrayLike<number>>>): LocalExecutable => {
     program.setAll(inputs)
     program.run()
     return program

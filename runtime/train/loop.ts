@@ -11,7 +11,7 @@ import { refuse } from '../../dsl/errors.ts'
 import type { Ahead } from '../data/ahead.ts'
 import { FRAME, SIDE } from '../data/dataset.ts'
 import { keyOf, PURPOSE } from '../data/random.ts'
-import { sameShape, transfer, typeText, type Executable } from '../executor.ts'
+import { sameShape, transfer, typeText, type LocalExecutable } from '../executor.ts'
 import type { ProgramInfo, Slot } from '../manifest.ts'
 import { restOf } from '../paths.ts'
 import type { Numbers, Schedule } from './stages.ts'
@@ -21,7 +21,7 @@ export type Timing = { readonly milliseconds: number; readonly waited: number }
 
 export type Job = {
   /** The compiled training step; its inputs below `state` hold the state to start from, those below `frozen` what stays as it is. */
-  readonly program: Executable
+  readonly program: LocalExecutable
   /** Training batches, from step `from` on. */
   readonly batches: Ahead
   readonly seed: number
@@ -85,14 +85,14 @@ const isMetric = (path: string): boolean => restOf(path, 'metrics') !== null
 const stepKey = (seed: number, step: number, purpose: number = PURPOSE.step): Uint32Array => Uint32Array.from(keyOf(seed, purpose, step))
 
 /** Fills the state from the program `init(key)`. */
-export const initialise = (init: Executable, program: Executable, seed: number): void => {
+export const initialise = (init: LocalExecutable, program: LocalExecutable, seed: number): void => {
   init.set('key', stepKey(seed, 0, PURPOSE.start))
   init.run()
   transfer(init, '', program, 'state')
 }
 
 /** The first value below `state` that is not finite. */
-const brokenState = (program: Executable): { readonly name: string; readonly value: string } | undefined => {
+const brokenState = (program: LocalExecutable): { readonly name: string; readonly value: string } | undefined => {
   for (const slot of program.program.inputs) {
     if (slot.dtype !== 'f32' || restOf(slot.path, 'state') === null) continue
     const values = program.input(slot.path)
@@ -102,7 +102,7 @@ const brokenState = (program: Executable): { readonly name: string; readonly val
   return undefined
 }
 
-const metricsReader = (program: Executable): (() => Numbers) => {
+const metricsReader = (program: LocalExecutable): (() => Numbers) => {
   const read = program.program.outputs
     .filter(slot => isMetric(slot.path) && slot.shape.length === 0)
     .map(slot => [(restOf(slot.path, 'metrics') ?? '').slice(1), slot.path] as const)

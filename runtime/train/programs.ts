@@ -1,7 +1,7 @@
 /** The programs of one stage that a run uses. All but the training step are loaded when they are first needed: each holds memory of its own. */
-import type { Executable } from '../executor.ts'
+import type { LocalExecutable } from '../executor.ts'
 
-export type Load = () => Promise<Executable>
+export type Load = () => Promise<LocalExecutable>
 
 /** The programs of which pictures are made: of stage 1 where `encode` and `decode` are there, of stage 2 where all four are. */
 export const PICTURE_PROGRAMS = { 1: ['encode', 'decode'], 2: ['encode', 'decode', 'generate', 'continuation'] } as const
@@ -9,7 +9,7 @@ export type PictureProgram = (typeof PICTURE_PROGRAMS)[1 | 2][number]
 
 export type Programs = {
   /** (state, [frozen,] x, key, schedule) -> { state, metrics } */
-  readonly trainStep: Executable
+  readonly trainStep: LocalExecutable
   /** key -> { params, optimizer }, the state of the training step. Asked for once. */
   readonly init: Load
   /** (params, x, eps, temperature) -> the true bound and its parts, by standard normal noise eps. Held-out frames are judged where it is there. */
@@ -21,8 +21,8 @@ const KEPT_BYTES = 2 ** 28
 
 /** Loads at the first call only, as far as what was loaded is small enough to be kept. */
 export const once = (load: Load): Load => {
-  let kept: Promise<Executable> | undefined
-  let large: WeakRef<Executable> | undefined
+  let kept: Promise<LocalExecutable> | undefined
+  let large: WeakRef<LocalExecutable> | undefined
   return () => {
     const known = large?.deref()
     if (known !== undefined) return Promise.resolve(known)

@@ -49,10 +49,10 @@ export const withLearningRate = (schedule: Schedule, start: number | undefined, 
   }
 }
 
-/** Refuses data whose sequences are too short for what a stage of the run is trained on. */
-export const checkLengths = (stages: readonly Stage[], data: DataSet): void => {
+/** Refuses data whose sequences are too short for what a stage of the run is trained on; `others` are the frames that could be asked for instead, by name. */
+export const checkLengths = (stages: readonly Stage[], data: DataSet, others: Readonly<Record<string, number>> = {}): void => {
   for (const { number, trainStep, schedule } of stages) {
-    if (number === 2) data.requireFrames(checkTrainStep(trainStep, Object.keys(schedule(0))).frames)
+    if (number === 2) data.requireFrames(checkTrainStep(trainStep, Object.keys(schedule(0))).frames, others)
   }
 }
 

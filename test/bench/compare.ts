@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url'
 import * as E from 'fp-ts/lib/Either.js'
 import * as t from 'io-ts'
 import type { Build } from '../../runtime/build.ts'
-import type { Executable } from '../../runtime/executor.ts'
+import type { LocalExecutable } from '../../runtime/executor.ts'
 import { median, repeat } from '../../runtime/measure/times.ts'
 import { orThrow } from '../../runtime/train/task.ts'
 import { conv, sampled, sizeOf, vae, vaeBatch, vaeParams, values } from './peers/data.mjs'
@@ -46,7 +46,7 @@ export const install = (): void => {
 }
 
 /** The numbers that the others get as well, and where the result that is compared lies. */
-const ours: Readonly<Record<string, { readonly set: (e: Executable) => void; readonly result: string }>> = {
+const ours: Readonly<Record<string, { readonly set: (e: LocalExecutable) => void; readonly result: string }>> = {
   matmul1024: { set: e => e.setAll({ a: values(2 ** 20, 1), b: values(2 ** 20, 2) }), result: '' },
   convForward: { set: e => e.setAll({ xs: values(sizeOf(conv.x), 1), w: values(sizeOf(conv.w), 2) }), result: '' },
   convBackward: { set: e => e.setAll({ xs: values(sizeOf(conv.x), 1), w: values(sizeOf(conv.w), 2), ct: values(sizeOf(conv.y), 3) }), result: 'd.w' },
@@ -79,7 +79,7 @@ const difference = (a: readonly number[], b: readonly number[]): number =>
   (a.length === b.length ? Math.max(...a.map((x, i) => Math.abs(x - (b[i] ?? NaN)))) / Math.max(...a.map(Math.abs)) : Infinity)
 
 /** Our own program, ready to run on one thread and on all. */
-type Own = { readonly one: Executable; readonly all: Executable }
+type Own = { readonly one: LocalExecutable; readonly all: LocalExecutable }
 
 const compareOne = async (row: Row, peer: Peer, expected: readonly number[], own: Own, threads: number, seconds: number): Promise<Compared> => {
   // Ours is timed once more, before and after: what disturbs the one disturbs the other.

@@ -1,5 +1,5 @@
 /** One run of a program on seeded inputs, the same in Node and in a page: its results bit by bit. */
-import { load, type Host, type LoadOptions } from '../../runtime/index.ts'
+import { load, type Host, type LocalOptions } from '../../runtime/index.ts'
 
 export type Outcome = {
   /** The module that was chosen. */
@@ -22,7 +22,7 @@ const random = (seed: number): (() => number) => {
 }
 
 /** Weights are small and of both signs; frames, second moments, schedules and temperatures lie in [0, 1). */
-export const outcome = async (build: Host | string, id: string, options: LoadOptions): Promise<Outcome> => {
+export const outcome = async (build: Host | string, id: string, options: LocalOptions): Promise<Outcome> => {
   const { executable } = await load<Untyped>({ build, ...options })(id)
   const next = random(11)
   for (const { path, shape, dtype } of executable.program.inputs) {

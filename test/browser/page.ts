@@ -1,5 +1,5 @@
 /** The script of the page: gives the test a few functions to call, each of which uses the runtime as a page of a user's would. */
-import { arr, load, webHost, type Arr, type LoadOptions } from '../../runtime/index.ts'
+import { arr, load, webHost, type Arr, type LocalOptions } from '../../runtime/index.ts'
 import { outcome } from './outcome.ts'
 
 type Programs = { readonly 'model/double': { readonly inputs: { readonly x: Arr<[3]> }; readonly outputs: Arr<[3]> } }
@@ -14,7 +14,7 @@ const messageOf = async (f: () => Promise<unknown>): Promise<string> => {
 }
 
 const page = {
-  outcome: (id: string, options: LoadOptions) => outcome(webHost('/build/'), id, options),
+  outcome: (id: string, options: LocalOptions) => outcome(webHost('/build/'), id, options),
   /** A build that is named by its address alone. */
   double: async (x: readonly number[]) => {
     const double = await load<Programs>({ build: '/build' })('model/double')

@@ -15,7 +15,7 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { compile } from '../../compiler/compile.ts'
 import { print } from '../../dsl/errors.ts'
-import type { LoadOptions } from '../../runtime/build.ts'
+import type { LocalOptions } from '../../runtime/build.ts'
 import { nodeHost } from '../../runtime/device/node.ts'
 import { outcome, type Outcome } from './outcome.ts'
 
@@ -135,7 +135,7 @@ const programs = ['step', 'encode', 'decode', 'trainStep']
 const cases = [
   [{ threads: 1 }, 'wasm, relaxed FMA, 1 thread'], [{ variant: 'fma', threads: 2 }, 'wasm, relaxed FMA, 2 threads'],
   [{ variant: 'simd', threads: 3 }, 'wasm, multiply and add, 3 threads'],
-] as const satisfies readonly (readonly [LoadOptions, string])[]
+] as const satisfies readonly (readonly [LocalOptions, string])[]
 for (const [options, variant] of cases) {
   for (const name of programs) {
     inBrowser(`${name} gives Node's numbers in Chromium: ${variant}`, async () => {

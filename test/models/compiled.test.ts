@@ -12,7 +12,7 @@ import { toArray } from '../../dsl/index.ts'
 import { type Build, openBuild } from '../../runtime/build.ts'
 import { nodeHost } from '../../runtime/device/node.ts'
 import type { Variant } from '../../runtime/device/wasm.ts'
-import type { Executable } from '../../runtime/executor.ts'
+import type { LocalExecutable } from '../../runtime/executor.ts'
 import { orThrow } from '../../runtime/train/task.ts'
 import { cases, otherSteps } from './fixtures/cases.ts'
 import { named } from './fixtures/trees.ts'
@@ -33,7 +33,7 @@ const difference = (a: ArrayLike<number>, b: readonly number[]): number => {
   return Math.max(0, ...b.map((v, i) => (Object.is(v, a[i]!) ? 0 : Math.abs(v - a[i]!) / scale)))
 }
 
-const loaded = async (id: string, variant: Variant, args: object): Promise<Executable> => {
+const loaded = async (id: string, variant: Variant, args: object): Promise<LocalExecutable> => {
   const wasm = await orThrow(state.build!.load(id, { device: 'wasm', variant }))
   const given = new Map(named(args).map(([path, t]) => [path, toArray(t)]))
   for (const { path, dtype } of wasm.program.inputs) wasm.set(path, dtype === 'u32' ? Uint32Array.from(given.get(path)!) : Float32Array.from(given.get(path)!))
@@ -42,7 +42,7 @@ const loaded = async (id: string, variant: Variant, args: object): Promise<Execu
 
 // Sums of up to 64 * 64 * 12 products in float32 against float64: errors of a few units in the 6th digit of the largest element.
 const tolerance = 2e-5
-const compare = (wasm: Executable, wanted: readonly (readonly [string, readonly number[]])[], what: string, most = tolerance): void => {
+const compare = (wasm: LocalExecutable, wanted: readonly (readonly [string, readonly number[]])[], what: string, most = tolerance): void => {
   assert.equal(wasm.program.outputs.map(o => o.path).toSorted(), wanted.map(([path]) => path).toSorted())
   for (const [path, values] of wanted) {
     assert.ok(values.every(Number.isFinite), `${path} is finite`)

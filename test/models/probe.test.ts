@@ -9,7 +9,7 @@ import { compile } from '../../compiler/compile.ts'
 import { print } from '../../dsl/errors.ts'
 import { openBuild } from '../../runtime/build.ts'
 import { nodeHost } from '../../runtime/device/node.ts'
-import type { Executable } from '../../runtime/executor.ts'
+import type { LocalExecutable } from '../../runtime/executor.ts'
 
 const out = mkdtempSync(join(tmpdir(), 'vdsm-probe-'))
 test.after(() => rmSync(out, { recursive: true, force: true }))
@@ -19,9 +19,9 @@ right(await compile({ files: [join(root, 'probe.ts')], root, out, force: false, 
 const build = right(await openBuild(nodeHost(out))())
 
 type Kind = 'linear' | 'mlp'
-type Probe = { readonly init: Executable; readonly trainStep: Executable; readonly predict: Executable }
+type Probe = { readonly init: LocalExecutable; readonly trainStep: LocalExecutable; readonly predict: LocalExecutable }
 const load = async (kind: Kind, device: 'wasm' | 'eager'): Promise<Probe> => {
-  const one = async (name: string): Promise<Executable> => right(await build.load(`probe/${kind}${name}`, { device })())
+  const one = async (name: string): Promise<LocalExecutable> => right(await build.load(`probe/${kind}${name}`, { device })())
   return { init: await one('Init'), trainStep: await one('TrainStep'), predict: await one('Predict') }
 }
 

@@ -5,16 +5,16 @@ import { join, resolve } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { print, Refusal } from '../../dsl/errors.ts'
-import { loadProgram, type LoadOptions } from '../../runtime/build.ts'
+import { loadProgram, type LocalOptions } from '../../runtime/build.ts'
 import { arr, load, type Arr } from '../../runtime/bindings.ts'
 import { nodeHost } from '../../runtime/device/node.ts'
 import { measurePeak } from '../../runtime/device/peak.ts'
-import { executableOver, transfer, type Executable } from '../../runtime/executor.ts'
+import { executableOver, transfer, type LocalExecutable } from '../../runtime/executor.ts'
 import type { ProgramInfo } from '../../runtime/manifest.ts'
 import { crc32 } from '../../runtime/io/crc32.ts'
 import { toyBuild, toyModule, toyProgram } from './toy.ts'
 
-const ready = async (options: LoadOptions = {}, build = toyBuild().build, id = 'toy/step'): Promise<Executable> => {
+const ready = async (options: LocalOptions = {}, build = toyBuild().build, id = 'toy/step'): Promise<LocalExecutable> => {
   const loaded = await loadProgram(nodeHost(build), id, options)()
   if (E.isLeft(loaded)) throw new Refusal(loaded.left)
   return loaded.right
@@ -30,7 +30,7 @@ const refusal = async (f: () => unknown): Promise<string> => {
   throw new Error('nothing was refused')
 }
 
-for (const options of [{ variant: 'fma' }, { variant: 'simd' }, { device: 'eager' }] as const satisfies readonly LoadOptions[]) {
+for (const options of [{ variant: 'fma' }, { variant: 'simd' }, { device: 'eager' }] as const satisfies readonly LocalOptions[]) {
   test(`the toy program runs: ${JSON.stringify(options)}`, async () => {
     const step = await ready(options)
     step.setAll({ 'state.w': [1, 2], x: [10, 20], key: [4294967295, 7], flags: [0, 1] })

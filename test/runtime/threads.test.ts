@@ -12,17 +12,17 @@ import * as assert from 'uvu/assert'
 import { compile } from '../../compiler/compile.ts'
 import { print, Refusal } from '../../dsl/errors.ts'
 import { main } from '../../runtime/cli.ts'
-import { loadProgram, openBuild, type LoadOptions } from '../../runtime/build.ts'
+import { loadProgram, openBuild, type LocalOptions } from '../../runtime/build.ts'
 import type { Host, Threads } from '../../runtime/device/host.ts'
 import { nodeHost } from '../../runtime/device/node.ts'
-import type { Executable } from '../../runtime/executor.ts'
+import type { LocalExecutable } from '../../runtime/executor.ts'
 import { toyBuild } from './toy.ts'
 import { meetBuild } from './support/threads-module.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'vdsm-threads-'))
 test.after(() => rmSync(folder, { recursive: true, force: true }))
 
-const ready = async (host: Host, id: string, options: LoadOptions): Promise<Executable> => {
+const ready = async (host: Host, id: string, options: LocalOptions): Promise<LocalExecutable> => {
   const loaded = await loadProgram(host, id, options)()
   if (E.isLeft(loaded)) throw new Refusal(loaded.left)
   return loaded.right
@@ -38,11 +38,11 @@ const refusal = async (f: () => unknown): Promise<string> => {
   throw new Error('nothing was refused')
 }
 
-const bits = (program: Executable): readonly (readonly number[])[] =>
+const bits = (program: LocalExecutable): readonly (readonly number[])[] =>
   program.program.outputs.map(({ path }) => [...new Uint32Array(program.get(path).buffer)])
 
 /** Seeded numbers in [-0.25, 0.25), and whole ones for keys. */
-const fill = (program: Executable, seed: number): void => {
+const fill = (program: LocalExecutable, seed: number): void => {
   let state = seed
   const next = (): number => (state = (Math.imul(state, 1664525) + 1013904223) >>> 0) / 2 ** 32
   for (const { path, shape, dtype } of program.program.inputs) {
@@ -112,7 +112,7 @@ test('a program that is called while others are being loaded gives the same bits
 
 test('no more threads than are of use to the program, than the machine has, or than were asked for', async () => {
   const host = nodeHost(meetBuild(program => ({ ...program, threads: 3 })))
-  const load = async (options: LoadOptions, available: number): Promise<number> =>
+  const load = async (options: LocalOptions, available: number): Promise<number> =>
     (await ready({ ...host, threads: { ...host.threads, available: () => available } }, 'threads/meet', options)).threads
   assert.equal([await load({}, 1), await load({}, 2), await load({}, 64), await load({ threads: 2 }, 1), await load({ threads: 64 }, 64)], [1, 2, 3, 2, 3])
   const one = await ready(host, 'threads/meet', { threads: 1 })

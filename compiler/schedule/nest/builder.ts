@@ -68,6 +68,7 @@ export const builder = (name: string) => {
         return Math.max(at, branch, 0)
       }
       case 'apply':
+      case 'named':
         return value.args.reduce<number | undefined>((l, arg) => maxLevel(l, levelOf(arg)), 0)
       case 'lane':
         return levelOf(value.of)
@@ -123,6 +124,9 @@ export const builder = (name: string) => {
     load: (type: Type, space: number, at: Value, offset = 0): Value => name_({ kind: 'load', type, space, at, offset }, 'load'),
     store: (space: number, at: Value, offset: number, value: Value): void => {
       top().stmts.push({ kind: 'store', space, at, offset, value })
+    },
+    barrier: (): void => {
+      top().stmts.push({ kind: 'barrier' })
     },
     splat: (value: Value): Value => (lanesOf(value.type) === 4 ? value : call('splat', vectorOf(value.type), value)),
     lane: (value: Value, lane: number): Value => (lanesOf(value.type) === 1 ? value : name_({ kind: 'lane', type: scalarOf(value.type), of: value, lane })),

@@ -24,6 +24,9 @@ export const functions = [
 ] as const
 export type Fn = (typeof functions)[number]
 
+/** Functions of f32 that a target may have as functions of its own instead of in place: pow with its exponent. */
+export type Named = 'exp' | 'log' | 'log1p' | 'expm1' | 'sin' | 'cos' | 'tanh' | 'sigmoid' | 'softplus' | { readonly pow: number }
+
 export type Value =
   /** One number; in a vector type every lane has it. */
   | { readonly kind: 'const'; readonly type: Type; readonly value: number }
@@ -31,6 +34,8 @@ export type Value =
   /** Memory of `space` at position `at` plus `offset` elements; a vector loads four neighbours. Bools are stored as 0 or 1. */
   | { readonly kind: 'load'; readonly type: Type; readonly space: number; readonly at: Value; readonly offset: number }
   | { readonly kind: 'apply'; readonly fn: Fn; readonly type: Type; readonly args: readonly Value[] }
+  /** A function that the target writes down once and calls by name; `maths.ts` says what it computes. All types are equal. */
+  | { readonly kind: 'named'; readonly name: Named; readonly type: Type; readonly args: readonly Value[] }
   /** One lane of a vector. */
   | { readonly kind: 'lane'; readonly type: Scalar; readonly of: Value; readonly lane: number }
   /** Four lanes out of the eight of a then b. */
@@ -42,6 +47,8 @@ export type Stmt =
   /** counter = from, from + step, ... while counter < to. `to` is a constant or a local that the body does not set. */
   | { readonly kind: 'for'; readonly counter: Local; readonly from: Value; readonly to: Value; readonly step: number; readonly body: readonly Stmt[] }
   | { readonly kind: 'if'; readonly condition: Value; readonly then: readonly Stmt[]; readonly otherwise: readonly Stmt[] }
+  /** Every thread of a workgroup waits here for the others, and sees what they have stored. Never within a branch that some do not take. */
+  | { readonly kind: 'barrier' }
 
 /**
  * A kernel, or one stage of it, as a function: params are [lo, hi, own, ...counters of the enclosing loops]. It does the
@@ -79,6 +86,8 @@ export const valueKey = (value: Value): string => {
       return `[${value.type} ${value.space} ${valueKey(value.at)}+${value.offset}]`
     case 'apply':
       return `${value.fn}.${value.type}(${value.args.map(valueKey).join(',')})`
+    case 'named':
+      return `${typeof value.name === 'string' ? value.name : `pow${value.name.pow}`}.${value.type}(${value.args.map(valueKey).join(',')})`
     case 'lane':
       return `${valueKey(value.of)}.${value.lane}`
     case 'shuffle':

@@ -14,6 +14,7 @@ export const spacesOf = (nest: Nest): Spaces => {
         reads.add(v.space)
         return value(v.at)
       case 'apply':
+      case 'named':
         return v.args.forEach(value)
       case 'lane':
         return value(v.of)
@@ -24,6 +25,8 @@ export const spacesOf = (nest: Nest): Spaces => {
   }
   const stmt = (s: Stmt): void => {
     switch (s.kind) {
+      case 'barrier':
+        return
       case 'set':
         return value(s.value)
       case 'store':

@@ -14,7 +14,7 @@ import { nanoseconds } from '../../schedule/kernel/stats.ts'
 import { spacesOf } from '../../schedule/nest/spaces.ts'
 import { type Body, type Data, binary, words } from './binary.ts'
 import { type Bytes, code, memoryCopy, scalarCode, signed, types, unsigned } from './encode.ts'
-import { maths } from './math.ts'
+import { maths } from '../../schedule/nest/maths.ts'
 import { printNest } from './print.ts'
 import { barrier, enter, own, region, spins, syncBytes, syncZeros, thread, threads } from './threads.ts'
 

@@ -233,6 +233,8 @@ export const printNest = (nest: Nest, layout: Layout): number[] => {
       }
       case 'apply':
         return call(v)
+      case 'named':
+        throw new RangeError('WebAssembly computes functions in place')
       case 'lane':
         value(v.of)
         emit(...simd(vectorCode[v.type === 'f32' ? 'f32' : 'i32'].extract), v.lane)
@@ -246,6 +248,8 @@ export const printNest = (nest: Nest, layout: Layout): number[] => {
   }
   const stmt = (s: Stmt): void => {
     switch (s.kind) {
+      case 'barrier':
+        throw new RangeError('a barrier has no meaning within one thread')
       case 'set':
         value(s.value)
         return set(s.local)

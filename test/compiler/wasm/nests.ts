@@ -8,7 +8,7 @@ import type { Dialect } from '../../../compiler/schedule/nest/expression.ts'
 import type { Scheduled } from '../../../compiler/schedule/nest/nest.ts'
 import { binary } from '../../../compiler/targets/wasm/binary.ts'
 import { overShared } from '../../../runtime/device/sharing.ts'
-import { maths } from '../../../compiler/targets/wasm/math.ts'
+import { maths } from '../../../compiler/schedule/nest/maths.ts'
 import { printNest } from '../../../compiler/targets/wasm/print.ts'
 
 v8.setFlagsFromString('--experimental-wasm-relaxed-simd')

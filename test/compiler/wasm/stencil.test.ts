@@ -4,7 +4,7 @@ import * as assert from 'uvu/assert'
 import type { Expr, Index, Kernel, Reduction, Var } from '../../../compiler/schedule/kernel/kernel.ts'
 import { add, indexing, scale, shift, variable } from '../../../compiler/schedule/kernel/indexing.ts'
 import { stencil } from '../../../compiler/schedule/stencil/stencil.ts'
-import { maths } from '../../../compiler/targets/wasm/math.ts'
+import { maths } from '../../../compiler/schedule/nest/maths.ts'
 import { partsOf } from './nests.ts'
 import { acc, buffers, disagreement, guard, ix, kernel, load, num, op, planOf, product, samples, v, when } from './plans.ts'
 

@@ -3,11 +3,11 @@ import * as E from 'fp-ts/lib/Either.js'
 import { Refusal } from '../../../dsl/errors.ts'
 import { loadProgram } from '../../../runtime/build.ts'
 import { nodeHost } from '../../../runtime/device/node.ts'
-import type { Executable } from '../../../runtime/executor.ts'
+import type { LocalExecutable } from '../../../runtime/executor.ts'
 
 const [build = '', mode = ''] = process.argv.slice(2)
 
-const ready = async (): Promise<Executable> => {
+const ready = async (): Promise<LocalExecutable> => {
   const loaded = await loadProgram(nodeHost(build), 'threads/meet', { threads: 3 })()
   if (E.isLeft(loaded)) throw new Refusal(loaded.left)
   loaded.right.set('fail', [-1])

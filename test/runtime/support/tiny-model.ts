@@ -6,7 +6,7 @@ import { compile } from '../../../compiler/compile.ts'
 import { Refusal } from '../../../dsl/errors.ts'
 import { openBuild, type Build } from '../../../runtime/build.ts'
 import { nodeHost } from '../../../runtime/device/node.ts'
-import type { Executable } from '../../../runtime/executor.ts'
+import type { LocalExecutable } from '../../../runtime/executor.ts'
 import type { Outgoing } from '../../../runtime/io/npy.ts'
 import { printSafetensors } from '../../../runtime/io/safetensors.ts'
 import { printRunConfig } from '../../../runtime/train/config.ts'
@@ -21,7 +21,7 @@ export const compileTiny = async (folder: string): Promise<Build> => {
   return orThrow(openBuild(nodeHost(folder)))
 }
 
-export const loadTiny = (build: Build, name: string): Promise<Executable> => orThrow(build.load(`vdsm/tiny/${name}`, { threads: 1 }))
+export const loadTiny = (build: Build, name: string): Promise<LocalExecutable> => orThrow(build.load(`vdsm/tiny/${name}`, { threads: 1 }))
 
 export type Arrays = ReadonlyMap<string, Outgoing>
 

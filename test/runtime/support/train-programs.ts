@@ -4,7 +4,7 @@
  * tint, which stage 1 draws and stage 2 finds frozen; stage 2 trains the mean further, and a drift of its own.
  */
 import type { DType } from '../../../dsl/core/prim.ts'
-import { executableOver, type Executable } from '../../../runtime/executor.ts'
+import { executableOver, type LocalExecutable } from '../../../runtime/executor.ts'
 import { sizeOfShape, type ProgramInfo, type Slot } from '../../../runtime/manifest.ts'
 import type { StageNumber } from '../../../runtime/train/config.ts'
 import type { Programs } from '../../../runtime/train/programs.ts'
@@ -13,7 +13,7 @@ import type { Schedule, Stage } from '../../../runtime/train/stages.ts'
 type Spec = readonly (readonly [path: string, shape: readonly number[], dtype?: DType])[]
 type At = (path: string) => Float32Array
 
-const make = (id: string, inputs: Spec, outputs: Spec, run: (input: At, output: At) => void): Executable => {
+const make = (id: string, inputs: Spec, outputs: Spec, run: (input: At, output: At) => void): LocalExecutable => {
   let end = 0
   const slot = ([path, shape, dtype = 'f32']: Spec[number]): Slot => {
     const offset = end
@@ -62,7 +62,7 @@ export type FakeOptions = {
 /** Frames of one video, wherever one is encoded or made. */
 const T = 3
 
-const initOf = (stage: StageNumber): Executable =>
+const initOf = (stage: StageNumber): LocalExecutable =>
   make(`test/${stage}/init`, [KEY], stateOf(stage, ''), (input, output) => {
     const [word = 0] = wordsOf(input('key'))
     output('params.mean').fill(0.25 + (word % 100) / 1000)
@@ -74,7 +74,7 @@ const initOf = (stage: StageNumber): Executable =>
 
 const SCHEDULED = { 1: ['learningRate', 'temperature', 'lambdaS', 'lambdaZ'], 2: ['learningRate', 'temperature', 'lambdaS', 'lambdaD', 'lambdaZ'] } as const
 
-const trainStepOf = (stage: StageNumber, { spoil = Infinity, poison = Infinity, groups = 2, parts = 2, frames = 4 }: FakeOptions): Executable => {
+const trainStepOf = (stage: StageNumber, { spoil = Infinity, poison = Infinity, groups = 2, parts = 2, frames = 4 }: FakeOptions): LocalExecutable => {
   const inputs: Spec = [
     ...stateOf(stage, 'state.'), ...(stage === 2 ? [['frozen.tint', [3]] as const] : []), ['x', [groups, parts, frames, 3, 64, 64]], KEY,
     ...SCHEDULED[stage].map(name => [`schedule.${name}`, []] as const),
@@ -109,7 +109,7 @@ const trainStepOf = (stage: StageNumber, { spoil = Infinity, poison = Infinity, 
 }
 
 /** s: the mean colour of the video; z: the brightness of each frame; d, where there is one: how much brighter the last frame is than the first. */
-const encodeOf = (stage: StageNumber): Executable =>
+const encodeOf = (stage: StageNumber): LocalExecutable =>
   make(`test/${stage}/encode`, [picture('params.mean'), ['params.tint', [3]], ['x', [T, 3, 64, 64]]],
     [['s.loc', [3]], ['z.loc', [T, 1]], ...(stage === 2 ? [['d.loc', [1]] as const] : [])], (input, output) => {
     const [frame, s, z] = [input('x'), output('s.loc').fill(0), output('z.loc').fill(0)]
@@ -125,11 +125,11 @@ const paint = (s: Float32Array, z: Float32Array, tint: Float32Array, x: Float32A
   for (let t = 0; t < T; t++) for (let c = 0; c < 3; c++) x.fill(Math.min(1, (s[c]! + tint[c]!) * z[t]! * 50), (t * 3 + c) * 4096, (t * 3 + c + 1) * 4096)
 }
 
-const decode = (): Executable =>
+const decode = (): LocalExecutable =>
   make('test/decode', [['params.tint', [3]], ['s', [3]], ['z', [T, 1]], ['temperature', []]], [['', [T, 3, 64, 64]]], (input, output) =>
     paint(input('s'), input('z'), input('params.tint'), output('')))
 
-const generate = (): Executable =>
+const generate = (): LocalExecutable =>
   make('test/generate', [['params.tint', [3]], KEY, ['temperature', []], ['spread', []]], [['s', [3]], ['d', [1]], ['z', [T, 1]], ['x', [T, 3, 64, 64]]],
     (input, output) => {
     const draws = Array.from({ length: 4 }, (_, i) => (wordsOf(input('key'))[i % 2]! >>> (8 * i) & 255) / 2550)
@@ -139,7 +139,7 @@ const generate = (): Executable =>
     paint(output('s'), output('z'), input('params.tint'), output('x'))
   })
 
-const continuation = (): Executable =>
+const continuation = (): LocalExecutable =>
   make('test/continuation', [['params.tint', [3]], ['s', [3]], ['d', [1]], ['z', [1]], KEY, ['temperature', []], ['spread', []]],
     [['z', [T, 1]], ['x', [T, 3, 64, 64]]], (input, output) => {
     output('z').forEach((_, t) => { output('z')[t] = input('z')[0]! + (t + 1) * input('d')[0]! })
@@ -147,7 +147,7 @@ const continuation = (): Executable =>
   })
 
 /** Takes whole groups in stage 1 and single videos in stage 2. */
-const evaluateOf = (stage: StageNumber): Executable => {
+const evaluateOf = (stage: StageNumber): LocalExecutable => {
   const x: Spec[number] = ['x', stage === 1 ? [2, 2, 4, 3, 64, 64] : [4, 1, T, 3, 64, 64]]
   return make(`test/${stage}/evaluate`, [picture('params.mean'), x, ['eps.s', [4, 3]], ['temperature', []]], [['error', []], ['noise', []]],
     (input, output) => {
@@ -157,7 +157,7 @@ const evaluateOf = (stage: StageNumber): Executable => {
   })
 }
 
-const given = (program: Executable) => async (): Promise<Executable> => program
+const given = (program: LocalExecutable) => async (): Promise<LocalExecutable> => program
 
 export const fakePrograms = (stage: StageNumber, options: FakeOptions = {}): Programs => ({
   trainStep: trainStepOf(stage, options), init: given(initOf(stage)), evaluate: given(evaluateOf(stage)),

@@ -1,6 +1,6 @@
 /** Arithmetic on f32 and its bits for scalars and vectors alike: what functions of one number are written in. */
-import type { Builder } from '../../schedule/nest/builder.ts'
-import { type Fn, type Value, constOf, i32, lanesOf, widened } from '../../schedule/nest/nest.ts'
+import type { Builder } from './builder.ts'
+import { type Fn, type Value, constOf, i32, lanesOf, widened } from './nest.ts'
 
 const signBit = 0x80000000 | 0
 

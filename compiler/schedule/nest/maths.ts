@@ -10,9 +10,9 @@
  * cos are within 2 of the larger of the result and |x| 2^-24 up to |x| = 2^17. Other powers c
  * have 1.4 up to |c| = 10 and about |c| / 10 beyond (5.8 for 64).
  */
-import type { Builder } from '../../schedule/nest/builder.ts'
-import type { Value } from '../../schedule/nest/nest.ts'
-import type { Maths, Transcendental } from '../../schedule/nest/operations.ts'
+import type { Builder } from './builder.ts'
+import type { Value } from './nest.ts'
+import type { Maths, Transcendental } from './operations.ts'
 import { type Ops, arithmetic } from './arithmetic.ts'
 
 const one = 0x3f800000

@@ -1,0 +1,36 @@
+/**
+ * What the schedules for graphics processors produce: a kernel as one dispatch or several, each a nest that every thread of
+ * a grid of workgroups runs. Positions in memory count elements (a dialect's unit is 1).
+ */
+import type { Nest, Scratch, Type } from '../nest/nest.ts'
+
+/** Memory of a workgroup, numbered as a space beside the buffers; what lies in it is lost when the workgroup ends. */
+export type Shared = { readonly space: number; readonly type: Type; readonly elements: number }
+
+/**
+ * One dispatch. The nest's params are [group, thread, ...counters of the enclosing loops, from the outside in]; it is run for
+ * group = 0 .. extent-1 and thread = 0 .. threads-1. Workgroups run in any order and know nothing of each other.
+ */
+export type Dispatch = {
+  readonly nest: Nest
+  /** Threads of a workgroup, at most 256. */
+  readonly threads: number
+  /** At most 16 KiB together. */
+  readonly shared: readonly Shared[]
+  /**
+   * Buffers that are read and written in vectors of four only, at positions (with their offset) that are multiples of four,
+   * and whose number of elements is one, too.
+   */
+  readonly quads: ReadonlySet<number>
+}
+
+/** A kernel's dispatches in order, each seeing what those before it have stored, and the memory (`each: 'kernel'`) between them. */
+export type Dispatched = { readonly dispatches: readonly Dispatch[]; readonly scratch: readonly Scratch[] }
+
+/** How a kernel may be dispatched, the best by default first: a device may measure them all and keep another. */
+export type Alternatives = readonly [Dispatched, ...Dispatched[]]
+
+/** The fewest storage buffers that a device gives a kernel: no dispatch may touch more (workgroup memory does not count). */
+export const mostBuffers = 8
+export const mostThreads = 256
+export const mostSharedBytes = 16384
