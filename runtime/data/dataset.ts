@@ -70,27 +70,31 @@ export type DataSet = {
   readonly credit?: string
   /** What an identity is called, where it has a name. */
   readonly identityName?: (identity: number) => string
+  /** The same of sequence `index` of a split. */
+  readonly sequenceName?: (split: Split, index: number) => string
   /** What whoever opened the set should be told, a line each, such as files that were left out. */
   readonly notes: readonly string[]
   readonly batch: (request: BatchRequest) => Batch
   /** Sequence `index` of a split, frames `start` (default 0) to `start + frames`. Sequences run by identity, then action, then take. */
   readonly clip: (split: Split, index: number, frames: number, start?: number) => Clip
   readonly labels: (split: Split, index: number) => SequenceLabels
-  /** Refuses where some sequence, named, has fewer consecutive frames than that. */
-  readonly requireFrames: (frames: number) => void
+  /** Refuses where some sequence, named, has fewer consecutive frames than that; `shorter` says who would take fewer, by name. */
+  readonly requireFrames: (frames: number, shorter?: Readonly<Record<string, number>>) => void
 }
 
 const SPLIT_NUMBER: BySplit<number> = { train: 0, heldOut: 1 }
 
-const requireFrames = (source: Source) => (frames: number): void => {
+const requireFrames = (source: Source) => (frames: number, shorter: Readonly<Record<string, number>> = {}): void => {
   if (frames <= source.frames) return
   const named = source.shortest !== undefined
+  const enough = Object.entries(shorter).filter(([, least]) => least <= source.frames).sort(([, a], [, b]) => b - a)
+  const other = enough.length === 0 ? '' : `\n  So few frames are enough for ${enough.map(([name, least]) => `${name} (${least})`).join(', ')}.`
   refuse({
     kind: 'data',
     source: source.name,
     message: `${frames} consecutive frames were asked for, ${named ? `${source.shortest} has only ${source.frames}` : `a sequence has ${source.frames}`}`,
-    remedy: named ? 'Take this sequence out, or make it longer; or use a configuration with shorter clips.'
-      : 'Ask for fewer frames, or open the data set with longer sequences where it has that option.',
+    remedy: (named ? 'Take this sequence out, or make it longer.'
+      : 'Ask for fewer frames, or open the data set with longer sequences where it has that option.') + other,
   })
 }
 
@@ -172,6 +176,11 @@ const labelsOf = (source: Source, starts: BySplit<Float64Array>) => (split: Spli
 export const makeDataSet = (source: Source): DataSet => {
   const starts = { train: startsOf(source, 'train'), heldOut: startsOf(source, 'heldOut') }
   const labels = labelsOf(source, starts)
+  const { sequenceName } = source
+  const nameOf = sequenceName === undefined ? undefined : (split: Split, index: number): string => {
+    const { identity, action, take } = labels(split, index)
+    return sequenceName(identity, action, take)
+  }
   const clip = (split: Split, index: number, frames: number, start = 0): Clip => {
     checkWhole(`clip of ${source.name}`, [['frames', frames, 1], ['start', start, 0]])
     const { frames: length, ...known } = labels(split, index)
@@ -193,6 +202,7 @@ export const makeDataSet = (source: Source): DataSet => {
     sequences: { train: starts.train.at(-1) ?? 0, heldOut: starts.heldOut.at(-1) ?? 0 },
     ...(source.credit === undefined ? {} : { credit: source.credit }),
     ...(source.identityName === undefined ? {} : { identityName: source.identityName }),
+    ...(nameOf === undefined ? {} : { sequenceName: nameOf }),
     notes: source.notes ?? [],
     batch: batchOf(source),
     clip,

@@ -11,7 +11,7 @@
  */
 import { basename, join, relative } from 'node:path'
 import { refuse } from '../../dsl/errors.ts'
-import { readVideo } from '../io/video.ts'
+import { conversionOf, readVideo } from '../io/video.ts'
 import type { DataSet } from './dataset.ts'
 import { kindOf, namesIn } from './places.ts'
 import { FRAME } from './source.ts'
@@ -30,7 +30,8 @@ export type FolderOptions = {
 const LAYOUT = 'Give --data-dir a folder with one sub-folder per identity, each holding GIFs, folders of PNGs, or .npy/.npz arrays.'
 const FILES = /\.(gif|npy|npz)$/i
 
-const bad = (path: string, message: string): never => refuse({ kind: 'file', path, message, remedy: LAYOUT })
+const bad = (path: string, message: string, more?: string): never =>
+  refuse({ kind: 'file', path, message, remedy: more === undefined ? LAYOUT : `${LAYOUT}\n  ${more}` })
 
 const isFolder = (path: string): boolean => kindOf(path) === 'folder'
 
@@ -47,15 +48,20 @@ const filesOf = (folder: string): Found => {
   if (picture !== undefined) bad(join(folder, picture), 'a PNG lies directly in the folder of an identity; the frames of each video need a folder of their own')
   if (videos.length > 0) return { videos, others }
   return bad(folder, names.length === 0 ? 'the folder is empty'
-    : `no video is in this folder, but ${names.length === 1 ? names[0] : `${names.length} other files, such as ${names[0]}`}`)
+    : `no video is in this folder, but ${names.length === 1 ? names[0] : `${names.length} other files, such as ${names[0]}`}`,
+  conversionOf(folder, names, 'GIF'))
 }
 
-/** One line about all files that are not read. */
-const leftOut = (folder: string, others: readonly string[]): readonly string[] => {
-  const [first] = others
-  if (first === undefined) return []
-  return [`left out: ${relative(folder, first)}${others.length > 1 ? ` and ${others.length - 1} more` : ''} `
-    + '(only GIF, PNG folders, npy, npz are read; convert them, e.g. with ffmpeg)']
+/** One line about all files that are not read, and one about videos that are in no sub-folder. */
+const leftOut = (folder: string, others: readonly string[], loose: readonly string[]): readonly string[] => {
+  const line = (paths: readonly string[], why: string): readonly string[] => {
+    const [first] = paths
+    return first === undefined ? [] : [`left out: ${relative(folder, first)}${paths.length > 1 ? ` and ${paths.length - 1} more` : ''} (${why})`]
+  }
+  return [
+    ...line(others, 'only GIF, PNG folders, npy, npz are read; convert them, e.g. with ffmpeg'),
+    ...line(loose, 'videos are read from the sub-folders of identities'),
+  ]
 }
 
 const decode = (path: string): Uint8Array => {
@@ -68,18 +74,24 @@ const open = (path: string, keep: Keep): Sequence => decodedWhole(path, keep(pat
 /** Opens a folder of videos. Refuses missing folders, identities without a video, and every file that cannot be read, by name. */
 export const ownVideos = ({ folder, heldOutShare = 0.1, splitSeed = 0, keptBytes = KEPT_BYTES }: FolderOptions): DataSet => {
   if (!isFolder(folder)) bad(folder, kindOf(folder) === null ? 'there is no such folder' : 'it is a file, not a folder')
-  const people = namesIn(folder, LAYOUT).map(name => join(folder, name)).filter(isFolder)
+  const entries = namesIn(folder, LAYOUT).map(name => join(folder, name))
+  const people = entries.filter(isFolder)
   if (people.length < 2) {
     bad(folder, `${people.length === 0 ? 'no sub-folder is in it' : 'only one sub-folder is in it'}; `
       + 'two identities are needed, to learn in what they differ')
   }
   const found = people.map(filesOf)
+  const videos = found.flatMap(({ videos: own }) => own)
   const keep = keepUpTo(keptBytes)
   return sequenceSet({
     name: 'folder',
-    sequences: found.flatMap(({ videos }) => videos).map(path => open(path, keep)),
-    facts: { identity: found.flatMap(({ videos }, identity) => videos.map(() => identity)), identityNames: people.map(path => basename(path)) },
-    notes: leftOut(folder, found.flatMap(({ others }) => others)),
+    sequences: videos.map(path => open(path, keep)),
+    facts: {
+      identity: found.flatMap(({ videos: own }, identity) => own.map(() => identity)),
+      identityNames: people.map(path => basename(path)),
+      sequenceNames: videos.map(path => relative(folder, path)),
+    },
+    notes: leftOut(folder, found.flatMap(({ others }) => others), entries.filter(path => FILES.test(path) && !isFolder(path))),
     heldOutShare,
     splitSeed,
   })

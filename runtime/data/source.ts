@@ -48,6 +48,8 @@ export type Source = Inventory & {
   readonly credit?: string
   /** What an identity is called, where it has a name. */
   readonly identityName?: (identity: number) => string
+  /** The same of a sequence. */
+  readonly sequenceName?: (identity: number, action: number, take: number) => string
   /** What whoever opened the set should be told, a line each; default: nothing. */
   readonly notes?: readonly string[]
 }

@@ -93,6 +93,8 @@ export type SequenceFacts = {
   readonly identity: readonly number[]
   /** What identity 0, 1, ... is called. */
   readonly identityNames?: readonly string[]
+  /** What each sequence is called. */
+  readonly sequenceNames?: readonly string[]
   /** Without it, each sequence of an identity is an action of its own. */
   readonly action?: readonly number[]
   readonly actionNames?: readonly string[]
@@ -133,7 +135,7 @@ export const sequenceSet = ({ name, sequences, facts, heldOutShare, splitSeed, c
     sequences.map((sequence, i) => ({ identity: facts.identity[i] ?? 0, action: action[i] ?? 0, frames: sequence.frames, name: sequence.name })),
     plan.sequences,
   )
-  const { identityNames } = facts
+  const { identityNames, sequenceNames } = facts
   return makeDataSet({
     ...inventory,
     name,
@@ -144,6 +146,7 @@ export const sequenceSet = ({ name, sequences, facts, heldOutShare, splitSeed, c
     ...(credit === undefined ? {} : { credit }),
     ...(notes === undefined ? {} : { notes }),
     ...(identityNames === undefined ? {} : { identityName: identity => identityNames[identity] ?? String(identity) }),
+    ...(sequenceNames === undefined ? {} : { sequenceName: (identity, doing, take) => sequenceNames[indexOf(identity, doing, take)] ?? '' }),
     draw: (identity, doing, take, frame, out, offset) => sequences[indexOf(identity, doing, take)]?.draw(frame, out, offset),
   })
 }

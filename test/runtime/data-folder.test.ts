@@ -124,8 +124,9 @@ test('of few identities videos are held out: some of each that has three, never 
     }
     return sequencesText(data)
   }
-  assert.is(checked([3, 3, 3], [1, 1, 1]), '6 sequences, 3 held out, of the same 3 identities')
-  assert.is(checked([1, 20, 2, 4], [0, 2, 0, 1]), '24 sequences, 3 held out, of the same 2 identities')
+  assert.match(checked([3, 3, 3], [1, 1, 1]), /^6 sequences, 3 held out: a\/\d\.npy, b\/\d\.npy, c\/\d\.npy$/)
+  assert.match(checked([1, 20, 2, 4], [0, 2, 0, 1]), /^24 sequences, 3 held out: b\/\d+\.npy, b\/\d+\.npy, d\/\d\.npy$/)
+  assert.match(checked([3, 3, 3, 3, 3], [1, 1, 1, 1, 1]), /^10 sequences, 5 held out: a\/\d\.npy, b\/\d\.npy, c\/\d\.npy and 2 more$/)
   const [one, two] = [open(folderOf(1, 2)), open(folderOf(2, 2, 2))]
   assert.equal([one.sequences, one.identities.heldOut], [{ train: 2, heldOut: 1 }, [1]])
   assert.equal([two.sequences, two.identities.heldOut.length], [{ train: 5, heldOut: 1 }, 1])
@@ -142,6 +143,7 @@ test('whole identities are held out where there are twenty, or where each has on
   const fake = { sequences: { train: 9, heldOut: 5 }, identities: { train: [5, 6], heldOut: [0, 1, 2, 3, 4] } }
   assert.is(sequencesText({ ...fake, identityName: id => `p${id}` }), '9 sequences, 5 held out: identities p0, p1, p2 and 2 more')
   assert.is(sequencesText(fake), '9 sequences, 5 held out, of 5 other identities')
+  assert.is(sequencesText({ sequences: { train: 1, heldOut: 1 }, identities: { train: [0], heldOut: [0] } }), '1 sequence, 1 held out, of the same 1 identity')
 })
 
 test('files of other kinds are left out, and one line says so', () => {
@@ -150,6 +152,8 @@ test('files of other kinds are left out, and one line says so', () => {
   const place = folderOf(2, 2)
   for (const name of ['a/clip.mp4', 'a/b.jpg', 'b/c.mov', 'b/.hidden']) put(join(place, name), Uint8Array.of(1))
   assert.match(open(place).notes.join('\n'), /^left out: a\/b\.jpg and 2 more \([^\n]*ffmpeg\)$/)
+  put(join(place, 'loose.gif'), Uint8Array.of(1))
+  assert.is(open(place).notes[1], 'left out: loose.gif (videos are read from the sub-folders of identities)')
 })
 
 test('a square is averaged by area', () => {
@@ -180,6 +184,14 @@ test('faults name the file', () => {
   assert.match(broken(path => writeFileSync(join(path, 'anna', 'run', 'frame3.png'), png(grey(0, 64, 64)))), /run: its frames differ in size/)
   assert.match(broken(path => writeFileSync(join(path, 'ben', 'loose.png'), png(grey(0, SIDE, SIDE)))),
     /loose\.png: a PNG lies directly in the folder of an identity/)
+  const others = (...names: readonly string[]) => (path: string): void => {
+    rmSync(join(path, 'cleo'), { recursive: true })
+    names.forEach(name => put(join(path, 'cleo', name), Uint8Array.of(1)))
+  }
+  assert.match(broken(others('talk/1.JPG', 'talk/2.JPG')), /talk: the folder holds no PNG, but 2 other files, such as 1\.JPG\n.*\n.*mogrify -format png '.*talk\/\*\.JPG'$/)
+  assert.match(broken(others('talk.mp4')), /cleo: no video is in this folder, but talk\.mp4\n.*\n.*ffmpeg -i '.*cleo\/talk\.mp4' -vf fps=8 '.*cleo\/talk\.gif'$/)
+  assert.match(refusal(() => open(folder).requireFrames(9, { one: 9, two: 2, three: 3, four: 4 })).message,
+    /9 consecutive frames were asked for, .*(b\.npz|1\.gif) has only 3\n {2}Take this sequence out, or make it longer\.\n {2}So few frames are enough for three \(3\), two \(2\)\.$/)
 })
 
 test.run()

@@ -14,6 +14,7 @@ import type { RunConfig } from '../../runtime/train/config.ts'
 import { checkpointPath, createRun, listCheckpoints, openRun, placeName, type RunFolder } from '../../runtime/train/folder.ts'
 import { readMetrics } from '../../runtime/train/metrics.ts'
 import { differentSequences } from '../../runtime/train/pictures.ts'
+import { CONFIG_FRAMES } from '../../runtime/commands/train-options.ts'
 import { checkLengths, runSession, type Session } from '../../runtime/train/session.ts'
 import { seedOf } from '../../runtime/train/stages.ts'
 import { fakePrograms, fakeSchedule, fakeStage as anyStage, type FakeOptions } from './support/train-programs.ts'
@@ -247,6 +248,8 @@ stages('data whose sequences are too short are refused', async () => {
   const long = fakeStage(2, { frames: 17 })
   const { message } = await refused(() => checkLengths([fakeStage(1), long], pendulum()))
   assert.match(message, /pendulum: 17 consecutive frames were asked for, a sequence has 16\n/)
+  const { message: more } = await refused(() => checkLengths([long], pendulum(), CONFIG_FRAMES))
+  assert.match(more, /\n {2}So few frames are enough for --config small-16 \(16\), --config small \(8\), [^\n]*--config tiny \(3\)\.$/)
   checkLengths([fakeStage(1, { frames: 17 }), fakeStage(2, { frames: 16 })], pendulum())
 })
 
