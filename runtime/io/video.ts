@@ -5,7 +5,7 @@
 import * as E from 'fp-ts/lib/Either.js'
 import { PNG } from 'pngjs'
 import { readdirSync, statSync } from 'node:fs'
-import { join } from 'node:path'
+import { basename, dirname, extname, join } from 'node:path'
 import { refuse } from '../../dsl/errors.ts'
 import { familyOf, type FileArray } from './element.ts'
 import { readBytesNow } from './files.ts'
@@ -17,7 +17,7 @@ import { parseNpz } from './npz.ts'
 export type Video = { readonly frames: number; readonly height: number; readonly width: number; readonly data: Uint8Array }
 
 const KINDS = 'A video is a GIF, a folder of PNGs, one PNG, or an .npy or .npz array: '
-  + 'uint8 [T, H, W, 3] or [T, H, W], or float in [0, 1] as [T, 3, H, W].'
+  + 'uint8 [T, H, W, 3] or [T, H, W] or (one frame) [H, W, 3], or float in [0, 1] as [T, 3, H, W].'
 /** The most numbers that a video may have: a gibibyte of bytes. */
 const MOST = 2 ** 30
 
@@ -92,13 +92,31 @@ const namesIn = (path: string): readonly string[] => {
   }
 }
 
+const isFilm = (name: string): boolean => /\.(mp4|m4v|mov|avi|webm|mkv)$/i.test(name)
+
+const ffmpeg = (film: string, to: string): string => `ffmpeg -i '${film}' -vf fps=8 '${to}'`
+const toGif = (film: string): string => `A film becomes a GIF with: ${ffmpeg(film, `${film.replace(/\.\w+$/, '')}.gif`)}`
+
+/** How files in a folder that are not read become ones that are: a film a GIF, or PNGs in that folder; pictures PNGs. Nothing for other files. */
+export const conversionOf = (folder: string, names: readonly string[], film: 'GIF' | 'PNGs'): string | undefined => {
+  const [moving, still] = [names.find(isFilm), names.find(name => /\.(jpe?g|webp|bmp|tiff?)$/i.test(name))]
+  if (moving !== undefined) {
+    return film === 'GIF' ? toGif(join(folder, moving)) : `A film becomes frames with: ${ffmpeg(join(folder, moving), join(folder, 'frame%04d.png'))}`
+  }
+  return still === undefined ? undefined : `Pictures become PNGs with ImageMagick: mogrify -format png '${join(folder, `*${extname(still)}`)}'`
+}
+
+const lines = (...all: readonly (string | undefined)[]): string => all.filter(line => line !== undefined).join('\n  ')
+
 const fromFolder = (path: string): Video => {
   const names = namesIn(path)
   const files = names.filter(isPng).sort(naturally)
   const [first] = files
   if (first === undefined) {
+    const others = [...names].sort(naturally)
     return bad(path, names.length === 0 ? 'the folder is empty'
-      : `the folder holds no PNG, but ${names.length === 1 ? names[0] : `${names.length} other files, such as ${[...names].sort(naturally)[0]}`}`)
+      : `the folder holds no PNG, but ${names.length === 1 ? names[0] : `${names.length} other files, such as ${others[0]}`}`,
+    lines(KINDS, conversionOf(path, others, 'PNGs')))
   }
   const frames = files.map((name, i) => {
     if (isFolder(join(path, name))) bad(join(path, name), 'it is a folder, not a PNG', 'Rename it, or take it out of the folder.')
@@ -120,9 +138,12 @@ const fromFolder = (path: string): Video => {
 
 type Layout = { readonly frames: number; readonly height: number; readonly width: number; readonly at: (t: number, y: number, x: number, c: number) => number }
 
-/** How an array's axes are meant, or nothing where it cannot be a video. Real numbers have their channels in front by preference, bytes behind. */
+/**
+ * How an array's axes are meant, or nothing where it cannot be a video. Three axes are grey frames, or one frame where the last
+ * axis is of 3 colours. Real numbers have their channels in front by preference, bytes behind. */
 const layoutOf = ({ shape, element }: FileArray): Layout | undefined => {
   const [frames = 0, b = 0, c = 0, d = 0] = shape
+  if (shape.length === 3 && c === 3) return { frames: 1, height: frames, width: b, at: (_, y, x, k) => (y * b + x) * 3 + k }
   if (shape.length === 3) return { frames, height: b, width: c, at: (t, y, x) => (t * b + y) * c + x }
   if (shape.length !== 4) return undefined
   const front: Layout = { frames, height: c, width: d, at: (t, y, x, k) => ((t * 3 + k) * c + y) * d + x }
@@ -174,11 +195,13 @@ const fromNpz = (path: string, bytes: Uint8Array): Video => {
   if (E.isLeft(arrays)) return refuse(arrays.left)
   const named = arrays.right.get('x')
   if (named !== undefined) return fromArray(path, 'x', named)
-  const found = [...arrays.right].find(([, array]) => fits(array))
-  if (found !== undefined) return fromArray(path, ...found)
-  const list = [...arrays.right].slice(0, 6).map(([name, array]) => `${name} ${typeOf(array)}`)
-  return bad(path, list.length === 0 ? 'the archive holds no arrays'
-    : `none of its arrays is a video: ${list.join(', ')}${arrays.right.size > 6 ? ', ...' : ''}`)
+  const listed = (all: readonly (readonly [string, FileArray])[]): string =>
+    `${all.slice(0, 6).map(([name, array]) => `${name} ${typeOf(array)}`).join(', ')}${all.length > 6 ? ', ...' : ''}`
+  const found = [...arrays.right].filter(([, array]) => fits(array))
+  const [first] = found
+  if (first === undefined) return bad(path, arrays.right.size === 0 ? 'the archive holds no arrays' : `none of its arrays is a video: ${listed([...arrays.right])}`)
+  return found.length === 1 ? fromArray(path, ...first)
+    : bad(path, `${found.length} of its arrays may be the video: ${listed(found)}`, `Call the one that is meant x: numpy.savez(path, x=${first[0]}).`)
 }
 
 const fromNpy = (path: string, bytes: Uint8Array): Video => {
@@ -202,7 +225,7 @@ const fromFile = (path: string): Video => {
   const other = otherKinds.find(([, at, magic]) => text.startsWith(magic, at))
   const film = other !== undefined && / film/.test(other[0])
   return bad(path, other === undefined ? 'it is neither a GIF, a PNG nor an array of NumPy\'s' : `it is ${other[0]}`,
-    film ? `${KINDS}\n  A film becomes frames with: ffmpeg -i ${path} -vf fps=8 frame%04d.png` : KINDS)
+    lines(KINDS, film ? toGif(path) : conversionOf(dirname(path), [basename(path)], 'GIF')))
 }
 
 const isFolder = (path: string): boolean => {
