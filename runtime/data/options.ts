@@ -87,18 +87,18 @@ export const DATA_DIR_REMEDY: Readonly<Record<DataName, string>> = {
 
 const given = (options: DataOptions): readonly DataOption[] => DATA_OPTIONS.filter(({ key }) => options[key] !== undefined)
 
-const refuseForeign = (name: DataName, options: DataOptions): void => {
+const refuseForeign = (name: DataName, options: DataOptions, settled: boolean): void => {
   const foreign = given(options).find(({ sets }) => !sets.includes(name))
   if (foreign === undefined) return
   const why = name === 'pendulum' ? ', which is generated' : ''
   refuse({ kind: 'usage', message: `${foreign.flag} means nothing to the data set ${name}${why}`,
-    remedy: `Did you mean ${foreign.sets.map(set => `--data ${set}`).join(' or ')}?` })
+    remedy: settled ? `Leave ${foreign.flag} out: the run has its data set.` : `Did you mean ${foreign.sets.map(set => `--data ${set}`).join(' or ')}?` })
 }
 
 /** The config of a data set from options. Refuses an option that the set does not know, and a set without the folder that it needs. */
 export const dataConfig = (options: DataOptions): DataConfig => {
   const name = options.data ?? DEFAULT_DATA
-  refuseForeign(name, options)
+  refuseForeign(name, options, false)
   if (NEEDS_PATH.includes(name) && options.dataDir === undefined) {
     refuse({ kind: 'usage', message: `the data set ${name} needs the folder that holds its data`, remedy: DATA_DIR_REMEDY[name] })
   }
@@ -121,7 +121,7 @@ const assumed: DataConfig = { name: DEFAULT_DATA, splitSeed: 0, frameChoice: 'pa
  * option that contradicts the record is refused.
  */
 export const movedDataConfig = (recorded: DataConfig, options: DataOptions): DataConfig => {
-  refuseForeign(options.data ?? recorded.name, options)
+  refuseForeign(options.data ?? recorded.name, options, true)
   for (const { key, flag, record } of given(options)) {
     const [said, was] = [options[key], recorded[record] ?? assumed[record]]
     if (key === 'dataDir' || said === was) continue
