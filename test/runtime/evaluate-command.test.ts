@@ -79,6 +79,10 @@ test('the whole model: s, d and z, by location and by draw, linear and not; the 
   assert.ok(Math.abs((result.bound.values['klD'] ?? 0) - (result.latents['d']?.kl ?? 1)) < 1e-3 * (1 + (result.latents['d']?.kl ?? 0)))
   const text = reportOf(result, 2)
   assert.match(text, /40 held-out sequences; probes trained on 60 other sequences OF THE SAME 7 IDENTITIES: this data set holds out takes; seeds 0, 1/)
+  assert.match(text, /bound on held-out videos \(40 clips of 3 frames\): /)
+  const one = reportOf({ ...result, counts: { heldOut: 1, heldOutIdentities: 1, train: 1, trainIdentities: 1 }, bound: { ...result.bound, count: 1, frames: 1 } }, 1)
+  assert.match(one, /^1 held-out sequence; probes trained on 1 other sequence OF THE SAME 1 IDENTITY: /)
+  assert.match(one, /\(1 part of 1 frame\): /)
   assert.match(text, /chance +s linear +s mlp +d linear +d mlp +z linear +z mlp\ncolour \(7\)/)
 })
 
@@ -91,9 +95,10 @@ test('the same seed gives the same numbers, another seed others', async () => {
 test('stage 1 alone, from the command line: s and z, and the numbers as JSON', async () => {
   const { code, out, err } = await call(run, '--stage', '1', '--seeds', '1', '--train', '40', '--held-out', '30')
   assert.is(code, 0, err)
-  assert.match(out, /stage1-step-00000001\.safetensors \(vdsm\/tiny on pendulum, stage 1, step 1\)/)
+  assert.is(`${out}${err}`.split('(vdsm/tiny on pendulum, stage 1, step 1)').length, 2, 'once')
+  assert.match(out, /^[^\n]*stage1-step-00000001\.safetensors \(vdsm\/tiny on pendulum, stage 1, step 1\)\n/)
   assert.match(out, /chance +s linear +s mlp +z linear +z mlp\n/)
-  assert.match(out, /bound on held-out groups/)
+  assert.match(out, /bound on held-out groups \(\d+ parts of 2 frames\)/)
   const record = JSON.parse(readFileSync(join(run, 'evaluation.json'), 'utf8')) as { readonly stage: number; readonly seeds: readonly number[];
     readonly readings: readonly { readonly mean: number; readonly deviation: number }[]; readonly latents: object }
   assert.is(record.stage, 1)
