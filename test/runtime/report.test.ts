@@ -2,8 +2,10 @@
 import { PNG } from 'pngjs'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { curve } from '../../runtime/report/curve.ts'
+import { curve, ticks, tickText } from '../../runtime/report/curve.ts'
+import { drawText, TEXT_HEIGHT, textWidth } from '../../runtime/report/numerals.ts'
 import { frameOf, poseSources, reconstructionSheet, swapGrid, type Codec } from '../../runtime/report/pictures.ts'
+import { firstNames, plural } from '../../runtime/report/words.ts'
 import { encodePng, table, toByte, type Picture } from '../../runtime/report/sheet.ts'
 
 const pixel = (picture: Picture, x: number, y: number): readonly number[] => [...picture.data.slice((y * picture.width + x) * 4, (y * picture.width + x) * 4 + 4)]
@@ -99,9 +101,45 @@ grids('reconstructions stand beneath their inputs', () => {
 grids('the loss curve falls where the loss falls', () => {
   const picture = curve(Array.from({ length: 100 }, (_, i) => ({ step: i + 1, value: i === 50 ? NaN : 100 - i })))
   const inked = (x: number): number => { for (let y = 0; y < picture.height; y++) if (pixel(picture, x, y)[2] === 0xb4) return y; return -1 }
-  assert.ok(inked(20) >= 0 && inked(20) < inked(240) && inked(240) < inked(460))
+  assert.ok(inked(70) >= 0 && inked(70) < inked(240) && inked(240) < inked(600))
   curve([])
   curve([{ step: 3, value: 1 }])
+})
+
+grids('numbers on axes: round, within the axis, written short', () => {
+  assert.equal(ticks(930, 7800, 6), [2000, 4000, 6000])
+  assert.equal(ticks(1, 3, 8, 1), [1, 2, 3], 'steps are whole')
+  assert.equal(ticks(-0.0012, 0.0063, 6), [0, 0.002, 0.004, 0.006])
+  assert.equal(ticks(5, 5, 6), [5])
+  for (const [low, high] of [[0, 1], [-3, 0.1], [1e-9, 3e-9], [12, 8000], [4723, 5424], [1e6, 3e7]] as const) {
+    const found = ticks(low, high, 6)
+    assert.ok(found.length >= 2 && found.length <= 7 && found.every(value => value >= low && value <= high), `${low} ${high}: ${found}`)
+  }
+  assert.equal([0, -120, 0.002, 120000, 1.5e9, 2e-9].map(tickText), ['0', '-120', '0.002', '120000', '1.5e9', '2e-9'])
+})
+
+grids('every character of a number has its pixels, within its place; the numbers of a curve are on it', () => {
+  const shapes = [...'0123456789-.e'].map(character => {
+    const inked: string[] = []
+    drawText(character, (x, y) => {
+      assert.ok(x >= 0 && x < textWidth(character) && y >= 0 && y < TEXT_HEIGHT)
+      inked.push(`${x} ${y}`)
+    })
+    return inked.sort().join()
+  })
+  assert.ok(shapes.every(Boolean) && new Set(shapes).size === shapes.length)
+  const picture = curve([{ step: 1, value: 10 }, { step: 9, value: 20 }])
+  const inks = (x0: number, x1: number, y0: number, y1: number): boolean => {
+    for (let y = y0; y < y1; y++) for (let x = x0; x < x1; x++) if (pixel(picture, x, y)[0] === 0x30) return true
+    return false
+  }
+  assert.ok(inks(0, 40, 0, 280) && inks(40, 640, 290, 320))
+  assert.not(inks(60, 640, 0, 280))
+})
+
+grids('words follow numbers', () => {
+  assert.equal([plural(1, 'part'), plural(992, 'part'), plural(2, 'identity', 'identities')], ['1 part', '992 parts', '2 identities'])
+  assert.equal([firstNames(2, String), firstNames(5, String)], ['0, 1', '0, 1, 2 and 2 more'])
 })
 
 sheets.run()
