@@ -1,6 +1,6 @@
 /** From the options of `vdsm train` to the config of a run: a new one, or one that is continued. */
 import { existsSync, statSync } from 'node:fs'
-import { resolve } from 'node:path'
+import { join, resolve } from 'node:path'
 import { refuse } from '../../dsl/errors.ts'
 import { configs } from '../../models/vdsm/config.ts'
 import { schedules } from '../../models/vdsm/schedules.ts'
@@ -83,17 +83,20 @@ export const newConfig = (o: Options, from: Checkpoint | undefined): RunConfig =
   }
 }
 
+const FROM = 'Give --from the folder of a run that has trained stage 1, or a checkpoint of it.'
+
 /** The checkpoint that --from names: a file, or the newest of stage 1 in the folder of a run. */
 export const openFrom = async (path: string): Promise<Checkpoint> => {
   if (!existsSync(path)) {
-    return refuse({ kind: 'file', path, message: 'no such file or folder',
-      remedy: 'Give --from the folder of a run that has trained stage 1, or a checkpoint of it.' })
+    return refuse({ kind: 'file', path, message: 'no such file or folder', remedy: FROM })
   }
   if (statSync(path).isFile()) return readCheckpoint(path)
+  if (!existsSync(join(path, 'config.json'))) {
+    return refuse({ kind: 'file', path, message: 'not the folder of a run: it has no config.json', remedy: FROM })
+  }
   const newest = listCheckpoints(openRun(path).folder).findLast(({ stage }) => stage === 1)
   return newest !== undefined ? readCheckpoint(newest.path)
-    : refuse({ kind: 'file', path, message: 'the run has no checkpoint of stage 1',
-      remedy: 'Give --from a run that has trained stage 1, or a checkpoint of it.' })
+    : refuse({ kind: 'file', path, message: 'the run has no checkpoint of stage 1', remedy: FROM })
 }
 
 /** The stages of a run that is continued: as recorded, or stage 2 after stage 1 where there was stage 1 alone. */
