@@ -42,12 +42,13 @@ const sourceText: Readonly<Record<Source, string>> = {
   draw: 'from a draw from the posterior: what the model passes on',
 }
 
-const splitText = ({ heldOut, counts }: Evaluation): string => {
+const splitText = ({ heldOut, counts, factors }: Evaluation): string => {
   const held = plural(counts.heldOut, 'held-out sequence')
+  const takes = heldOut === 'takes' ? ': this data set holds out takes' : ''
+  if (factors.length === 0) return `${held} of ${plural(counts.heldOutIdentities, 'identity', 'identities')}${takes}`
   return heldOut === 'identities'
     ? `${held} of ${plural(counts.heldOutIdentities, 'identity', 'identities')}; probes trained on ${plural(counts.train, 'sequence')} of other identities`
-    : `${held}; probes trained on ${plural(counts.train, 'other sequence')} OF THE SAME ${plural(counts.trainIdentities, 'IDENTITY', 'IDENTITIES')}: `
-      + 'this data set holds out takes'
+    : `${held}; probes trained on ${plural(counts.train, 'other sequence')} OF THE SAME ${plural(counts.trainIdentities, 'IDENTITY', 'IDENTITIES')}${takes}`
 }
 
 const latentsText = ({ latents }: Evaluation): string =>

@@ -7,6 +7,7 @@ import { refuse } from '../../dsl/errors.ts'
 import { inPlace, openAhead, type Ahead } from '../data/ahead.ts'
 import type { BatchRequest, DataSet } from '../data/dataset.ts'
 import { writeAtomic } from '../io/files.ts'
+import { plural } from '../report/words.ts'
 import { readCheckpoint, restoreState, takeOver, writeCheckpoint } from './checkpoint.ts'
 import { judgeHeldOut } from './codec.ts'
 import { stepsOf, type RunConfig, type StageNumber } from './config.ts'
@@ -139,7 +140,7 @@ export const runStage = async (run: StageRun): Promise<Ending> => {
       await batches.close()
       if (total.steps > 0) {
         const waited = short((100 * total.waited) / total.milliseconds)
-        note(`stage ${stage}: ${total.steps} steps in ${duration(total.milliseconds / 1000)}, ${waited}% of it waiting for data`
+        note(`stage ${stage}: ${plural(total.steps, 'step')} in ${duration(total.milliseconds / 1000)}, ${waited}% of it waiting for data`
           + (why === null ? '' : ` (drawn between the steps: ${why})`))
       }
     }

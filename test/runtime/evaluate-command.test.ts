@@ -83,6 +83,8 @@ test('the whole model: s, d and z, by location and by draw, linear and not; the 
   const one = reportOf({ ...result, counts: { heldOut: 1, heldOutIdentities: 1, train: 1, trainIdentities: 1 }, bound: { ...result.bound, count: 1, frames: 1 } }, 1)
   assert.match(one, /^1 held-out sequence; probes trained on 1 other sequence OF THE SAME 1 IDENTITY: /)
   assert.match(one, /\(1 part of 1 frame\): /)
+  const bare = reportOf({ ...result, factors: [], readings: [] }, 2)
+  assert.match(bare, /^40 held-out sequences of 7 identities: this data set holds out takes; seeds 0, 1\n\nno accuracies: /)
   assert.match(text, /chance +s linear +s mlp +d linear +d mlp +z linear +z mlp\ncolour \(7\)/)
 })
 
