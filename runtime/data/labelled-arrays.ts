@@ -9,7 +9,8 @@
  * Frames are bytes, or real numbers in [0, 1]; H x W is anything and fitted to 64 x 64; C is 3 or 1. Labels are whole
  * numbers [N]: `identity` decides groups and split, `action` says what is done, any other name is a factor. `attributes`
  * [N, A, V] or [N, T, A, V] holds A factors, one-hot. Without `identity`, equal factors make an identity; without any, each
- * sequence is one of its own. Whole identities are held out, or sequences where there are fewer than 20. Frames stay in their files (those of compressed archives in memory).
+ * sequence is one of its own. Whole identities are held out, or sequences where there are fewer than
+ * 20. Frames stay in their files (those of compressed archives in memory).
  */
 import { basename, join } from 'node:path'
 import { refuse } from '../../dsl/errors.ts'

@@ -7,8 +7,7 @@
  *   - labels.npz with one array [N, 2] of whole numbers: identity and action of each sequence.
  *
  * Each identity has what sequences it has, of whatever length. 15% of the identities are held out (of fewer than 20: of
- * their sequences). Arrays stay in their
- * file and are read frame by frame; compressed ones are decoded when they are needed, and kept as bytes of 64 x 64.
+ * their sequences). Arrays stay in their file and are read frame by frame; compressed ones are decoded when they are needed, and kept as bytes of 64 x 64.
  */
 import { dirname, join } from 'node:path'
 import { refuse } from '../../dsl/errors.ts'
@@ -80,7 +79,10 @@ const labelsIn = (path: string, count: number): SequenceFacts => {
   if (wrong >= 0) bad(array.name, `row ${wrong >> 1} has ${values[wrong]}; labels are whole numbers, at least 0`)
   const column = (k: number): readonly number[] => upTo(count).map(i => values[2 * i + k] ?? 0)
   const [identity, action] = [numberValues(column(0)), numberValues(column(1))]
-  return { identity: identity.numbers, identityNames: identity.distinct.map(String), action: action.numbers, actionNames: action.distinct.map(n => `action ${n}`) }
+  return {
+    identity: identity.numbers, identityNames: identity.distinct.map(String),
+    action: action.numbers, actionNames: action.distinct.map(n => `action ${n}`),
+  }
 }
 
 /** Opens converted MUG arrays. Refuses pickles, with the conversion, and arrays of another layout, by name. */

@@ -199,7 +199,9 @@ const fromNpz = (path: string, bytes: Uint8Array): Video => {
     `${all.slice(0, 6).map(([name, array]) => `${name} ${typeOf(array)}`).join(', ')}${all.length > 6 ? ', ...' : ''}`
   const found = [...arrays.right].filter(([, array]) => fits(array))
   const [first] = found
-  if (first === undefined) return bad(path, arrays.right.size === 0 ? 'the archive holds no arrays' : `none of its arrays is a video: ${listed([...arrays.right])}`)
+  if (first === undefined) {
+    return bad(path, arrays.right.size === 0 ? 'the archive holds no arrays' : `none of its arrays is a video: ${listed([...arrays.right])}`)
+  }
   return found.length === 1 ? fromArray(path, ...first)
     : bad(path, `${found.length} of its arrays may be the video: ${listed(found)}`, `Call the one that is meant x: numpy.savez(path, x=${first[0]}).`)
 }

@@ -188,10 +188,12 @@ test('faults name the file', () => {
     rmSync(join(path, 'cleo'), { recursive: true })
     names.forEach(name => put(join(path, 'cleo', name), Uint8Array.of(1)))
   }
-  assert.match(broken(others('talk/1.JPG', 'talk/2.JPG')), /talk: the folder holds no PNG, but 2 other files, such as 1\.JPG\n.*\n.*mogrify -format png '.*talk\/\*\.JPG'$/)
-  assert.match(broken(others('talk.mp4')), /cleo: no video is in this folder, but talk\.mp4\n.*\n.*ffmpeg -i '.*cleo\/talk\.mp4' -vf fps=8 '.*cleo\/talk\.gif'$/)
+  assert.match(broken(others('talk/1.JPG', 'talk/2.JPG')),
+    /talk: the folder holds no PNG, but 2 other files, such as 1\.JPG\n.*\n.*mogrify -format png '.*talk\/\*\.JPG'$/)
+  assert.match(broken(others('talk.mp4')),
+    /cleo: no video is in this folder, but talk\.mp4\n.*\n.*ffmpeg -i '.*cleo\/talk\.mp4' -vf fps=8 '.*cleo\/talk\.gif'$/)
   assert.match(refusal(() => open(folder).requireFrames(9, { one: 9, two: 2, three: 3, four: 4 })).message,
-    /9 consecutive frames were asked for, .*(b\.npz|1\.gif) has only 3\n {2}Take this sequence out, or make it longer\.\n {2}So few frames are enough for three \(3\), two \(2\)\.$/)
+    /9 consecutive frames were asked for, .*(b\.npz|1\.gif) has only 3\n {2}Take this sequence out, or[^\n]*\n {2}So few frames are enough for three \(3\), two \(2\)\.$/)
 })
 
 test.run()

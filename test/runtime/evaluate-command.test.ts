@@ -80,7 +80,8 @@ test('the whole model: s, d and z, by location and by draw, linear and not; the 
   const text = reportOf(result, 2)
   assert.match(text, /40 held-out sequences; probes trained on 60 other sequences OF THE SAME 7 IDENTITIES: this data set holds out takes; seeds 0, 1/)
   assert.match(text, /bound on held-out videos \(40 clips of 3 frames\): /)
-  const one = reportOf({ ...result, counts: { heldOut: 1, heldOutIdentities: 1, train: 1, trainIdentities: 1 }, bound: { ...result.bound, count: 1, frames: 1 } }, 1)
+  const counts = { heldOut: 1, heldOutIdentities: 1, train: 1, trainIdentities: 1 }
+  const one = reportOf({ ...result, counts, bound: { ...result.bound, count: 1, frames: 1 } }, 1)
   assert.match(one, /^1 held-out sequence; probes trained on 1 other sequence OF THE SAME 1 IDENTITY: /)
   assert.match(one, /\(1 part of 1 frame\): /)
   const bare = reportOf({ ...result, factors: [], readings: [] }, 2)

@@ -250,8 +250,10 @@ const faults: readonly (readonly [name: string, path: () => string, expected: Re
   ['a JPEG', () => put('p.jpg', Uint8Array.of(0xff, 0xd8, 0xff, 0xe0, 0, 0)), /it is a JPEG picture\n.*\n.*mogrify -format png '.*\*\.jpg'$/],
   ['a cut GIF', () => put('cut.gif', encodePictures([picture(9, 9, i => i)]).slice(0, -20)), /not a readable GIF: it is cut off[^]*Write it again/],
   ['an empty folder', () => (mkdirSync(at('void')), at('void')), /the folder is empty/],
-  ['a folder of other files', () => (mkdirSync(at('other')), put('other/b.jpg', 'x'), at('other')), /the folder holds no PNG, but b\.jpg\n.*\n.*mogrify -format png '.*other\/\*\.jpg'$/],
-  ['a folder of a film', () => (mkdirSync(at('reel')), put('reel/b.mov', 'x'), at('reel')), /no PNG, but b\.mov\n.*\n.*ffmpeg -i '.*reel\/b\.mov' .*reel\/frame%04d\.png'$/],
+  ['a folder of other files', () => (mkdirSync(at('other')), put('other/b.jpg', 'x'), at('other')),
+    /the folder holds no PNG, but b\.jpg\n.*\n.*mogrify -format png '.*other\/\*\.jpg'$/],
+  ['a folder of a film', () => (mkdirSync(at('reel')), put('reel/b.mov', 'x'), at('reel')),
+    /no PNG, but b\.mov\n.*\n.*ffmpeg -i '.*reel\/b\.mov' .*reel\/frame%04d\.png'$/],
   ['a cut PNG', () => put('cut.png', png(9, 9, i => [i, i, i, 255]).slice(0, -30)), /not a readable PNG \(it is cut off\)/],
   ['a PNG that claims to be huge', () => {
     const bytes = png(2, 2, () => [0, 0, 0, 255])
@@ -275,7 +277,8 @@ const faults: readonly (readonly [name: string, path: () => string, expected: Re
   ['no pixels', () => put('point.npy', bytesOf([2, 0, 4, 3], () => 0)), /it holds no pixels/],
   ['a pickle', () => put('pickle.npy', pickled()), /Python objects \(a pickle\), which is never opened/],
   ['an archive without a video', () => put('no.npz', printNpz(new Map([['s', real([4], () => 0)]]))), /none of its arrays is a video: s float32 \[4\]/],
-  ['an archive of two videos, none called x', () => put('two.npz', printNpz(new Map([['a', real([1, 3, 1, 1], () => 0)], ['b', real([2, 2, 2], () => 0)], ['s', real([4], () => 0)]]))),
+  ['an archive of two videos, none called x', () =>
+    put('two.npz', printNpz(new Map([['a', real([1, 3, 1, 1], () => 0)], ['b', real([2, 2, 2], () => 0)], ['s', real([4], () => 0)]]))),
     /two\.npz: 2 of its arrays may be the video: a float32 \[1, 3, 1, 1\], b float32 \[2, 2, 2\]\n {2}Call the one that is meant x: numpy\.savez\(path, x=a\)/],
   ['an archive whose x is no video', () => put('nox.npz', printNpz(new Map([['x', real([4], () => 0)], ['y', real([1, 3, 1, 1], () => 0)]]))),
     /array "x" is float32 \[4\], which is no video/],
