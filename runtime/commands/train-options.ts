@@ -72,7 +72,7 @@ export const newConfig = (o: Options, from: Checkpoint | undefined): RunConfig =
     version: runVersion,
     config,
     stages,
-    data: recorded === undefined || o.data !== undefined ? dataConfig(o) : movedDataConfig(recorded, o),
+    data: recorded === undefined || o.data !== undefined ? dataConfig(o) : movedDataConfig(recorded, o, false),
     seed: o.seed ?? (from === undefined ? DEFAULTS.seed : Number(from.metadata.seed)),
     steps: { frames: o.steps ?? DEFAULT_STEPS[config].frames, video: o.steps2 ?? DEFAULT_STEPS[config].video },
     checkpointEvery: o.checkpointEvery ?? DEFAULTS.checkpointEvery,

@@ -118,10 +118,10 @@ const assumed: DataConfig = { name: DEFAULT_DATA, splitSeed: 0, frameChoice: 'pa
 
 /**
  * The config of data that a run has recorded, with what `options` may change: only --data-dir, for files that have moved. An
- * option that contradicts the record is refused.
+ * option that contradicts the record is refused. `settled`: another data set could not be asked for.
  */
-export const movedDataConfig = (recorded: DataConfig, options: DataOptions): DataConfig => {
-  refuseForeign(options.data ?? recorded.name, options, true)
+export const movedDataConfig = (recorded: DataConfig, options: DataOptions, settled = true): DataConfig => {
+  refuseForeign(options.data ?? recorded.name, options, settled)
   for (const { key, flag, record } of given(options)) {
     const [said, was] = [options[key], recorded[record] ?? assumed[record]]
     if (key === 'dataDir' || said === was) continue

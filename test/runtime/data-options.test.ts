@@ -31,6 +31,7 @@ test('a recorded config takes a new place, and nothing that contradicts it', () 
     /--frame-choice li-mandt contradicts the run that is resumed, which has paper/)
   assert.match(refusal(() => movedDataConfig(recorded, { data: 'pendulum' })).message, /--data pendulum contradicts/)
   assert.match(refusal(() => movedDataConfig(recorded, { digits: 2 })).message, /--digits means nothing to the data set sprites\n {2}Leave --digits out: the run has its data set\./)
+  assert.match(refusal(() => movedDataConfig(dataConfig({}), { dataDir: 'x' }, false)).message, /which is generated\n {2}Did you mean --data folder or /)
   assert.match(refusal(() => movedDataConfig(dataConfig({}), { sequenceFrames: 40 })).message,
     /--sequence-frames 40 contradicts the run that is resumed, which has 16/)
 })
