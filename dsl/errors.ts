@@ -6,6 +6,8 @@
 /** A place in a source file, 1-based. */
 export type Place = { readonly file: string; readonly line: number; readonly column: number }
 
+export type DeviceProblem = 'lost' | 'memory' | 'invalid' | 'disagreement'
+
 export type Failure =
   /** A mistake in a model's source: a shape that does not fit, something outside the pure subset. `frame` is a code frame. */
   | { readonly kind: 'source'; readonly at: Place; readonly message: string; readonly remedy?: string; readonly frame?: string; readonly trace?: readonly Place[] }
@@ -29,6 +31,8 @@ export type Failure =
   | { readonly kind: 'write'; readonly path: string; readonly message: string; readonly remedy?: string }
   /** A limit that we know: memory, device, size. */
   | { readonly kind: 'limit'; readonly what: string; readonly message: string; readonly remedy?: string }
+  /** A device that failed at work: it was lost, its memory ran out, it refused a kernel (which, from which line), or its numbers are not another's. */
+  | { readonly kind: 'device'; readonly device: string; readonly problem: DeviceProblem; readonly message: string; readonly remedy?: string }
   /** A bug of ours: a pass broke an invariant. */
   | { readonly kind: 'bug'; readonly where: string; readonly message: string }
 
@@ -81,6 +85,8 @@ export const print = (failure: Failure): string => {
       return withRemedy(`cannot write ${failure.path}: ${failure.message}`, failure.remedy)
     case 'limit':
       return withRemedy(`${failure.what}: ${failure.message}`, failure.remedy)
+    case 'device':
+      return withRemedy(`${failure.device}: ${failure.message}`, failure.remedy)
     case 'bug':
       return `internal error in ${failure.where}: ${failure.message}\n  This is a bug of vdsm; please report it with the file that caused it.`
   }

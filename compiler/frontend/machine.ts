@@ -91,6 +91,7 @@ const wordsOf = (failure: Failure): string | undefined => {
       return print(failure)
     case 'source':
     case 'sources':
+    case 'device':
     case 'bug':
       return undefined
   }
