@@ -1,8 +1,8 @@
 /**
  * From the tensor IR to kernels: decides what is stored (decide.ts), which stored values share a kernel (group.ts), and
  * writes each kernel as expressions (express.ts). Scans become loops over the kernels of their bodies, which read
- * slices of the stacked inputs and write slices of the stacked outputs in place. Last, kernels that follow from each
- * other row by row are gathered (rows.ts).
+ * slices of the stacked inputs and write slices of the stacked outputs in place. Last, where the target has caches to
+ * make use of, kernels that follow from each other row by row are gathered (rows.ts).
  */
 import type { Aval } from '../../dsl/core/prim.ts'
 import { refuse } from '../../dsl/errors.ts'
@@ -36,8 +36,8 @@ const sumsNothing = (op: Op, aval: (id: Id) => Aval): boolean =>
 
 const word = (text: string): string => text.replace(/[^A-Za-z0-9]+/g, '_').replace(/^_+|_+$/g, '')
 
-/** `updates`: results that take the place of parameters where they can, as pairs of indices. */
-export const plan = (given: Func, updates: Program['updates'] = []): Plan => {
+/** The kernels of a function and where their results lie; `updates`: results that take the place of parameters where they can, as pairs of indices. */
+export const kernels = (given: Func, updates: Program['updates'] = []): Plan => {
   const func = masks(narrow(given))
   const buffers: Buffer[] = []
   const varSizes: number[] = []
@@ -259,5 +259,8 @@ export const plan = (given: Func, updates: Program['updates'] = []): Plan => {
     },
     outputs,
   )
-  return rows(inPlace(carries({ buffers, steps }), new Map(updates.map(([result, param]) => [outputs[result]!.buffer, inputs[param]!]))))
+  return inPlace(carries({ buffers, steps }), new Map(updates.map(([result, param]) => [outputs[result]!.buffer, inputs[param]!])))
 }
+
+/** The same for a processor with caches: kernels that follow from each other row by row are gathered. */
+export const plan = (func: Func, updates: Program['updates'] = []): Plan => rows(kernels(func, updates))

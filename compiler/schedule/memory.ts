@@ -45,7 +45,7 @@ export const touches = (step: Step): { readonly reads: ReadonlySet<number>; read
 }
 
 /** A buffer from its first step to its last; -1 is before all of them. */
-type Life = { readonly id: number; readonly from: number; readonly to: number; readonly bytes: number }
+export type Life = { readonly id: number; readonly from: number; readonly to: number; readonly bytes: number }
 type Placement = { readonly starts: ReadonlyMap<number, number>; readonly bytes: number }
 type Order = (a: Life, b: Life) => number
 
@@ -77,7 +77,8 @@ const packed = (lives: readonly Life[], order: Order): Placement => {
   return { starts, bytes: placed.reduce((n, p) => Math.max(n, p.stop), 0) }
 }
 
-export const planMemory = (plan: Plan): Memory => {
+/** The lives of a plan's buffers, by steps: inputs and constants (those that are read) throughout, outputs (that have a place of their own) to the end. */
+export const livesOf = (plan: Plan): readonly Life[] => {
   const first = new Map<number, number>()
   const last = new Map<number, number>()
   plan.steps.forEach((step, at) => {
@@ -88,7 +89,7 @@ export const planMemory = (plan: Plan): Memory => {
     }
   })
   const end = plan.steps.length
-  const lives = plan.buffers.flatMap(b => {
+  return plan.buffers.flatMap(b => {
     switch (b.role.kind) {
       case 'input':
       case 'constant':
@@ -99,6 +100,10 @@ export const planMemory = (plan: Plan): Memory => {
         return first.has(b.id) ? [{ id: b.id, from: first.get(b.id)!, to: last.get(b.id)!, bytes: align(Math.max(4, bytesOf(b))) }] : []
     }
   })
+}
+
+export const planMemory = (plan: Plan): Memory => {
+  const lives = livesOf(plan)
   const offsets = plan.buffers.map(() => -1)
   /** Where an output takes the place of an input, its bytes are that one's. */
   const owner = ({ id, role }: Buffer): number => (role.kind === 'output' ? (role.over ?? id) : id)
