@@ -18,7 +18,7 @@ export const asReduce = (r: Reduction): Reduce =>
   r.kind === 'reduce' ? r : { kind: 'reduce', op: 'sum', vars: r.vars, dtype: 'f32', value: { kind: 'op', prim: 'mul', args: [r.a, r.b], dtype: 'f32' } }
 
 /** Two partial results in one; the max and min of bools are or and and. */
-const joined = (op: Reduce['op'], x: Value, y: Value): Value => {
+export const joined = (op: Reduce['op'], x: Value, y: Value): Value => {
   const bool = x.type === 'bool' || x.type === 'boolx4'
   const fn: Fn = bool ? (op === 'min' ? 'and' : 'or') : op === 'sum' ? 'add' : op
   return apply(fn, x.type, x, y)
@@ -47,7 +47,7 @@ const extreme = (b: Builder, op: 'max' | 'min', start: Value): Accumulator => {
 }
 
 /** Of one result, or of four. Sums of products add as they multiply. */
-const accumulator = (b: Builder, r: Reduce, four: boolean): Accumulator => {
+export const accumulator = (b: Builder, r: Reduce, four: boolean): Accumulator => {
   const { op, dtype } = r
   if (four && dtype === 'f32' && op !== 'sum') return extreme(b, op, startOf(r))
   const like = (v: Value): Value => (four ? b.splat(v) : v)

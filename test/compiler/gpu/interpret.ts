@@ -1,0 +1,260 @@
+/**
+ * A small interpreter of dispatches: every thread of every workgroup, in lockstep between barriers. f32 is rounded after each
+ * operation, loads and stores are checked for bounds and for races, workgroup memory starts as NaN. Nests become closures first.
+ */
+import type { Dispatch } from '../../../compiler/schedule/gpu/dispatch.ts'
+import type { Maths } from '../../../compiler/schedule/nest/operations.ts'
+import { type Fn, type Local, type Scalar, type Stmt, type Type, type Value, lanesOf, scalarOf } from '../../../compiler/schedule/nest/nest.ts'
+
+export type Memory = Map<number, Float32Array | Int32Array | Uint32Array>
+type One = number
+type Any = One | readonly One[]
+type Thread = { readonly locals: Any[]; readonly id: number; readonly group: Group }
+type Group = { readonly shared: ReadonlyMap<number, Float64Array>; readonly marks: ReadonlyMap<number, Marks> }
+type Eval = (t: Thread) => Any
+
+/** Who wrote and read each element last: threads of all groups, and in workgroup memory only since the last barrier. */
+type Marks = { readonly wrote: Int32Array; readonly read: Int32Array }
+const nobody = -1
+const several = -2
+const marksFor = (n: number): Marks => ({ wrote: new Int32Array(n).fill(nobody), read: new Int32Array(n).fill(nobody) })
+
+/** Functions that the target writes down once: their meaning. */
+export const mathsOf: Maths = {
+  call: (b, fn, x) => b.let({ kind: 'named', name: fn, type: x.type, args: [x] }),
+  pow: (b, x, exponent) => b.let({ kind: 'named', name: { pow: exponent }, type: x.type, args: [x] }),
+}
+const sigmoid = (x: number): number => 1 / (1 + Math.exp(-x))
+const softplus = (x: number): number => Math.max(x, 0) + Math.log1p(Math.exp(-Math.abs(x)))
+const named = { exp: Math.exp, log: Math.log, log1p: Math.log1p, expm1: Math.expm1, sin: Math.sin, cos: Math.cos, tanh: Math.tanh, sigmoid, softplus } as const
+
+const word = new DataView(new ArrayBuffer(4))
+const toBits = (x: number, type: Scalar): number => {
+  if (type !== 'f32') return x | 0
+  word.setFloat32(0, x)
+  return word.getInt32(0)
+}
+const fromBits = (x: number, type: Scalar): number => {
+  if (type !== 'f32') return held(x, type)
+  word.setInt32(0, x)
+  return word.getFloat32(0)
+}
+/** A number as its type holds it. */
+const held = (x: number, type: Scalar): number => (type === 'f32' ? Math.fround(x) : type === 'i32' ? x | 0 : type === 'u32' ? x >>> 0 : x === 0 ? 0 : 1)
+const saturated = (x: number, from: Scalar, to: Scalar): number =>
+  from !== 'f32' || to === 'f32' ? x
+  : to === 'bool' ? Number(x !== 0)
+  : Number.isNaN(x) ? 0
+  : to === 'i32' ? Math.max(-(2 ** 31), Math.min(2 ** 31 - 1, Math.trunc(x))) : Math.max(0, Math.min(2 ** 32 - 1, Math.trunc(x)))
+const evenly = (x: number): number => {
+  const low = Math.floor(x)
+  return x - low < 0.5 ? low : x - low > 0.5 ? low + 1 : low % 2 === 0 ? low : low + 1
+}
+
+type Rule = (x: number, y: number, z: number, type: Scalar) => number
+/** Of one lane each; `type` is that of the operands. */
+const rules: { readonly [F in Exclude<Fn, 'splat' | 'lanes' | 'convert' | 'bits'>]: Rule } = {
+  add: (x, y) => x + y, sub: (x, y) => x - y,
+  mul: (x, y, _z, type) => (type === 'f32' ? x * y : Math.imul(x, y)),
+  div: (x, y, _z, type) => (type === 'f32' ? x / y : Math.trunc(x / y)),
+  rem: (x, y) => x % y, min: (x, y) => Math.min(x, y), max: (x, y) => Math.max(x, y), neg: x => -x, abs: x => Math.abs(x),
+  sqrt: x => Math.sqrt(x), floor: x => Math.floor(x), nearest: x => evenly(x),
+  and: (x, y) => x & y, or: (x, y) => x | y, xor: (x, y) => x ^ y, not: x => Number(x === 0),
+  shl: (x, y) => x << y, shr: (x, y, _z, type) => (type === 'u32' ? x >>> y : x >> y),
+  eq: (x, y) => Number(x === y), ne: (x, y) => Number(x !== y), lt: (x, y) => Number(x < y), le: (x, y) => Number(x <= y),
+  gt: (x, y) => Number(x > y), ge: (x, y) => Number(x >= y), select: (c, x, y) => (c !== 0 ? x : y), fma: (x, y, z) => x * y + z,
+}
+
+const laneOf = (x: Any, lane: number): number => (typeof x === 'number' ? x : x[lane]!)
+const one = (x: Any): number => (typeof x === 'number' ? x : x[0]!)
+
+/** Runs all groups of a dispatch on the buffers; `counters` are those of the loops around it, from the outside in. */
+export const runDispatch = ({ nest, threads, shared, quads }: Dispatch, memory: Memory, counters: readonly number[] = []): void => {
+  const all = new Map([...memory].map(([space, data]) => [space, marksFor(data.length)]))
+  const owned = new Map(shared.map(s => [s.space, s]))
+  const fail = (text: string): never => {
+    throw new RangeError(`${nest.name}: ${text}`)
+  }
+  if (threads < 1 || threads > 256 || !Number.isInteger(threads)) fail(`${threads} threads`)
+  if (shared.reduce((n, s) => n + 4 * s.elements * lanesOf(s.type), 0) > 16384) fail('too much workgroup memory')
+
+  const place = (t: Thread, space: number, type: Type, at: number, write: boolean): { readonly data: Float32Array | Float64Array | Int32Array | Uint32Array; readonly at: number } => {
+    const own = owned.get(space)
+    const data = own === undefined ? memory.get(space) : t.group.shared.get(space)
+    const marks = own === undefined ? all.get(space) : t.group.marks.get(space)
+    if (data === undefined || marks === undefined) return fail(`space ${space} is unknown`)
+    if (own !== undefined && own.type !== type) fail(`workgroup memory of ${own.type} is used as ${type}`)
+    // workgroup memory of vectors is numbered in vectors
+    const lanes = lanesOf(type)
+    const from = own === undefined ? at : at * lanes
+    if (!(from >= 0 && from + lanes <= data.length)) fail(`${write ? 'store to' : 'load of'} ${from} of ${data.length} of space ${space}`)
+    if (quads.has(space) && (lanes !== 4 || from % 4 !== 0)) fail(`space ${space} at ${from} is not touched in aligned vectors`)
+    for (let i = from; i < from + lanes; i += 1) {
+      const [wrote, read] = [marks.wrote[i]!, marks.read[i]!]
+      if (wrote !== nobody && wrote !== t.id) fail(`threads ${wrote} and ${t.id} meet at ${i} of space ${space}`)
+      if (write && read !== nobody && read !== t.id) fail(`thread ${t.id} writes what another reads at ${i} of space ${space}`)
+      if (write) marks.wrote[i] = t.id
+      else marks.read[i] = read === nobody || read === t.id ? t.id : several
+    }
+    return { data, at: from }
+  }
+
+  const lift = (v: Value): Eval => {
+    switch (v.kind) {
+      case 'const': {
+        const x = held(v.value, scalarOf(v.type))
+        return lanesOf(v.type) === 4 ? () => [x, x, x, x] : () => x
+      }
+      case 'local':
+        return t => t.locals[v.id] ?? fail(`${v.name} has no value`)
+      case 'load': {
+        const at = lift(v.at)
+        const { space, type, offset } = v
+        return t => {
+          const found = place(t, space, type, one(at(t)) + offset, false)
+          return lanesOf(type) === 4 ? [0, 1, 2, 3].map(i => found.data[found.at + i]!) : found.data[found.at]!
+        }
+      }
+      case 'apply':
+        return applied(v.fn, v.type, v.args)
+      case 'named': {
+        const x = lift(v.args[0]!)
+        const { name } = v
+        const f = typeof name === 'string' ? named[name] : (a: number): number => a ** name.pow
+        return t => {
+          const a = x(t)
+          return typeof a === 'number' ? Math.fround(f(a)) : a.map(e => Math.fround(f(e)))
+        }
+      }
+      case 'lane': {
+        const x = lift(v.of)
+        return t => laneOf(x(t), v.lane)
+      }
+      case 'shuffle': {
+        const [a, b] = [lift(v.a), lift(v.b)]
+        return t => {
+          const [x, y] = [a(t), b(t)]
+          return v.lanes.map(i => (i < 4 ? laneOf(x, i) : laneOf(y, i - 4)))
+        }
+      }
+    }
+  }
+  const applied = (fn: Fn, type: Type, args: readonly Value[]): Eval => {
+    const parts = args.map(lift)
+    const [x, y, z] = parts
+    const [to, from] = [scalarOf(type), scalarOf(args[args.length - 1]!.type)]
+    if (fn === 'splat') return t => Array.from({ length: 4 }, () => one(x!(t)))
+    if (fn === 'lanes') return t => parts.map(p => one(p(t)))
+    const f: Rule =
+      fn === 'convert' ? a => held(saturated(a, from, to), to)
+      : fn === 'bits' ? (from === 'bool' && to !== 'bool' ? a => held(-a, to) : a => fromBits(toBits(a, from), to))
+      : (a, b, c) => held(rules[fn](a, b, c, from), to)
+    if (lanesOf(type) === 1) return t => f(one(x!(t)), y === undefined ? 0 : one(y(t)), z === undefined ? 0 : one(z(t)), from)
+    return t => {
+      const [a, b, c] = [x!(t), y?.(t) ?? 0, z?.(t) ?? 0]
+      return [0, 1, 2, 3].map(i => f(laneOf(a, i), laneOf(b, i), laneOf(c, i), from))
+    }
+  }
+
+  type Run = (t: Thread) => void
+  type Waiting = (t: Thread) => Generator<void, void, void>
+  const waits = (s: Stmt): boolean => s.kind === 'barrier' || (s.kind === 'for' && s.body.some(waits)) || (s.kind === 'if' && [...s.then, ...s.otherwise].some(waits))
+  const run = (s: Stmt): Run => {
+    switch (s.kind) {
+      case 'set': {
+        const value = lift(s.value)
+        return t => {
+          t.locals[s.local.id] = value(t)
+        }
+      }
+      case 'store': {
+        const [at, value] = [lift(s.at), lift(s.value)]
+        return t => {
+          const x = value(t)
+          const found = place(t, s.space, s.value.type, one(at(t)) + s.offset, true)
+          for (let i = 0; i < lanesOf(s.value.type); i += 1) found.data[found.at + i] = laneOf(x, i)
+        }
+      }
+      case 'for': {
+        const [from, to, body] = [lift(s.from), lift(s.to), block(s.body)]
+        return t => {
+          for (let i = one(from(t)); i < one(to(t)); i += s.step) {
+            t.locals[s.counter.id] = i
+            body(t)
+          }
+        }
+      }
+      case 'if': {
+        const [condition, then, otherwise] = [lift(s.condition), block(s.then), block(s.otherwise)]
+        return t => (one(condition(t)) !== 0 ? then(t) : otherwise(t))
+      }
+      case 'barrier':
+        return () => fail('a barrier where none can be waited for')
+    }
+  }
+  const block = (body: readonly Stmt[]): Run => {
+    const runs = body.map(run)
+    return t => runs.forEach(r => r(t))
+  }
+  const waiting = (body: readonly Stmt[]): Waiting => {
+    const runs = body.map((s): { readonly now: Run } | { readonly then: Waiting } => {
+      if (!waits(s)) return { now: run(s) }
+      switch (s.kind) {
+        case 'barrier':
+          return { then: function* () { yield } }
+        case 'for': {
+          const [from, to, inner] = [lift(s.from), lift(s.to), waiting(s.body)]
+          return {
+            then: function* (t) {
+              for (let i = one(from(t)); i < one(to(t)); i += s.step) {
+                t.locals[s.counter.id] = i
+                yield* inner(t)
+              }
+            },
+          }
+        }
+        case 'if': {
+          const [condition, then, otherwise] = [lift(s.condition), waiting(s.then), waiting(s.otherwise)]
+          return { then: function* (t) { yield* one(condition(t)) !== 0 ? then(t) : otherwise(t) } }
+        }
+        default:
+          return { now: run(s) }
+      }
+    })
+    return function* (t) {
+      for (const r of runs) {
+        if ('now' in r) r.now(t)
+        else yield* r.then(t)
+      }
+    }
+  }
+
+  const start = (group: number, thread: number, own: Group): Thread => {
+    const locals: Any[] = []
+    const given = [group, thread, ...counters]
+    if (nest.params.length !== given.length) fail(`${nest.params.length} parameters, ${given.length} given`)
+    nest.params.forEach((p: Local, i) => {
+      locals[p.id] = given[i]!
+    })
+    return { locals, id: group * threads + thread, group: own }
+  }
+  const plain = nest.body.some(waits) ? null : block(nest.body)
+  const lockstep = waiting(nest.body)
+  for (let group = 0; group < nest.extent; group += 1) {
+    const own: Group = {
+      shared: new Map(shared.map(s => [s.space, new Float64Array(s.elements * lanesOf(s.type)).fill(NaN)])),
+      marks: new Map(shared.map(s => [s.space, marksFor(s.elements * lanesOf(s.type))])),
+    }
+    const members = Array.from({ length: threads }, (_, thread) => start(group, thread, own))
+    if (plain !== null) members.forEach(plain)
+    else {
+      let live = members.map(t => lockstep(t))
+      while (live.length > 0) {
+        const arrived = live.filter(t => t.next().done !== true)
+        if (arrived.length !== 0 && arrived.length !== threads) fail(`a barrier that ${arrived.length} of ${threads} threads reach`)
+        own.marks.forEach(m => [m.wrote, m.read].forEach(x => x.fill(nobody)))
+        live = arrived
+      }
+    }
+  }
+}
