@@ -6,7 +6,7 @@
 /** A place in a source file, 1-based. */
 export type Place = { readonly file: string; readonly line: number; readonly column: number }
 
-export type DeviceProblem = 'lost' | 'memory' | 'invalid' | 'disagreement'
+export type DeviceReason = 'missing' | 'lost' | 'memory' | 'shader' | 'validation' | 'disagreement'
 
 export type Failure =
   /** A mistake in a model's source: a shape that does not fit, something outside the pure subset. `frame` is a code frame. */
@@ -31,8 +31,11 @@ export type Failure =
   | { readonly kind: 'write'; readonly path: string; readonly message: string; readonly remedy?: string }
   /** A limit that we know: memory, device, size. */
   | { readonly kind: 'limit'; readonly what: string; readonly message: string; readonly remedy?: string }
-  /** A device that failed at work: it was lost, its memory ran out, it refused a kernel (which, from which line), or its numbers are not another's. */
-  | { readonly kind: 'device'; readonly device: string; readonly problem: DeviceProblem; readonly message: string; readonly remedy?: string }
+  /**
+   * A device beside the processor (WebGPU) that cannot be had, or failed: it was lost, ran out of memory, or refused a shader or
+   * a call; or whose numbers are not those of another. What was on it is gone; after `lost` and `memory` a fresh one may do.
+   */
+  | { readonly kind: 'device'; readonly device: string; readonly reason: DeviceReason; readonly message: string; readonly remedy?: string }
   /** A bug of ours: a pass broke an invariant. */
   | { readonly kind: 'bug'; readonly where: string; readonly message: string }
 

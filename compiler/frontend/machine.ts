@@ -85,13 +85,13 @@ const wordsOf = (failure: Failure): string | undefined => {
     case 'data':
     case 'file':
     case 'write':
+    case 'device':
       return failure.message
     case 'arrays':
     case 'nonfinite':
       return print(failure)
     case 'source':
     case 'sources':
-    case 'device':
     case 'bug':
       return undefined
   }
