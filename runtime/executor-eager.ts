@@ -70,9 +70,13 @@ const executable = (program: ProgramInfo, source: Callable): EagerExecutable => 
     })))
     results = resultsOf(program, source.call(...args))
   }
+  const given = (path: string): Dense => {
+    const { path: known, shape, dtype } = find.input(path)
+    return values.get(known) ?? dense(shape, new Float64Array(sizeOfShape(shape)), dtype)
+  }
   const get: EagerExecutable['get'] = path => atBorder(exact(path))
   return {
-    ...localParts(get),
+    ...localParts(get, path => atBorder(given(path))),
     program,
     device: 'eager',
     variant: 'eager, float64',
@@ -91,10 +95,7 @@ const executable = (program: ProgramInfo, source: Callable): EagerExecutable => 
     },
     get,
     view: path => asView(exact(path)),
-    input: path => {
-      const { path: known, shape, dtype } = find.input(path)
-      return asView(values.get(known) ?? dense(shape, new Float64Array(sizeOfShape(shape)), dtype))
-    },
+    input: path => asView(given(path)),
     inputView: path => refuse({ kind: 'usage', message: `the eager device has no memory in which ${path} could be written`, remedy: 'Use set.' }),
     run,
     runStep: run,

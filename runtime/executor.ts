@@ -45,13 +45,17 @@ export type Executable = {
    * `feed('state', 'state')` the next run starts from the state that the last one returned. Both must have the same arrays.
    */
   readonly feed: (output: string, input: string) => void
-  /** Copies of outputs (or, where there is no such output, of inputs) as they are after all that was called before. Rejects with a `Refusal` where the device failed. */
-  readonly read: (paths: readonly string[]) => Promise<readonly AnyArray[]>
+  /**
+   * Copies of outputs (or, where there is no such output, of inputs) as they are after all that was called before; of inputs alone where `of`
+   * says so: an output of the same path may not have been computed yet. Rejects with a `Refusal` where the device failed.
+   */
+  readonly read: (paths: readonly string[], of?: Side) => Promise<readonly AnyArray[]>
   /** Resolves when all that was called before has been done; rejects with a `Refusal` where the device failed. */
   readonly done: () => Promise<void>
   /**
-   * From now on the inputs (second of each pair) ARE arrays (first) of another program on the same device, without a copy: they
-   * change as that one runs. False, and nothing happens, where the devices differ or have no memory in common. They must not be set any more.
+   * From now on the inputs (second of each pair) ARE arrays (first: inputs, or outputs where there is no such input) of another program on the
+   * same device, without a copy: they change as that one runs. False, and nothing happens, where the devices differ or have no memory in
+   * common. They must not be set any more.
    */
   readonly share: (source: Executable, pairs: readonly (readonly [source: string, input: string])[]) => boolean
   /** Gives its memory back; it cannot be used afterwards. */
@@ -59,6 +63,9 @@ export type Executable = {
 }
 
 export type Device = 'wasm' | 'eager' | 'webgpu'
+
+/** Which arrays of a program are meant: its outputs, and inputs of other paths; or its inputs. */
+export type Side = 'results' | 'inputs'
 
 /** A program whose arrays are at hand at once, without waiting for a device. */
 export type LocalExecutable = Executable & {
@@ -76,8 +83,8 @@ export type LocalExecutable = Executable & {
 }
 
 /** What every device whose memory is at hand does alike. */
-export const localParts = (get: LocalExecutable['get']): Pick<Executable, 'read' | 'done' | 'share' | 'dispose'> => ({
-  read: async paths => paths.map(get),
+export const localParts = (get: LocalExecutable['get'], getInput: LocalExecutable['get']): Pick<Executable, 'read' | 'done' | 'share' | 'dispose'> => ({
+  read: async (paths, of = 'results') => paths.map(of === 'inputs' ? getInput : get),
   done: async () => undefined,
   share: () => false,
   dispose: () => undefined,
@@ -109,8 +116,20 @@ export const feedPairs = (program: ProgramInfo, output: string, input: string): 
   })
 }
 
+const isLocal = (executable: Executable): executable is LocalExecutable => 'view' in executable && 'input' in executable
+
+/** What `read` gives, but in place where the memory is at hand: it is to be looked at before the program is used again (bool: words, or bytes). */
+export const look = async (executable: Executable, paths: readonly string[], of: Side = 'results'): Promise<readonly (View | AnyArray)[]> =>
+  isLocal(executable) ? paths.map(of === 'inputs' ? executable.input : executable.view) : executable.read(paths, of)
+
+/** Copies arrays of one program (first of each pair) to inputs of another (second), on whatever devices they are. */
+export const copyArrays = async (from: Executable, pairs: readonly (readonly [source: string, input: string])[], to: Executable, of?: Side): Promise<void> => {
+  const values = await look(from, pairs.map(([source]) => source), of)
+  pairs.forEach(([, input], i) => to.set(input, values[i] ?? []))
+}
+
 /** Copies all arrays below `fromPath` of one program to the inputs below `toPath` of another, e.g. parameters to an evaluation. */
-export const transfer = (from: LocalExecutable, fromPath: string, to: Executable, toPath: string): void => {
+export const transfer = async (from: Executable, fromPath: string, to: Executable, toPath: string): Promise<void> => {
   const sources = from.program.outputs.concat(from.program.inputs)
   const targets = to.program.inputs.flatMap(slot => {
     const rest = restOf(slot.path, toPath)
@@ -125,8 +144,8 @@ export const transfer = (from: LocalExecutable, fromPath: string, to: Executable
         problems: [`input ${slot.path} is ${typeText(slot)}, ${from.program.id} ${source === undefined ? `has no ${path}` : `has ${path} as ${typeText(source)}`}`],
       })
     }
-    to.set(slot.path, from.view(path))
   }
+  await copyArrays(from, targets.map(([slot, path]) => [path, slot.path]), to)
 }
 
 export const sameShape = (a: readonly number[], b: readonly number[]): boolean => a.length === b.length && a.every((d, i) => d === b[i])
@@ -197,13 +216,10 @@ export const executableOver = (program: ProgramInfo, instance: Instance): LocalE
     else target.set(data)
   }
   const feeds = new Map<string, () => void>()
-  const get: LocalExecutable['get'] = path => {
-    const slot = find.result(path)
-    const view = at(slot)
-    return slot.dtype === 'bool' ? Uint8Array.from(view) : view.slice()
-  }
+  const copyOf = (slot: Slot): AnyArray => (slot.dtype === 'bool' ? Uint8Array.from(at(slot)) : at(slot).slice())
+  const get: LocalExecutable['get'] = path => copyOf(find.result(path))
   return {
-    ...localParts(get),
+    ...localParts(get, path => copyOf(find.input(path))),
     program,
     device: 'wasm',
     variant: variantOf(instance),

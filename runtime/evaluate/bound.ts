@@ -5,7 +5,7 @@
  */
 import { FRAME, type DataSet } from '../data/dataset.ts'
 import { normals, PURPOSE, stream } from '../data/random.ts'
-import type { LocalExecutable } from '../executor.ts'
+import type { Executable } from '../executor.ts'
 import { sizeOfShape } from '../manifest.ts'
 import { restOf } from '../paths.ts'
 import { clipOf } from './embed.ts'
@@ -36,7 +36,7 @@ const MOST_BATCHES = 32
 export type Batches = { readonly count: number; readonly frames: number; readonly total: number; readonly fill: (step: number, into: Float32Array) => void }
 
 /** The batches for `evaluate`, which takes x [B, P, T, 3, 64, 64]. Sequences that do not fill a batch are left out; fewer than one batch fill it in turn. */
-export const batchesOf = (evaluate: LocalExecutable, data: DataSet, stage: 1 | 2, heldOut: readonly number[], seed: number): Batches => {
+export const batchesOf = (evaluate: Executable, data: DataSet, stage: 1 | 2, heldOut: readonly number[], seed: number): Batches => {
   const [groups = 0, parts = 0, frames = 0] = evaluate.program.inputs.find(({ path }) => path === 'x')?.shape ?? []
   const each = groups * parts
   if (stage === 1) {
@@ -54,10 +54,10 @@ export const batchesOf = (evaluate: LocalExecutable, data: DataSet, stage: 1 | 2
 const nextTurn = (): Promise<void> => new Promise(done => setImmediate(done))
 
 /** Means over all batches, by one draw of every latent variable each. */
-export const boundOf = async (evaluate: LocalExecutable, batches: Batches, temperature: number, seed: number, onDone: () => void): Promise<Bound> => {
+export const boundOf = async (evaluate: Executable, batches: Batches, temperature: number, seed: number, onDone: () => void): Promise<Bound> => {
   const x = new Float32Array(batches.total / batches.count * batches.frames * FRAME)
-  const scalars = evaluate.program.outputs.filter(slot => slot.shape.length === 0)
-  const sums = new Map(scalars.map(({ path }) => [path, 0]))
+  const paths = evaluate.program.outputs.filter(slot => slot.shape.length === 0).map(({ path }) => path)
+  const sums = new Map(paths.map(path => [path, 0]))
   evaluate.set('temperature', [temperature])
   let bits = 0
   for (let step = 0; step < batches.count; step++) {
@@ -67,7 +67,8 @@ export const boundOf = async (evaluate: LocalExecutable, batches: Batches, tempe
       if (restOf(path, 'eps') !== null) evaluate.set(path, normals(sizeOfShape(shape), stream(seed, PURPOSE.evaluate, 5, step, i)))
     })
     evaluate.run()
-    for (const { path } of scalars) sums.set(path, (sums.get(path) ?? 0) + (evaluate.view(path)[0] ?? Number.NaN) / batches.count)
+    const values = await evaluate.read(paths)
+    paths.forEach((path, i) => sums.set(path, (sums.get(path) ?? 0) + (values[i]?.[0] ?? Number.NaN) / batches.count))
     bits += entropy(x) / x.length / batches.count
     onDone()
     await nextTurn()

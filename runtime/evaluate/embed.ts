@@ -2,7 +2,7 @@
 import { refuse } from '../../dsl/errors.ts'
 import type { Clip, DataSet, Split } from '../data/dataset.ts'
 import { PURPOSE, stream } from '../data/random.ts'
-import type { LocalExecutable } from '../executor.ts'
+import type { Executable } from '../executor.ts'
 import type { Gaussians } from './vectors.ts'
 
 /** Latents by name, one Gaussian a sequence, and labels by the name of a factor (`action` among them), one a sequence. */
@@ -45,18 +45,21 @@ export const meanOverTime = (
   return { loc: out.loc, scale: out.scale.map(Math.sqrt) }
 }
 
-const shapeOf = (encode: LocalExecutable, path: string): readonly number[] | undefined =>
+const shapeOf = (encode: Executable, path: string): readonly number[] | undefined =>
   encode.program.outputs.concat(encode.program.inputs).find(slot => slot.path === path)?.shape
 
 /** Frames of the clips that `encode` takes. */
-export const framesOf = (encode: LocalExecutable): number =>
+export const framesOf = (encode: Executable): number =>
   shapeOf(encode, 'x')?.[0] ?? refuse({ kind: 'bug', where: 'evaluate', message: `${encode.program.id} has no input x` })
+
+/** So many clips are given to the device before the first is waited for. */
+const TOGETHER = 16
 
 const nextTurn = (): Promise<void> => new Promise(done => setImmediate(done))
 
 /** Encodes one clip of each sequence. `onDone` is called after each. */
 export const embed = async (
-  encode: LocalExecutable, data: DataSet, split: Split, indices: readonly number[], seed: number, onDone: () => void,
+  encode: Executable, data: DataSet, split: Split, indices: readonly number[], seed: number, onDone: () => void,
 ): Promise<Embedded> => {
   const frames = framesOf(encode)
   const widths = { s: shapeOf(encode, 's.loc')?.[0] ?? 0, d: shapeOf(encode, 'd.loc')?.[0], z: shapeOf(encode, 'z.loc')?.[1] ?? 0 }
@@ -66,20 +69,24 @@ export const embed = async (
   const names = [...data.factors.map(({ name }) => name), 'action']
   const labels = Object.fromEntries(names.map(name => [name, new Int32Array(count)]))
   const identity = new Int32Array(count)
-  for (const [row, index] of indices.entries()) {
+  const paths = [...(d === undefined ? ['s', 'z'] : ['s', 'z', 'd'])].flatMap(latent => [`${latent}.loc`, `${latent}.scale`])
+  const one = async (row: number, index: number): Promise<void> => {
     const clip = clipOf(data, split, index, frames, seed)
     encode.set('x', clip.x)
     encode.run()
-    s.put(row, encode.view('s.loc'), encode.view('s.scale'))
-    d?.put(row, encode.view('d.loc'), encode.view('d.scale'))
-    const [loc, scale] = [encode.view('z.loc'), encode.view('z.scale')]
+    const [sLoc = [], sScale = [], loc = [], scale = [], dLoc = [], dScale = []] = await encode.read(paths)
+    s.put(row, sLoc, sScale)
+    d?.put(row, dLoc, dScale)
     poses.put(row, loc, scale)
     const mean = meanOverTime(loc, scale, frames)
     z.put(row, mean.loc, mean.scale)
     identity[row] = clip.identity
     for (const name of names) (labels[name] as Int32Array)[row] = name === 'action' ? clip.action : (clip.factors[name] ?? -1)
     onDone()
-    if (row % 16 === 15) await nextTurn() // signals and the progress bar
+  }
+  for (let row = 0; row < count; row += TOGETHER) {
+    await Promise.all(indices.slice(row, row + TOGETHER).map((index, i) => one(row + i, index)))
+    await nextTurn() // signals and the progress bar
   }
   return {
     latents: { s: s.made(), ...(d === undefined ? {} : { d: d.made() }), z: z.made() },

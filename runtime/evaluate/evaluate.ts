@@ -6,7 +6,7 @@
 import { refuse } from '../../dsl/errors.ts'
 import type { DataSet } from '../data/dataset.ts'
 import { PURPOSE, stream } from '../data/random.ts'
-import type { LocalExecutable } from '../executor.ts'
+import type { Executable } from '../executor.ts'
 import { batchesOf, boundOf, type Bound } from './bound.ts'
 import { embed, framesOf, type Embedded } from './embed.ts'
 import { centred, factsOf, type Facts, type Prior } from './facts.ts'
@@ -56,8 +56,8 @@ export type Evaluation = {
 /** What there is to evaluate: the model's programs with their parameters in place, the data, and the probes. */
 export type Subject = {
   readonly stage: 1 | 2
-  readonly encode: LocalExecutable
-  readonly evaluate: LocalExecutable
+  readonly encode: Executable
+  readonly evaluate: Executable
   readonly temperature: number
   /** p(s) and p(d). */
   readonly priors: { readonly s: Prior; readonly d: Prior }
@@ -139,7 +139,7 @@ const readingsOf = async (subject: Subject, recipes: Recipes, ground: Ground, en
   for (const probe of PROBES) {
     const fits: Fit[] = []
     for (const [i, task] of tasks.entries()) {
-      fits.push(fit(subject.probes[probe], recipes[probe], task, [ground.parts[i]?.seed ?? 0, PURPOSE.evaluate, 7, place]))
+      fits.push(await fit(subject.probes[probe], recipes[probe], task, [ground.parts[i]?.seed ?? 0, PURPOSE.evaluate, 7, place]))
       onFit()
       await nextTurn()
     }

@@ -5,12 +5,12 @@
  */
 import { refuse } from '../../dsl/errors.ts'
 import { keyOf, shuffled, stream, type Stream } from '../data/random.ts'
-import type { LocalExecutable } from '../executor.ts'
+import { look, transfer, type Executable } from '../executor.ts'
 import { restOf } from '../paths.ts'
 import { whitened, whiteningOf, type Rows } from './vectors.ts'
 
 /** One kind of probe, loaded. Programs are used by one probe at a time. */
-export type ProbePrograms = { readonly init: LocalExecutable; readonly trainStep: LocalExecutable; readonly predict: LocalExecutable }
+export type ProbePrograms = { readonly init: Executable; readonly trainStep: Executable; readonly predict: Executable }
 
 /**
  * How a kind of probe is trained: Adam with half a cosine of a learning rate, `decay` on the squares of the weights; validated
@@ -41,13 +41,13 @@ export const sizesOf = ({ predict }: Pick<ProbePrograms, 'predict'>): ProbeSizes
 }
 
 /** Copies of the arrays below `from` of a program's inputs, by the rest of their path. */
-const snapshot = (program: LocalExecutable, from: string): ReadonlyMap<string, ArrayLike<number>> =>
-  new Map(program.program.inputs.flatMap(({ path }) => {
-    const rest = restOf(path, from)
-    return rest === null ? [] : [[rest, program.input(path).slice()] as const]
-  }))
+const snapshot = async (program: Executable, from: string): Promise<ReadonlyMap<string, ArrayLike<number>>> => {
+  const paths = program.program.inputs.map(({ path }) => path).filter(path => restOf(path, from) !== null)
+  const values = await program.read(paths, 'inputs')
+  return new Map(paths.map((path, i) => [path.slice(from.length), values[i] ?? []]))
+}
 
-const give = (program: LocalExecutable, to: string, arrays: ReadonlyMap<string, ArrayLike<number>>): void =>
+const give = (program: Executable, to: string, arrays: ReadonlyMap<string, ArrayLike<number>>): void =>
   arrays.forEach((data, rest) => program.set(`${to}${rest}`, data))
 
 const flags = (classes: number, padded: number): Float32Array => new Float32Array(padded).fill(1, 0, classes)
@@ -55,7 +55,7 @@ const flags = (classes: number, padded: number): Float32Array => new Float32Arra
 type Judged = { readonly accuracy: number; readonly loss: number }
 
 /** Share of right answers, and mean cross entropy in nats, of the parameters that `predict` holds. */
-const judge = (predict: LocalExecutable, sizes: ProbeSizes, rows: Rows): Judged => {
+const judge = async (predict: Executable, sizes: ProbeSizes, rows: Rows): Promise<Judged> => {
   const x = new Float32Array(sizes.rows * sizes.features)
   const totals = { right: 0, loss: 0 }
   for (let from = 0; from < rows.count; from += sizes.rows) {
@@ -64,7 +64,7 @@ const judge = (predict: LocalExecutable, sizes: ProbeSizes, rows: Rows): Judged 
     x.set(rows.x.subarray(from * sizes.features, (from + n) * sizes.features))
     predict.set('x', x)
     predict.run()
-    const answers = predict.view('')
+    const [answers = new Float32Array()] = await look(predict, [''])
     for (let i = 0; i < n; i++) {
       const row = answers.subarray(i * sizes.classes, (i + 1) * sizes.classes)
       const label = rows.label[from + i] as number
@@ -105,7 +105,7 @@ const checkTask = ({ classes, train, validation, test }: Task, sizes: ProbeSizes
 }
 
 /** Trains a probe and says how well it does on rows that it was not chosen by. Its start and its batches are those at `path`, a seed first. */
-export const fit = (programs: ProbePrograms, recipe: Recipe, task: Task, path: readonly number[]): Fit => {
+export const fit = async (programs: ProbePrograms, recipe: Recipe, task: Task, path: readonly number[]): Promise<Fit> => {
   const { init, trainStep, predict } = programs
   const sizes = sizesOf(programs)
   checkTask(task, sizes)
@@ -115,14 +115,14 @@ export const fit = (programs: ProbePrograms, recipe: Recipe, task: Task, path: r
   const classes = flags(task.classes, sizes.classes)
   init.set('key', Uint32Array.from(keyOf(...path, 0)))
   init.run()
-  for (const { path } of init.program.outputs) trainStep.set(`state.${path}`, init.view(path))
+  await transfer(init, '', trainStep, 'state')
   for (const program of [trainStep, predict]) program.set('classes', classes)
   trainStep.set('schedule.decay', [recipe.decay])
 
   const next = order(train.count, stream(...path, 1))
   const x = new Float32Array(sizes.rows * sizes.features)
   const label = new Int32Array(sizes.rows)
-  let best = { loss: Number.POSITIVE_INFINITY, accuracy: 0, step: 0, params: snapshot(trainStep, 'state.params') }
+  let best = { loss: Number.POSITIVE_INFINITY, accuracy: 0, step: 0, params: await snapshot(trainStep, 'state.params') }
   for (let step = 1; step <= recipe.steps; step++) {
     for (let i = 0; i < sizes.rows; i++) {
       const row = next()
@@ -135,12 +135,12 @@ export const fit = (programs: ProbePrograms, recipe: Recipe, task: Task, path: r
     trainStep.run()
     trainStep.feed('state', 'state')
     if (step % recipe.every !== 0 && step !== recipe.steps) continue
-    const params = snapshot(trainStep, 'state.params')
+    const params = await snapshot(trainStep, 'state.params')
     give(predict, 'params', params)
-    const judged = judge(predict, sizes, validation)
+    const judged = await judge(predict, sizes, validation)
     if (judged.loss < best.loss) best = { ...judged, step, params }
     else if (step - best.step >= recipe.patience) break
   }
   give(predict, 'params', best.params)
-  return { accuracy: judge(predict, sizes, test).accuracy, validationAccuracy: best.accuracy, step: best.step }
+  return { accuracy: (await judge(predict, sizes, test)).accuracy, validationAccuracy: best.accuracy, step: best.step }
 }

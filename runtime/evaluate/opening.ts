@@ -4,7 +4,7 @@ import { dirname } from 'node:path'
 import { refuse } from '../../dsl/errors.ts'
 import { configs, type ConfigName } from '../../models/vdsm/config.ts'
 import { schedules } from '../../models/vdsm/schedules.ts'
-import type { LocalOptions } from '../build.ts'
+import type { LoadOptions } from '../build.ts'
 import { openPrograms, type Programs } from '../infer/programs.ts'
 import { readText } from '../io/files.ts'
 import { dataOf, readCheckpoint, type Checkpoint } from '../train/checkpoint.ts'
@@ -77,7 +77,7 @@ const checkData = ({ data }: RunConfig, checkpoint: Checkpoint, run: string): vo
 }
 
 /** Opens what is to be evaluated. Throws a `Refusal`. */
-export const openTrained = async (wanted: Wanted, build: string, options: LocalOptions): Promise<Trained> => {
+export const openTrained = async (wanted: Wanted, build: string, options: LoadOptions): Promise<Trained> => {
   const { run, path } = placesOf(wanted)
   const { config: at } = runFolder(run)
   const config = right(parseRunConfig(right(readText(at)), at))

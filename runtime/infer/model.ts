@@ -8,10 +8,9 @@
  */
 import { refuse } from '../../dsl/errors.ts'
 import { schedules } from '../../models/vdsm/schedules.ts'
-import type { LocalOptions } from '../build.ts'
+import type { LoadOptions } from '../build.ts'
 import { FRAME } from '../data/dataset.ts'
 import { keyOf, PURPOSE } from '../data/random.ts'
-import type { LocalExecutable } from '../executor.ts'
 import { openPrograms, PLACES, type Programs } from './programs.ts'
 import { openSource, type Source } from './source.ts'
 
@@ -55,11 +54,6 @@ export type Model = {
 /** One window of a video: where it begins, its first frame that no window before it has, and its latents. */
 type Window = { readonly start: number; readonly fresh: number; readonly latents: Latents }
 
-const f32 = (program: LocalExecutable, path: string): Float32Array => {
-  const data = program.get(path)
-  return data instanceof Float32Array ? data : refuse({ kind: 'bug', where: program.program.id, message: `${path} is no f32 output` })
-}
-
 const framesOf = (x: Float32Array): number => {
   const frames = x.length / FRAME
   return Number.isInteger(frames) && frames > 0 ? frames
@@ -97,15 +91,18 @@ const modelOf = (source: Source, { info, load }: Programs, temperature: number):
   const window = sizeOf('encode', 'z.loc', 0)
   const sizes = { s: sizeOf('encode', 's.loc', 0), d: sizeOf('encode', 'd.loc', 0), z: sizeOf('encode', 'z.loc', 1) }
   let device = ''
-  /** Sets, runs and reads at once, so that calls that are under way together do not meet. */
-  const run = async <A>(
-    name: keyof Programs['load'], inputs: Readonly<Record<string, ArrayLike<number>>>, read: (output: (path: string) => Float32Array) => A,
-  ): Promise<A> => {
+  /** Sets, runs and asks for outputs at once, so that calls that are under way together do not meet. */
+  const run = async <P extends readonly string[]>(
+    name: keyof Programs['load'], inputs: Readonly<Record<string, ArrayLike<number>>>, ...paths: P
+  ): Promise<{ readonly [I in keyof P]: Float32Array }> => {
     const program = await load[name]()
     device = program.variant
     program.setAll(inputs)
     program.run()
-    return read(path => f32(program, path))
+    const values = await program.read(paths)
+    const wrong = paths.findIndex((_, i) => !(values[i] instanceof Float32Array))
+    return wrong < 0 ? values as { readonly [I in keyof P]: Float32Array } // an array for every path, as has just been seen
+      : refuse({ kind: 'bug', where: program.program.id, message: `${paths[wrong] ?? ''} is no f32 output` })
   }
 
   const windowsOf = async (x: Float32Array): Promise<readonly Window[]> => {
@@ -115,14 +112,12 @@ const modelOf = (source: Source, { info, load }: Programs, temperature: number):
         remedy: `Use a longer video, or a single frame of it.` })
     }
     const [length, name] = frames === 1 ? ([1, 'encodeImage'] as const) : ([window, 'encode'] as const)
-    const windows: Window[] = []
-    for (const start of windowStarts(frames, length)) {
-      const latents = await run(name, { x: x.subarray(start * FRAME, (start + length) * FRAME) },
-        output => ({ s: output('s.loc'), d: output('d.loc'), z: output('z.loc') }))
-      const before = windows.at(-1)
-      windows.push({ start, fresh: before === undefined ? 0 : before.start + length, latents })
-    }
-    return windows
+    const starts = windowStarts(frames, length)
+    return Promise.all(starts.map(async (start, i): Promise<Window> => {
+      const [s, d, z] = await run(name, { x: x.subarray(start * FRAME, (start + length) * FRAME) }, 's.loc', 'd.loc', 'z.loc')
+      const before = starts[i - 1]
+      return { start, fresh: before === undefined ? 0 : before + length, latents: { s, d, z } }
+    }))
   }
 
   const encode = async (x: Float32Array): Promise<Latents> => merged(await windowsOf(x), sizes.z)
@@ -135,7 +130,8 @@ const modelOf = (source: Source, { info, load }: Programs, temperature: number):
       // Frames are decoded each by itself: what is beyond the last is filled up and dropped.
       const some = new Float32Array(window * sizes.z)
       some.set(z.subarray(at * sizes.z, (at + rows) * sizes.z))
-      out.set((await run('decode', { s, z: some, temperature: [temperature] }, output => output(''))).subarray(0, rows * FRAME), at * FRAME)
+      const [frames] = await run('decode', { s, z: some, temperature: [temperature] }, '')
+      out.set(frames.subarray(0, rows * FRAME), at * FRAME)
     }
     return out
   }
@@ -148,18 +144,18 @@ const modelOf = (source: Source, { info, load }: Programs, temperature: number):
     let z = last
     for (let done = parts.length * window, part = 1; done < frames; done += window, part++) {
       const key = keyOf(seed, PURPOSE.infer, part)
-      const next = await run('continuation', { s, d, z, key, temperature: [temperature], spread: [spread] },
-        output => ({ s, d, z: output('z'), x: output('x') }))
-      parts.push(next)
-      z = next.z.subarray(-sizes.z)
+      const [poses, x] = await run('continuation', { s, d, z, key, temperature: [temperature], spread: [spread] }, 'z', 'x')
+      parts.push({ s, d, z: poses, x })
+      z = poses.subarray(-sizes.z)
     }
     return finite(what,
       { s, d, z: joined(parts.map(made => made.z)).slice(0, frames * sizes.z), x: joined(parts.map(made => made.x)).slice(0, frames * FRAME) })
   }
 
   const generate: Model['generate'] = async (frames, { seed = 0, spread = 1 } = {}) => {
-    const made = await run('generate', { key: keyOf(seed, PURPOSE.infer, 0), temperature: [temperature], spread: [spread] },
-      output => ({ s: output('s'), d: output('d'), z: output('z'), x: output('x') }))
+    const inputs = { key: keyOf(seed, PURPOSE.infer, 0), temperature: [temperature], spread: [spread] }
+    const [s, d, z, x] = await run('generate', inputs, 's', 'd', 'z', 'x')
+    const made = { s, d, z, x }
     return goOn('generated', made, [made], made.z.slice(-sizes.z), frames, { seed, spread })
   }
 
@@ -197,7 +193,7 @@ const lastTemperature = (config: string, path: string): number => {
 
 /** Opens the model of a run (its newest checkpoint of stage 2), or of a checkpoint; without both, of the newest run. Throws a `Refusal`. */
 export const openModel = async (
-  place: { readonly run?: string | undefined; readonly checkpoint?: string | undefined }, build: string, options: LocalOptions = {},
+  place: { readonly run?: string | undefined; readonly checkpoint?: string | undefined }, build: string, options: LoadOptions = {},
 ): Promise<Model> => {
   const source = await openSource(place)
   const temperature = lastTemperature(source.checkpoint.metadata.config, source.checkpoint.path)

@@ -2,9 +2,9 @@
 import * as E from 'fp-ts/lib/Either.js'
 import { refuse, type Failure } from '../../dsl/errors.ts'
 import { misfit } from '../arrays.ts'
-import { openBuild, type LocalOptions } from '../build.ts'
+import { openBuild, type LoadOptions } from '../build.ts'
 import { nodeHost } from '../device/node.ts'
-import { typeText, type LocalExecutable } from '../executor.ts'
+import { typeText, type Executable } from '../executor.ts'
 import { checkFresh } from '../fresh.ts'
 import { findProgram, type ProgramInfo } from '../manifest.ts'
 import { restOf } from '../paths.ts'
@@ -46,7 +46,7 @@ const checkParameters = ({ file, path, metadata }: Checkpoint, program: ProgramI
  * parameters that they take. Throws a `Refusal`.
  */
 export const openPrograms = async <N extends string>(
-  folder: string, checkpoint: Checkpoint, places: Readonly<Record<N, string>>, options: LocalOptions = {},
+  folder: string, checkpoint: Checkpoint, places: Readonly<Record<N, string>>, options: LoadOptions = {},
 ): Promise<Programs<N>> => {
   const build = await orThrow(openBuild(nodeHost(folder)))
   const { config } = checkpoint.metadata
@@ -60,8 +60,8 @@ export const openPrograms = async <N extends string>(
     checkParameters(checkpoint, program)
     return program
   })
-  const load = byName(name => once(async (): Promise<LocalExecutable> => {
-    const program = await orThrow(build.load(idOf(name), options))
+  const load = byName(name => once(async (): Promise<Executable> => {
+    const program = await orThrow(build.loadOn(idOf(name), options))
     for (const { path } of parametersOf(info[name])) program.set(path, checkpoint.file.arrays.get(path)?.data ?? [])
     return program
   }))

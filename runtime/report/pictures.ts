@@ -7,12 +7,15 @@ import { table, type Cell, type Picture } from './sheet.ts'
 /** A tensor on the host. */
 export type Values = { readonly shape: readonly number[]; readonly data: Float32Array }
 
+/** A value, or one that is still to come. */
+export type Awaitable<A> = A | Promise<A>
+
 /** What the pictures need of a model; all batches have the model's own fixed [B, T, ...] shape. */
 export type Codec = {
   /** x [B, T, 3, H, W] -> locations of s [B, S] and z [B, T, Z]. */
-  readonly encode: (x: Float32Array) => { readonly s: Values; readonly z: Values }
+  readonly encode: (x: Float32Array) => Awaitable<{ readonly s: Values; readonly z: Values }>
   /** s [B, S], z [B, T, Z] -> means [B, T, 3, H, W]. */
-  readonly decode: (s: Float32Array, z: Float32Array) => Float32Array
+  readonly decode: (s: Float32Array, z: Float32Array) => Awaitable<Float32Array>
 }
 
 export type BatchShape = { readonly groups: number; readonly frames: number; readonly side: number }
@@ -36,8 +39,8 @@ export const reconstructionSheet = (x: Float32Array, means: Float32Array, shape:
 }
 
 /** Frame t of group b with s and z of that very frame's group: the plain reconstruction, through encode and decode. */
-export const reconstruct = (codec: Codec, x: Float32Array): Float32Array => {
-  const { s, z } = codec.encode(x)
+export const reconstruct = async (codec: Codec, x: Float32Array): Promise<Float32Array> => {
+  const { s, z } = await codec.encode(x)
   return codec.decode(s.data, z.data)
 }
 
@@ -52,8 +55,8 @@ export const poseSources = (shape: BatchShape): readonly { readonly group: numbe
  * The swap grid. First row: the frames that give the pose; first column: the frames that give the identity; cell (i, j) is
  * decode(s of i, z of j). Rows share who, columns share what if the model separates the two.
  */
-export const swapGrid = (codec: Codec, x: Float32Array, shape: BatchShape, most = 8): Picture => {
-  const { s, z } = codec.encode(x)
+export const swapGrid = async (codec: Codec, x: Float32Array, shape: BatchShape, most = 8): Promise<Picture> => {
+  const { s, z } = await codec.encode(x)
   const sizeZ = z.shape[z.shape.length - 1] ?? 1
   const poses = poseSources(shape)
   const mixed = new Float32Array(z.data.length)
@@ -63,7 +66,7 @@ export const swapGrid = (codec: Codec, x: Float32Array, shape: BatchShape, most 
       mixed.set(z.data.subarray(from, from + sizeZ), (b * shape.frames + j) * sizeZ)
     })
   }
-  const means = codec.decode(s.data, mixed)
+  const means = await codec.decode(s.data, mixed)
   const head: readonly Cell[] = [undefined, ...poses.map(({ group, frame }) => frameOf(x, shape, group, frame))]
   const body = upTo(Math.min(most, shape.groups)).map((b): readonly Cell[] => [frameOf(x, shape, b, 0), ...poses.map((_, j) => frameOf(means, shape, b, j))])
   return table([head, ...body], { side: shape.side, headRows: 1, headColumns: 1 })

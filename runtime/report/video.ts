@@ -52,9 +52,9 @@ const framesAt = (codec: VideoCodec, x: Float32Array, places: readonly number[])
 const playing = (count: number, rows: (t: number) => Rows, style: TableStyle | ((t: number) => TableStyle)): readonly Picture[] =>
   upTo(count).map(t => table(rows(t), typeof style === 'function' ? style(t) : style))
 
-const read = (codec: VideoCodec, x: Float32Array): Clip => {
-  const latents = codec.encode(x.slice(0, codec.frames * frameSize(codec)))
-  return { x, latents, means: codec.decode(latents.s, latents.z) }
+const read = async (codec: VideoCodec, x: Float32Array): Promise<Clip> => {
+  const latents = await codec.encode(x.slice(0, codec.frames * frameSize(codec)))
+  return { x, latents, means: await codec.decode(latents.s, latents.z) }
 }
 
 /** Inputs, and beneath each what the model gives back. The sheet has two rows a video: the input, and the model's frames. */
@@ -78,9 +78,9 @@ const momentsOf = (n: number): readonly number[] => {
  * The transfer grid. First row and first column: the inputs; cell (i, j) has s of row i and z of column j, which is what
  * video j does (z follows from its d). Rows share who, columns share what. In the sheet each cell is a few moments of it.
  */
-const transfer = (codec: VideoCodec, clips: readonly Clip[]): Film => {
+const transfer = async (codec: VideoCodec, clips: readonly Clip[]): Promise<Film> => {
   const { side } = codec
-  const made = clips.map(who => clips.map(what => codec.decode(who.latents.s, what.latents.z)))
+  const made = await Promise.all(clips.map(who => Promise.all(clips.map(what => codec.decode(who.latents.s, what.latents.z)))))
   /** The grid where each cell is a strip of these moments. */
   const grid = (moments: readonly number[]): Rows => [
     [...moments.map(() => undefined), ...clips.flatMap(({ x }) => framesAt(codec, x, moments))],
@@ -97,9 +97,9 @@ const transfer = (codec: VideoCodec, clips: readonly Clip[]): Film => {
 const key = (seed: number, ...path: readonly number[]): Uint32Array => Uint32Array.from(keyOf(seed, PURPOSE.pictures, ...path))
 
 /** Videos from the priors; in the sheet one is a row. */
-const generate = (codec: VideoCodec, { seed, generated = 12 }: FilmOptions): Film => {
+const generate = async (codec: VideoCodec, { seed, generated = 12 }: FilmOptions): Promise<Film> => {
   const { frames: count, side } = codec
-  const videos = upTo(generated).map(i => codec.generate(key(seed, 0, i)).x)
+  const videos = (await Promise.all(upTo(generated).map(i => codec.generate(key(seed, 0, i))))).map(({ x }) => x)
   const lines = upTo(Math.ceil(generated / COLUMNS)).map(row => videos.slice(row * COLUMNS, (row + 1) * COLUMNS))
   return {
     kind: 'generate',
@@ -109,16 +109,17 @@ const generate = (codec: VideoCodec, { seed, generated = 12 }: FilmOptions): Fil
 }
 
 /** The first T frames of a video and BEYOND * T more, each T of them from the last pose before them. */
-const rollOut = (codec: VideoCodec, { x, latents: { s, d, z } }: Clip, video: number, { seed, spread = 0 }: FilmOptions): Float32Array => {
+const rollOut = async (codec: VideoCodec, { x, latents: { s, d, z } }: Clip, video: number, { seed, spread = 0 }: FilmOptions): Promise<Float32Array> => {
   const block = codec.frames * frameSize(codec)
   const poseSize = z.length / codec.frames
   const out = new Float32Array((1 + BEYOND) * block)
   out.set(x.subarray(0, block))
-  upTo(BEYOND).reduce((last, part) => {
-    const next = codec.continuation(s, d, last, key(seed, 1, video, part), spread)
+  let last = z.slice(-poseSize)
+  for (const part of upTo(BEYOND)) {
+    const next = await codec.continuation(s, d, last, key(seed, 1, video, part), spread)
     out.set(next.x, (1 + part) * block)
-    return next.z.slice(-poseSize)
-  }, z.slice(-poseSize))
+    last = next.z.slice(-poseSize)
+  }
   return out
 }
 
@@ -126,10 +127,10 @@ const rollOut = (codec: VideoCodec, { x, latents: { s, d, z } }: Clip, video: nu
  * Roll-outs: a video up to frame T, then what the model makes of it, framed in MADE. Where the data go on after T, they
  * stand above.
  */
-const continuation = (codec: VideoCodec, clips: readonly Clip[], options: FilmOptions): Film => {
+const continuation = async (codec: VideoCodec, clips: readonly Clip[], options: FilmOptions): Promise<Film> => {
   const { frames: given, side } = codec
   const total = (1 + BEYOND) * given
-  const made = clips.map((clip, i) => rollOut(codec, clip, i, options))
+  const made = await Promise.all(clips.map((clip, i) => rollOut(codec, clip, i, options)))
   const known = clips.some(({ x }) => x.length > given * frameSize(codec))
   const rowsOf = (above: readonly Cell[], own: readonly Cell[]): Rows => (known ? [above, own] : [own])
   const isOwn = (row: number): boolean => !known || row % 2 === 1
@@ -152,13 +153,13 @@ const continuation = (codec: VideoCodec, clips: readonly Clip[], options: FilmOp
  * All films of a model. `videos` are held-out ones of different identities and actions, each [n, 3, side, side] with n at
  * least T; what they show beyond T frames stands above the roll-outs, for comparison. Six to eight are enough.
  */
-export const films = (codec: VideoCodec, videos: readonly Float32Array[], options: FilmOptions): readonly Film[] => {
-  const clips = videos.slice(0, Math.max(...Object.values(MOST))).map(x => read(codec, x))
+export const films = async (codec: VideoCodec, videos: readonly Float32Array[], options: FilmOptions): Promise<readonly Film[]> => {
+  const clips = await Promise.all(videos.slice(0, Math.max(...Object.values(MOST))).map(x => read(codec, x)))
   return [
     reconstruction(codec, clips.slice(0, MOST.reconstruction)),
-    transfer(codec, clips.slice(0, MOST.transfer)),
-    generate(codec, options),
-    continuation(codec, clips.slice(0, MOST.continuation), options),
+    await transfer(codec, clips.slice(0, MOST.transfer)),
+    await generate(codec, options),
+    await continuation(codec, clips.slice(0, MOST.continuation), options),
   ]
 }
 

@@ -9,7 +9,7 @@ import * as t from 'io-ts'
 import { refuse, type Failure } from '../../dsl/errors.ts'
 import { misfit } from '../arrays.ts'
 import { DataConfig } from '../data/open.ts'
-import { typeText, type LocalExecutable } from '../executor.ts'
+import { typeText, type Executable } from '../executor.ts'
 import { readBytes, writeAtomic } from '../io/files.ts'
 import { parseSafetensors, printSafetensors, type TensorFile } from '../io/safetensors.ts'
 import { decodeProblems, type ProgramInfo, type Slot } from '../manifest.ts'
@@ -18,6 +18,7 @@ import { join, restOf } from '../paths.ts'
 import { ownVersion } from '../version.ts'
 import type { RunConfig } from './config.ts'
 import type { CheckpointFile, Place } from './folder.ts'
+import type { State } from './loop.ts'
 import { orThrow, right } from './task.ts'
 
 /** All values are text, as the format wants it. `hash` is the training step's, `variant` the arithmetic that it ran on. */
@@ -42,10 +43,10 @@ const stateSlots = (program: ProgramInfo): Named => [...below(program, 'state', 
 
 /** Writes the state that `program` would start its next step from. Whole or not at all. */
 export const writeCheckpoint = async (
-  path: string, program: LocalExecutable, about: Place & { readonly config: RunConfig; readonly revision: string },
+  path: string, program: Executable, state: State, about: Place & { readonly config: RunConfig; readonly revision: string },
 ): Promise<void> => {
   const { stage, step, config, revision } = about
-  const arrays = new Map(stateSlots(program.program).map(([name, slot]) => [name, { shape: slot.shape, dtype: slot.dtype, data: program.input(slot.path) }]))
+  const arrays = new Map(stateSlots(program.program).map(([name, { path: at, shape, dtype }]) => [name, { shape, dtype, data: state.get(at) ?? [] }]))
   const metadata: Metadata = {
     stage: stage === 1 ? '1' : '2', step: String(step), seed: String(config.seed), config: config.config, data: JSON.stringify(config.data), revision,
     program: program.program.id, hash: program.program.hash, variant: program.arithmetic, vdsm: ownVersion(), node: process.versions.node,
@@ -120,7 +121,7 @@ export const takenOver = (checkpoint: Checkpoint, program: ProgramInfo, config: 
 }
 
 /** Puts what stage 2 takes over into its training step, whose own state has its starting values already. */
-export const takeOver = (checkpoint: Checkpoint, program: LocalExecutable, config: string): void => {
+export const takeOver = (checkpoint: Checkpoint, program: Executable, config: string): void => {
   for (const [name, slot] of takenOver(checkpoint, program.program, config)) program.set(slot.path, checkpoint.file.arrays.get(name)?.data ?? [])
 }
 
@@ -128,7 +129,7 @@ export const takeOver = (checkpoint: Checkpoint, program: LocalExecutable, confi
  * Puts a checkpoint's arrays into the training step. Refuses another seed or configuration, and arrays that do not fit, all
  * named. Returns warnings: things that make the continuation differ from a run that never stopped.
  */
-export const restoreState = (checkpoint: Checkpoint, program: LocalExecutable, config: RunConfig): readonly string[] => {
+export const restoreState = (checkpoint: Checkpoint, program: Executable, config: RunConfig): readonly string[] => {
   const { file, metadata, path } = checkpoint
   const same = [
     ['seed', String(config.seed), metadata.seed], ['config', config.config, metadata.config], ['program', program.program.id, metadata.program],

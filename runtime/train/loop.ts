@@ -6,22 +6,30 @@
  * x is [B, P, T, 3, 64, 64] f32, key u32[2], every leaf of `schedule` and of `metrics` that is a scalar is fed or read by
  * name. The state stays in the program's memory, and so does what is frozen. Batch, key and schedule of a step are
  * functions of (seed, step), so a run that starts again from the state after n steps goes on as if it had never stopped.
+ *
+ * A device with a queue of its own is given the next steps before the metrics of a step have come back, so that it never waits. Before
+ * anything is saved or drawn, all steps that were given have reported.
  */
 import { refuse } from '../../dsl/errors.ts'
 import type { Ahead } from '../data/ahead.ts'
 import { FRAME, SIDE } from '../data/dataset.ts'
 import { keyOf, PURPOSE } from '../data/random.ts'
-import { sameShape, transfer, typeText, type LocalExecutable } from '../executor.ts'
+import { look, sameShape, transfer, typeText, type AnyArray, type Executable, type View } from '../executor.ts'
 import type { ProgramInfo, Slot } from '../manifest.ts'
 import { restOf } from '../paths.ts'
 import type { Numbers, Schedule } from './stages.ts'
+import type { Verification } from './verify.ts'
 
-/** What a step took, in milliseconds: in all, and of that until its batch was there. */
+/** What a step took, in milliseconds: in all (beyond the step before it, where steps overlap), and of that until its batch was there. */
 export type Timing = { readonly milliseconds: number; readonly waited: number }
 
 export type Job = {
   /** The compiled training step; its inputs below `state` hold the state to start from, those below `frozen` what stays as it is. */
-  readonly program: LocalExecutable
+  readonly program: Executable
+  /** How many steps may be under way, beyond the one whose metrics are awaited; default: none where the memory is at hand, otherwise `AHEAD`. */
+  readonly ahead?: number
+  /** Computes the first steps a second time elsewhere, and compares. */
+  readonly verification?: Verification
   /** Training batches, from step `from` on. */
   readonly batches: Ahead
   readonly seed: number
@@ -35,12 +43,15 @@ export type Job = {
   readonly onStep: (step: number, metrics: Numbers, schedule: Numbers, timing: Timing) => void
   readonly checkpointEvery: number
   /** Saves the state; called every `checkpointEvery` steps and when the run ends, never with a value that is not finite. */
-  readonly save: (step: number) => Promise<void>
+  readonly save: (step: number, state: State) => Promise<void>
   readonly pictureEvery: number
   readonly picture: (step: number) => Promise<void>
   /** Where the last good state lies, for the message that ends a run that went wrong. */
   readonly lastGood: () => string | undefined
 }
+
+/** What the next step would start from, by input path: everything below `state` and `frozen`. To be looked at before the next step. */
+export type State = ReadonlyMap<string, View | AnyArray>
 
 export type Ending = { readonly step: number; readonly end: 'finished' | 'stopped' }
 
@@ -85,41 +96,65 @@ const isMetric = (path: string): boolean => restOf(path, 'metrics') !== null
 const stepKey = (seed: number, step: number, purpose: number = PURPOSE.step): Uint32Array => Uint32Array.from(keyOf(seed, purpose, step))
 
 /** Fills the state from the program `init(key)`. */
-export const initialise = (init: LocalExecutable, program: LocalExecutable, seed: number): void => {
+export const initialise = async (init: Executable, program: Executable, seed: number): Promise<void> => {
   init.set('key', stepKey(seed, 0, PURPOSE.start))
   init.run()
-  transfer(init, '', program, 'state')
+  await transfer(init, '', program, 'state')
+}
+
+/** Everything that the next step would start from. */
+export const stateOf = async (program: Executable): Promise<State> => {
+  const paths = program.program.inputs.flatMap(({ path }) => (restOf(path, 'state') === null && restOf(path, 'frozen') === null ? [] : [path]))
+  const values = await look(program, paths, 'inputs')
+  return new Map(paths.map((path, i) => [path, values[i] ?? new Float32Array()]))
 }
 
 /** The first value below `state` that is not finite. */
-const brokenState = (program: LocalExecutable): { readonly name: string; readonly value: string } | undefined => {
-  for (const slot of program.program.inputs) {
-    if (slot.dtype !== 'f32' || restOf(slot.path, 'state') === null) continue
-    const values = program.input(slot.path)
+const broken = (state: State): { readonly name: string; readonly value: string } | undefined => {
+  for (const [path, values] of state) {
+    if (!(values instanceof Float32Array) || restOf(path, 'state') === null) continue
     const at = values.findIndex(v => !Number.isFinite(v))
-    if (at >= 0) return { name: `${slot.path} (element ${at} of ${values.length})`, value: String(values[at]) }
+    if (at >= 0) return { name: `${path} (element ${at} of ${values.length})`, value: String(values[at]) }
   }
   return undefined
 }
 
-const metricsReader = (program: LocalExecutable): (() => Numbers) => {
-  const read = program.program.outputs
-    .filter(slot => isMetric(slot.path) && slot.shape.length === 0)
-    .map(slot => [(restOf(slot.path, 'metrics') ?? '').slice(1), slot.path] as const)
-  return () => Object.fromEntries(read.map(([name, path]) => [name, program.view(path)[0] ?? Number.NaN]))
+/** Asks for the metrics of the step that was run last. */
+export const metricsReader = (program: Executable): (() => Promise<Numbers>) => {
+  const scalars = program.program.outputs.filter(slot => isMetric(slot.path) && slot.shape.length === 0)
+  const paths = scalars.map(({ path }) => path)
+  const names = paths.map(path => (restOf(path, 'metrics') ?? '').slice(1))
+  return async () => {
+    const values = await program.read(paths)
+    return Object.fromEntries(names.map((name, i) => [name, values[i]?.[0] ?? Number.NaN]))
+  }
 }
 
 const nextTurn = (): Promise<void> => new Promise(done => setImmediate(done))
 
+/** Steps that a device with a queue is given beyond the one whose metrics are awaited: enough to keep it busy, few enough to stop soon. */
+const AHEAD = 3
+
+/** A step that was given to the device and has not reported yet. */
+type UnderWay = {
+  readonly step: number
+  readonly schedule: Numbers
+  readonly start: number
+  readonly waited: number
+  readonly metrics: Promise<Numbers>
+}
+
 /**
  * Trains from step `from` until `steps` are done or `stopped()` says so. A metric that is not finite ends the run at its
- * step; nothing is saved then (the program may have left the new state in the place of the old one already).
+ * step; nothing is saved then (the program may have left the new state in the place of the old one already). A device that fails
+ * rejects with its `Refusal`, and nothing is saved either.
  */
 export const train = async (job: Job): Promise<Ending> => {
-  const { program, batches, seed, steps } = job
+  const { program, batches, seed, steps, verification } = job
   const { groups, parts, frames } = checkTrainStep(program.program, Object.keys(job.schedule(0)))
   const readMetrics = metricsReader(program)
   const images = new Float32Array(groups * parts * frames * FRAME)
+  const ahead = job.ahead ?? (program.device === 'webgpu' ? AHEAD : 0)
   const remedy = (): string => {
     const path = job.lastGood()
     const kept = path === undefined ? 'No checkpoint had been written yet.' : `The last good checkpoint is kept: ${path}`
@@ -127,31 +162,61 @@ export const train = async (job: Job): Promise<Ending> => {
   }
   const fail = (step: number, metric: string, value: string): never => refuse({ kind: 'nonfinite', step, metric, value, remedy: remedy() })
 
+  const underWay: UnderWay[] = []
+  let reported = 0
+  /** Waits for the reports of the oldest steps, until at most `most` are left. */
+  const settle = async (most: number): Promise<void> => {
+    for (let oldest = underWay[0]; oldest !== undefined && underWay.length > most; oldest = underWay[0]) {
+      const { step, schedule, start, waited } = oldest
+      const metrics = await oldest.metrics
+      underWay.shift()
+      for (const name in metrics) if (!Number.isFinite(metrics[name])) fail(step, name, String(metrics[name]))
+      const now = performance.now()
+      job.onStep(step, metrics, schedule, { milliseconds: now - Math.max(start, reported), waited })
+      reported = now
+    }
+  }
+
+  /** Gives one step to the device. */
+  const give = async (done: number): Promise<void> => {
+    const start = performance.now()
+    const schedule = job.schedule(done / steps)
+    const inputs: readonly (readonly [string, ArrayLike<number>])[] =
+      [['x', images], ['key', stepKey(seed, done)], ...Object.entries(schedule).map(([name, value]) => [`schedule.${name}`, [value]] as const)]
+    const { waited } = await batches.next(done, images).catch(async (error: unknown) => {
+      await settle(0) // steps before the one that has no batch are good
+      throw error
+    })
+    const verified = await verification?.before(done, program, inputs)
+    for (const [path, values] of inputs) program.set(path, values)
+    program.run()
+    const metrics = readMetrics()
+    metrics.catch(() => undefined) // a step before it may be what ends the run
+    program.feed('state', 'state')
+    underWay.push({ step: done + 1, schedule, start, waited, metrics })
+    await verified?.(await metrics)
+  }
+
   const save = async (step: number): Promise<void> => {
-    const broken = brokenState(program)
-    if (broken !== undefined) fail(step, broken.name, broken.value)
-    await job.save(step)
+    const state = await stateOf(program)
+    const bad = broken(state)
+    if (bad !== undefined) fail(step, bad.name, bad.value)
+    await job.save(step, state)
   }
 
   for (let done = job.from; done < steps; done++) {
-    const start = performance.now()
-    const schedule = job.schedule(done / steps)
-    const { waited } = await batches.next(done, images)
-    program.set('x', images)
-    program.set('key', stepKey(seed, done))
-    for (const [name, value] of Object.entries(schedule)) program.set(`schedule.${name}`, [value])
-    program.run()
-    const metrics = readMetrics()
-    for (const [name, value] of Object.entries(metrics)) if (!Number.isFinite(value)) fail(done + 1, name, String(value))
-    program.feed('state', 'state')
+    await give(done)
     const step = done + 1
-    job.onStep(step, metrics, schedule, { milliseconds: performance.now() - start, waited })
-    await nextTurn() // signals arrive here
     const last = step === steps
+    const pictured = isPictured(job, step)
+    await settle(ahead)
+    await nextTurn() // signals arrive here
     const stop = !last && job.stopped()
-    if (last || stop || step % job.checkpointEvery === 0) await save(step)
+    const saved = last || stop || step % job.checkpointEvery === 0
+    if (saved || pictured) await settle(0)
+    if (saved) await save(step)
     if (stop) return { step, end: 'stopped' }
-    if (isPictured(job, step)) await job.picture(step)
+    if (pictured) await job.picture(step)
   }
   return { step: steps, end: 'finished' }
 }

@@ -34,8 +34,8 @@ const frames = async ({ programs, schedule, data, seed, ...place }: Shown): Prom
   const { x, labels } = data.batch({ split: 'heldOut', groups: GROUPS, frames: codec.frames, seed, step: 0 })
   const identities = new Set(labels.identity).size
   return [
-    { name: `${placeName(place, 'reconstruction')}.png`, bytes: encodePng(reconstructionSheet(x, reconstruct(codec, x), shape)) },
-    { name: `${placeName(place, 'swap')}.png`, bytes: encodePng(swapGrid(codec, x, shape, Math.min(GROUPS, identities))) },
+    { name: `${placeName(place, 'reconstruction')}.png`, bytes: encodePng(reconstructionSheet(x, await reconstruct(codec, x), shape)) },
+    { name: `${placeName(place, 'swap')}.png`, bytes: encodePng(await swapGrid(codec, x, shape, Math.min(GROUPS, identities))) },
   ]
 }
 
@@ -65,7 +65,7 @@ const video = async ({ programs, schedule, data, seed, ...place }: Shown): Promi
   if (codec === undefined) return []
   const most = SHOWN * codec.frames
   const videos = differentSequences(data, GROUPS, seed).map(index => data.clip('heldOut', index, Math.min(data.labels('heldOut', index).frames, most)).x)
-  return films(codec, videos, { seed }).flatMap(film => {
+  return (await films(codec, videos, { seed })).flatMap(film => {
     const name = placeName(place, film.kind)
     const { gif, png } = filmFiles(film)
     return [{ name: `${name}.gif`, bytes: gif }, { name: `${name}.png`, bytes: png }]

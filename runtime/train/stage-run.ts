@@ -59,7 +59,9 @@ const lastOfStageOne = (config: RunConfig, folder: RunFolder): string =>
 const enter = async ({ config, folder, stage, start }: StageRun, programs: Programs, note: (text: string) => void): Promise<void> => {
   const { trainStep } = programs
   if (start.checkpoint !== undefined) return restoreState(await readCheckpoint(start.checkpoint), trainStep, config).forEach(note)
-  initialise(await programs.init(), trainStep, seedOf(config.seed, stage.number))
+  const init = await programs.init()
+  await initialise(init, trainStep, seedOf(config.seed, stage.number))
+  init.dispose()
   if (stage.number === 1) return
   const path = lastOfStageOne(config, folder)
   takeOver(await readCheckpoint(path), trainStep, config.config)
@@ -125,9 +127,9 @@ export const runStage = async (run: StageRun): Promise<Ending> => {
           progress.update(step, metrics)
         },
         checkpointEvery: config.checkpointEvery,
-        save: async step => {
+        save: async (step, state) => {
           metricsFile.flush()
-          await writeCheckpoint(checkpointPath(folder, { stage, step }), programs.trainStep, { stage, step, config, revision: run.revision })
+          await writeCheckpoint(checkpointPath(folder, { stage, step }), programs.trainStep, state, { stage, step, config, revision: run.revision })
           prune(folder, stage, run.keep)
         },
         pictureEvery: config.pictureEvery,

@@ -35,7 +35,7 @@ export const measureAllocation = async (build: Build, model: string, steps: numb
   const init = await orThrow(build.load(`${model}/init`))
   const step = await orThrow(build.load(`${model}/trainStep`))
   init.run()
-  transfer(init, '', step, 'state')
+  await transfer(init, '', step, 'state')
   const [groups = 0, parts = 0, frames = 0, ...frame] = step.program.inputs.find(slot => slot.path === 'x')?.shape ?? []
   const images = new Float32Array(groups * parts * frames * sizeOfShape(frame))
   const data = pendulum()

@@ -137,7 +137,7 @@ test('parameters go from one program to another', async () => {
   const [a, b] = [await ready(), await ready()]
   a.setAll({ 'state.w': [1, 2], x: [3, 4] })
   a.run()
-  transfer(a, 'state', b, 'state')
+  await transfer(a, 'state', b, 'state')
   assert.equal(b.inputView('state.w'), Float32Array.of(4, 6))
   assert.match(await refusal(() => transfer(a, 'bits', b, 'x')), /input x is f32\[2\].*has bits as u32\[2\]/)
 })

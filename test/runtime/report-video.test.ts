@@ -49,7 +49,7 @@ const video = (i: number, frames: number): Float32Array => paint(who(i), Array.f
 const videos = (count: number, frames = T): readonly Float32Array[] => Array.from({ length: count }, (_, i) => video(i, frames))
 
 const filmOf = (all: readonly Film[], kind: FilmKind): Film => all.find(film => film.kind === kind) as Film
-const drawn = (kind: FilmKind, x: readonly Float32Array[]): Film => filmOf(films(codec, x, { seed: 1 }), kind)
+const drawn = async (kind: FilmKind, x: readonly Float32Array[]): Promise<Film> => filmOf(await films(codec, x, { seed: 1 }), kind)
 
 /** Colour at a place. */
 const at = ({ data, width }: Pick<Picture, 'data' | 'width'>, x: number, y: number): readonly number[] =>
@@ -72,11 +72,11 @@ const played = (film: Film): readonly Picture[] => {
 
 const films_ = suite('films')
 
-films_('the four, always in the same bytes; what is played is what was drawn', () => {
-  const all = films(codec, videos(3), { seed: 1 })
+films_('the four, always in the same bytes; what is played is what was drawn', async () => {
+  const all = await films(codec, videos(3), { seed: 1 })
   assert.equal(all.map(({ kind }) => kind), ['reconstruction', 'transfer', 'generate', 'continuation'])
   assert.equal(all.map(({ frames }) => frames.length), [T, T, T, 3 * T])
-  for (const [i, film] of films(codec, videos(3), { seed: 1 }).entries()) {
+  for (const [i, film] of (await films(codec, videos(3), { seed: 1 })).entries()) {
     const { gif, png } = filmFiles(film)
     assert.is(Buffer.compare(filmFiles(all[i] as Film).gif, gif), 0)
     assert.is(Buffer.compare(filmFiles(all[i] as Film).png, png), 0)
@@ -87,8 +87,8 @@ films_('the four, always in the same bytes; what is played is what was drawn', (
   }
 })
 
-films_('reconstruction: inputs above, what the model gives back beneath', () => {
-  const film = drawn('reconstruction', videos(3))
+films_('reconstruction: inputs above, what the model gives back beneath', async () => {
+  const film = await drawn('reconstruction', videos(3))
   assert.equal([film.sheet.width, film.sheet.height], [place(T), 6 * SIDE + 5 * 2 + 2 * 5])
   for (let i = 0; i < 3; i++) for (let t = 0; t < T; t++) {
     const picture = film.frames[t] as Picture
@@ -99,8 +99,8 @@ films_('reconstruction: inputs above, what the model gives back beneath', () => 
   }
 })
 
-films_('transfer: cell (i, j) shows who is in video i doing what is done in video j', () => {
-  const film = drawn('transfer', videos(3))
+films_('transfer: cell (i, j) shows who is in video i doing what is done in video j', async () => {
+  const film = await drawn('transfer', videos(3))
   const blocks = [3, 6, 9]
   for (let i = 0; i < 3; i++) for (let t = 0; t < T; t++) {
     const picture = film.frames[t] as Picture
@@ -118,8 +118,8 @@ films_('transfer: cell (i, j) shows who is in video i doing what is done in vide
   assert.equal(at(film.frames[0] as Picture, place(0), place(0)), at(film.frames[0] as Picture, 0, 0), 'the corner is empty')
 })
 
-films_('generation: as many videos as asked for, all different, four in a row; another seed gives others', () => {
-  const film = filmOf(films(codec, videos(2), { seed: 1, generated: 6 }), 'generate')
+films_('generation: as many videos as asked for, all different, four in a row; another seed gives others', async () => {
+  const film = filmOf(await films(codec, videos(2), { seed: 1, generated: 6 }), 'generate')
   assert.equal([film.frames[0]?.width, film.frames[0]?.height], [place(4), place(2)])
   assert.equal([film.sheet.width, film.sheet.height], [place(T), place(6)])
   const reds = Array.from({ length: 6 }, (_, i) => at(film.sheet, place(0), place(i))[0])
@@ -128,12 +128,12 @@ films_('generation: as many videos as asked for, all different, four in a row; a
     assert.equal(at(film.frames[t] as Picture, place(i % 4), place(Math.floor(i / 4))), at(film.sheet, place(t), place(i)))
     assert.is(at(film.sheet, place(t), place(i))[1], toByte(Math.fround(t / 10)))
   }
-  const other = filmOf(films(codec, videos(2), { seed: 2, generated: 6 }), 'generate')
+  const other = filmOf(await films(codec, videos(2), { seed: 2, generated: 6 }), 'generate')
   assert.not.equal(other.sheet, film.sheet)
 })
 
-films_('continuation: the input, then twice as many frames from its last pose on, framed', () => {
-  const film = drawn('continuation', videos(2))
+films_('continuation: the input, then twice as many frames from its last pose on, framed', async () => {
+  const film = await drawn('continuation', videos(2))
   const background = at(film.sheet, 0, 0)
   for (let i = 0; i < 2; i++) for (let t = 0; t < 3 * T; t++) {
     const picture = film.frames[t] as Picture
@@ -152,8 +152,8 @@ films_('continuation: the input, then twice as many frames from its last pose on
   }
 })
 
-films_('continuation: where the data go on, they stand above, unframed, until they end', () => {
-  const film = drawn('continuation', [video(0, 2 * T), video(1, 5 * T), video(2, T)])
+films_('continuation: where the data go on, they stand above, unframed, until they end', async () => {
+  const film = await drawn('continuation', [video(0, 2 * T), video(1, 5 * T), video(2, T)])
   const background = at(film.sheet, 0, 0)
   const [groups, ends] = [[2, 4], [2 * T, 3 * T, T]]
   for (let i = 0; i < 3; i++) for (let t = 0; t < 3 * T; t++) {
@@ -166,8 +166,8 @@ films_('continuation: where the data go on, they stand above, unframed, until th
   }
 })
 
-films_('at most eight videos are read, six in the grid and in roll-outs', () => {
-  const all = films(codec, videos(9), { seed: 1 })
+films_('at most eight videos are read, six in the grid and in roll-outs', async () => {
+  const all = await films(codec, videos(9), { seed: 1 })
   assert.is(filmOf(all, 'reconstruction').frames[0]?.width, place(8))
   assert.equal([filmOf(all, 'transfer').frames[0]?.width, filmOf(all, 'transfer').frames[0]?.height], [place(7, [1]), place(7, [1])])
   assert.is(filmOf(all, 'continuation').frames[0]?.width, place(6, [], 3))

@@ -64,8 +64,8 @@ const codec: Codec = {
 
 const grids = suite('grids')
 
-grids('swap grid: cell (i, j) has the identity of row i and the pose of column j', () => {
-  const picture = swapGrid(codec, x, shape)
+grids('swap grid: cell (i, j) has the identity of row i and the pose of column j', async () => {
+  const picture = await swapGrid(codec, x, shape)
   const poses = poseSources(shape)
   assert.is(new Set(poses.map(({ group, frame }) => `${group} ${frame}`)).size, 4)
   const place = (i: number): number => (i === 0 ? 2 : 2 + 4 + 5 + (i - 1) * 6)
