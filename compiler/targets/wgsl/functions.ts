@@ -1,0 +1,91 @@
+/**
+ * Functions that a module of WGSL defines for itself, where it calls them: those of f32 that the language promises more
+ * of than WGSL does, and the transcendental ones, printed from the rules that the WebAssembly target computes in place,
+ * so that both have the same polynomials and error bounds.
+ */
+import type { Dialect } from '../../schedule/nest/expression.ts'
+import { builder } from '../../schedule/nest/builder.ts'
+import { maths } from '../../schedule/nest/maths.ts'
+import type { Named, Value } from '../../schedule/nest/nest.ts'
+import { identifier, naming } from './names.ts'
+import { printBody } from './body.ts'
+
+type Lanes = 1 | 4
+/**
+ * `extreme`: the lesser or greater of two f32, NaN where one of them is. `convert`: f32 to integers, toward zero, to the
+ * nearest there is beyond their range, 0 for NaN. `infinity` and `nan`, which WGSL has no constants for.
+ */
+export type Helper =
+  | 'infinity' | 'nan'
+  | { readonly extreme: 'min' | 'max'; readonly lanes: Lanes }
+  | { readonly convert: 'i32' | 'u32'; readonly lanes: Lanes }
+  | { readonly named: Named; readonly lanes: Lanes }
+
+const four = (lanes: Lanes): string => (lanes === 4 ? 'x4' : '')
+
+/** What a helper is called. */
+export const callee = (helper: Helper): string => {
+  if (typeof helper === 'string') return helper
+  if ('extreme' in helper) return `${helper.extreme}_f32${four(helper.lanes)}`
+  if ('convert' in helper) return `${helper.convert}_of_f32${four(helper.lanes)}`
+  const { named, lanes } = helper
+  if (typeof named === 'string') return `${named}_f32${four(lanes)}`
+  return `pow_${identifier(`f32 ${named.pow}`.replace('-', 'minus ').replace('.', ' point '))}${four(lanes)}`
+}
+
+/** The text of a helper; those that it calls itself are asked for. */
+export const definition = (helper: Helper, need: (helper: Helper) => string): readonly string[] => {
+  const name = callee(helper)
+  if (typeof helper === 'string') {
+    const bits = helper === 'nan' ? '0x7fc00000u' : '0x7f800000u'
+    return [`fn ${name}() -> f32 {`, `  let bits = ${bits};`, '  return bitcast<f32>(bits);', '}']
+  }
+  const of = (type: string): string => (helper.lanes === 4 ? `vec4<${type}>` : type)
+  const all = (type: string, text: string): string => (helper.lanes === 4 ? `vec4<${type}>(${text})` : text)
+  const [float, word] = [of('f32'), of('u32')]
+  const magnitude = (x: string): string => `bitcast<${word}>(${x}) & ${all('u32', '0x7fffffffu')}`
+  if ('extreme' in helper)
+    return [
+      `fn ${name}(x: ${float}, y: ${float}) -> ${float} {`,
+      `  let magnitude = max(${magnitude('x')}, ${magnitude('y')});`,
+      `  return select(${helper.extreme}(x, y), x + y, magnitude > ${all('u32', '0x7f800000u')});`,
+      '}',
+    ]
+  if ('convert' in helper) {
+    const to = of(helper.convert)
+    const [low, high, most] = helper.convert === 'i32' ? ['-2147483648.0', '2147483648.0', '2147483647'] : ['0.0', '4294967296.0', '4294967295u']
+    const inside = helper.convert === 'i32' ? '2147483520.0' : '4294967040.0'
+    return [
+      `fn ${name}(x: ${float}) -> ${to} {`,
+      `  let near = ${to}(clamp(x, ${all('f32', low)}, ${all('f32', inside)}));`,
+      `  let known = select(near, ${all(helper.convert, most)}, x >= ${all('f32', high)});`,
+      `  return select(known, ${all(helper.convert, helper.convert === 'i32' ? '0' : '0u')}, (${magnitude('x')}) > ${all('u32', '0x7f800000u')});`,
+      '}',
+    ]
+  }
+  const b = builder(name)
+  const x = b.param(helper.lanes === 4 ? 'f32x4' : 'f32', 'x')
+  const { named } = helper
+  const result = typeof named === 'string' ? maths.call(b, named, x) : maths.pow(b, x, named.pow)
+  const nest = b.finish(0)
+  const fresh = naming()
+  const memory = (): never => {
+    throw new RangeError('a function of numbers touches no memory')
+  }
+  const lines = printBody(nest.body, nest.params, { memory, name: fresh, known: new Map([[x.id, fresh('x')]]), need, barrier: [] }, result)
+  return [`fn ${name}(x: ${float}) -> ${float} {`, ...lines, '}']
+}
+
+const called = (name: Named, x: Value): Value => ({ kind: 'named', name, type: x.type, args: [x] })
+
+/** Powers of a few multiplications are computed where they stand. */
+const short = (exponent: number): boolean => Number.isInteger(exponent * 2) && Math.abs(exponent) <= 4
+
+/** Positions count elements; transcendental functions are called by name. */
+export const wgsl: Dialect = {
+  unit: 1,
+  maths: {
+    call: (b, fn, x) => b.let(called(fn, x), fn),
+    pow: (b, x, exponent) => (short(exponent) ? maths.pow(b, x, exponent) : b.let(called({ pow: exponent }, x), 'power')),
+  },
+}

@@ -1,0 +1,199 @@
+/**
+ * One WGSL module for one dispatch: its buffers, counters and workgroup memory, the functions it calls, and `main`. A line
+ * `alias tile_t = f32;` says what workgroup memory for f32 is kept in: with `enable f16;` before all else and
+ * `alias tile_t = f16;` instead, it is kept in half precision, and computed with in f32 all the same.
+ */
+import type { DType } from '../../../dsl/core/prim.ts'
+import type { Dispatch } from '../../schedule/gpu/dispatch.ts'
+import { type Stmt, type Value, lanesOf, scalarOf } from '../../schedule/nest/nest.ts'
+import { spacesOf } from '../../schedule/nest/spaces.ts'
+import { type Helper, callee, definition } from './functions.ts'
+import { identifier, naming } from './names.ts'
+import { type Memory, printBody } from './body.ts'
+import { inVectors } from './quarter.ts'
+import { type Block, placesOf } from './scope.ts'
+
+export { wgsl } from './functions.ts'
+
+/**
+ * What a reader wants to know: the kernel's name, its source lines, more lines for the head of the module, and what buffers
+ * are called. Of two dispatches that differ in these alone, the modules printed `{ name: '', places: [], notes: [] }` are equal.
+ */
+export type About = {
+  readonly name: string
+  readonly places: readonly string[]
+  readonly notes: readonly string[]
+  readonly names?: (space: number) => string
+}
+export type Bound = { readonly space: number; readonly access: 'read' | 'write' }
+export type Printed = { readonly code: string; readonly bindings: readonly Bound[] }
+
+/** The most workgroups along one side of a grid. */
+const side = 65535
+
+/** Spaces in the order in which a nest comes to them. */
+const inOrder = (body: Block): readonly number[] => {
+  const seen = new Set<number>()
+  const value = (v: Value): void => {
+    switch (v.kind) {
+      case 'const':
+      case 'local':
+        return
+      case 'load':
+        seen.add(v.space)
+        return value(v.at)
+      case 'apply':
+      case 'named':
+        return v.args.forEach(value)
+      case 'lane':
+        return value(v.of)
+      case 'shuffle':
+        value(v.a)
+        return value(v.b)
+    }
+  }
+  const stmt = (s: Stmt): void => {
+    switch (s.kind) {
+      case 'barrier':
+        return
+      case 'set':
+        return value(s.value)
+      case 'store':
+        value(s.at)
+        value(s.value)
+        seen.add(s.space)
+        return
+      case 'if':
+        value(s.condition)
+        return [...s.then, ...s.otherwise].forEach(stmt)
+      case 'for':
+        value(s.from)
+        value(s.to)
+        return s.body.forEach(stmt)
+    }
+  }
+  body.forEach(stmt)
+  return [...seen]
+}
+
+/** The values of locals that never change. */
+const definitions = (body: Block, constant: (id: number) => boolean): ReadonlyMap<number, Value> => {
+  const found = new Map<number, Value>()
+  const block = (stmts: Block): void => {
+    for (const s of stmts) {
+      if (s.kind === 'set' && constant(s.local.id)) found.set(s.local.id, s.value)
+      if (s.kind === 'if') [s.then, s.otherwise].forEach(block)
+      if (s.kind === 'for') block(s.body)
+    }
+  }
+  block(body)
+  return found
+}
+
+const without = (body: Block, dead: (id: number) => boolean): Block =>
+  body.flatMap((s): readonly Stmt[] => {
+    if (s.kind === 'set') return dead(s.local.id) ? [] : [s]
+    if (s.kind === 'if') return [{ ...s, then: without(s.then, dead), otherwise: without(s.otherwise, dead) }]
+    return s.kind === 'for' ? [{ ...s, body: without(s.body, dead) }] : [s]
+  })
+
+/**
+ * The module of a dispatch. `buffers` says what the elements of a space are, null for one that is no buffer; `counters` is
+ * how many loops enclose the kernel; `writable` has buffers that are bound for writing though the nest only reads them.
+ * `bindings`: the spaces at @group(0) @binding(0), (1), ... in order.
+ */
+export const printDispatch = (
+  dispatch: Dispatch, about: About, buffers: (space: number) => DType | null, counters: number, writable: ReadonlySet<number> = new Set(),
+): Printed => {
+  const { nest, threads, shared, quads } = dispatch
+  const local = new Map(shared.map(s => [s.space, s]))
+  const wide = (space: number): boolean => quads.has(space) || lanesOf(local.get(space)?.type ?? 'f32') === 4
+  const { reads, writes } = spacesOf(nest)
+  const access = (space: number): Bound['access'] => (writes.has(space) || writable.has(space) ? 'write' : 'read')
+
+  const plain = { position: () => 4, steady: () => false }
+  const before = placesOf(nest.body, nest.params, plain)
+  const constants = definitions(nest.body, id => ['let', 'inline'].includes(before.get(id)?.kind ?? ''))
+  let body = inVectors(nest.body, wide, id => constants.get(id))
+  for (;;) {
+    const places = placesOf(body, nest.params, plain)
+    if (![...places.values()].some(p => p.kind === 'dead')) break
+    body = without(body, id => places.get(id)?.kind === 'dead')
+  }
+
+  const fresh = naming()
+  const used = inOrder(body)
+  const bound = used.filter(space => !local.has(space))
+  const spaces = new Map<number, Memory>()
+  for (const space of bound) {
+    const dtype = buffers(space)
+    if (dtype === null) throw new RangeError(`space ${space} of ${nest.name} is neither a buffer nor workgroup memory`)
+    const label = identifier(about.names?.(space) ?? (writes.has(space) ? 'result' : 'given'))
+    spaces.set(space, { name: fresh(label), wide: wide(space), kept: dtype === 'bool' ? 'bool' : null, steady: !writes.has(space) })
+  }
+  const tiles = shared.filter(s => used.includes(s.space))
+  for (const { space, type } of tiles) {
+    const of = scalarOf(type)
+    spaces.set(space, { name: fresh('tile'), wide: wide(space), kept: of === 'bool' ? 'bool' : of === 'f32' ? 'tile_t' : null, steady: false })
+  }
+  const memory = (space: number): Memory => {
+    const found = spaces.get(space)
+    if (found === undefined) throw new RangeError(`space ${space} of ${nest.name} is not known`)
+    return found
+  }
+
+  const helpers = new Map<string, readonly string[]>()
+  const need = (helper: Helper): string => {
+    const name = callee(helper)
+    if (!helpers.has(name)) {
+      helpers.set(name, [])
+      const text = definition(helper, need)
+      helpers.delete(name)
+      helpers.set(name, text)
+    }
+    return name
+  }
+
+  const [group, thread, ...loops] = nest.params
+  if (group === undefined || thread === undefined || loops.length !== counters)
+    throw new RangeError(`${nest.name} has ${nest.params.length} parameters for ${counters} counters`)
+  const known = new Map(nest.params.map(p => [p.id, fresh(p.name)]))
+  const uniforms = loops.map(l => fresh(`${l.name}_counter`))
+  const both = bound.some(space => reads.has(space) && writes.has(space))
+  const barrier = [...(tiles.length > 0 || !both ? ['workgroupBarrier();'] : []), ...(both ? ['storageBarrier();'] : [])]
+  const lines = printBody(body, nest.params, { memory, name: fresh, known, need, barrier })
+
+  const [groupName, threadName] = [known.get(group.id)!, known.get(thread.id)!]
+  const grid = nest.extent > side
+  const arrayOf = (element: string, four: boolean): string => (four ? `vec4<${element}>` : element)
+  const declared = [
+    ...bound.map((space, i) => {
+      const { name, wide: four } = memory(space)
+      const dtype = buffers(space)!
+      return `@group(0) @binding(${i}) var<storage, ${access(space) === 'write' ? 'read_write' : 'read'}> ${name}: array<${arrayOf(dtype === 'bool' ? 'u32' : dtype, four)}>;`
+    }),
+    ...uniforms.map((name, i) => `@group(1) @binding(${i}) var<uniform> ${name}: vec4<i32>;`),
+    ...tiles.map(({ space, type, elements }) => {
+      const { name, wide: four, kept } = memory(space)
+      const element = kept === 'bool' ? 'u32' : kept ?? scalarOf(type)
+      return `var<workgroup> ${name}: array<${arrayOf(element, four)}, ${four ? Math.ceil(elements / 4) : elements}>;`
+    }),
+  ]
+  const head = [
+    ...(about.name === '' && about.places.length === 0 ? [] : [`// ${[about.name, about.places.join(', ')].filter(x => x !== '').join('  ')}`]),
+    ...about.notes.map(note => `// ${note}`),
+    ...(tiles.some(t => memory(t.space).kept === 'tile_t') ? ['alias tile_t = f32;'] : []),
+  ]
+  const main = [
+    `@compute @workgroup_size(${threads})`,
+    'fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) local_index: u32) {',
+    `  let ${groupName} = i32(workgroup.x${grid ? ` + workgroup.y * ${side}u` : ''});`,
+    ...(grid ? [`  if (${groupName} >= ${nest.extent}) {`, '    return;', '  }'] : []),
+    `  let ${threadName} = i32(local_index);`,
+    ...loops.map((l, i) => `  let ${known.get(l.id)} = ${uniforms[i]}.x;`),
+    ...lines,
+    '}',
+  ]
+  const parts = [[...head, ...declared], ...helpers.values(), main].filter(part => part.length > 0)
+  return { code: `${parts.map(part => part.join('\n')).join('\n\n')}\n`, bindings: bound.map(space => ({ space, access: access(space) })) }
+}
