@@ -143,8 +143,10 @@ export const printBody = (body: Block, params: readonly Local[], context: Contex
         return atom(`${fn}(${value(x).text})`)
       case 'nearest':
         return atom(`round(${value(x).text})`)
-      case 'neg':
-        return { text: `-${within(value(x), 3)}`, binds: 2 }
+      case 'neg': {
+        const text = within(value(x), 3)
+        return { text: text.startsWith('-') ? `-(${text})` : `-${text}`, binds: 2 }
+      }
       case 'not':
         return { text: `!${within(value(x), 3)}`, binds: 2 }
       case 'convert':
@@ -191,7 +193,7 @@ export const printBody = (body: Block, params: readonly Local[], context: Contex
     switch (v.kind) {
       case 'const': {
         const text = literal(v.type, v.value, need)
-        return lanesOf(v.type) === 4 ? atom(`${wgslType(v.type)}(${text})`) : { text, binds: text.startsWith('-') ? 2 : 3 }
+        return atom(lanesOf(v.type) === 4 ? `${wgslType(v.type)}(${text})` : text)
       }
       case 'local': {
         const instead = inlined.get(v.id)

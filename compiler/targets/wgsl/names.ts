@@ -16,6 +16,9 @@ const reserved: ReadonlySet<string> = new Set(`
   local_index workgroup
 `.split(/\s+/).filter(word => word !== ''))
 
+/** What functions of a module are called. */
+const helper = /_f32(x4)?$|^pow_f32/
+
 /** A label as an identifier: letters, digits and single underscores, a letter first. */
 export const identifier = (label: string): string => {
   const plain = label.replace(/[^A-Za-z0-9]+/g, '_').replace(/^_+|_+$/g, '')
@@ -32,7 +35,7 @@ export const naming = (): ((label: string) => string) => {
       const n = (counts.get(base) ?? 0) + 1
       counts.set(base, n)
       const name = n === 1 ? base : `${base}_${n}`
-      if (taken.has(name) || reserved.has(name)) continue
+      if (taken.has(name) || reserved.has(name) || helper.test(name)) continue
       taken.add(name)
       return name
     }
