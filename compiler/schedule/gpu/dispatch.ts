@@ -6,7 +6,7 @@ import type { Nest, Scratch, Type } from '../nest/nest.ts'
 
 /**
  * Memory of a workgroup, numbered as a space beside the buffers; what lies in it is lost when the workgroup ends. `elements`
- * and positions count scalars; where the type is a vector, it is read and written as `quads` are.
+ * are of its type: where that is a vector, there are four times as many scalars, which positions count, and it is read and written as `quads` are.
  */
 export type Shared = { readonly space: number; readonly type: Type; readonly elements: number }
 

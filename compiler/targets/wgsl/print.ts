@@ -176,7 +176,7 @@ export const printDispatch = (
     ...tiles.map(({ space, type, elements }) => {
       const { name, wide: four, kept } = memory(space)
       const element = kept === 'bool' ? 'u32' : kept ?? scalarOf(type)
-      return `var<workgroup> ${name}: array<${arrayOf(element, four)}, ${four ? Math.ceil(elements / 4) : elements}>;`
+      return `var<workgroup> ${name}: array<${arrayOf(element, four)}, ${lanesOf(type) === 4 || !four ? elements : Math.ceil(elements / 4)}>;`
     }),
   ]
   const head = [
