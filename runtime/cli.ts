@@ -18,6 +18,7 @@ const commands: Readonly<Record<string, () => Promise<{ readonly register: Regis
   run: () => import('./commands/run.ts'),
   list: () => import('./commands/list.ts'),
   bench: () => import('./commands/bench.ts'),
+  studio: () => import('./commands/studio.ts'),
 }
 
 const codeOf = (failure: Failure): number => (failure.kind === 'usage' ? 2 : 1)

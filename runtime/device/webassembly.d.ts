@@ -26,6 +26,7 @@ declare namespace WebAssembly {
 declare class Worker {
   constructor(url: URL, options: { readonly type: 'module'; readonly name?: string })
   postMessage(message: unknown): void
+  terminate(): void
   onmessage: ((event: { readonly data: unknown }) => void) | null
   onerror: ((event: { readonly message?: string; preventDefault(): void }) => void) | null
 }

@@ -1,0 +1,81 @@
+/**
+ * Training step by step, on any device and without files: for pages, and for whoever writes a loop of his own. Programs are
+ *
+ *     init(key) -> state          trainStep(state, x, key, schedule) -> { state, metrics }
+ *
+ * Keys are those of the command line: the same seed, batches and schedules give the same numbers.
+ */
+import { refuse } from '../dsl/errors.ts'
+import { keyOf, PURPOSE } from './data/random.ts'
+import type { Executable, View } from './executor.ts'
+import { join, restOf } from './paths.ts'
+
+type Numbers = Readonly<Record<string, number>>
+
+export type Trainer = {
+  readonly program: Executable
+  /** How many steps have been begun. */
+  readonly steps: () => number
+  /**
+   * Begins the next step: `batch` fills x, `schedule` gives the scalars below `schedule` by name. Resolves to the scalars below
+   * `metrics`, on a device with a queue some steps later: a few may be under way. Rejects where one is not finite, or the device failed.
+   */
+  readonly next: (batch: (x: View) => void, schedule: Numbers) => Promise<Numbers>
+  /** Makes the inputs below `path` of another program the parameters as they are now: without a copy where the device can do that. */
+  readonly give: (target: Executable, path: string, from?: string) => Promise<void>
+  readonly dispose: () => void
+}
+
+const words = (...path: readonly number[]): Uint32Array => Uint32Array.from(keyOf(...path))
+
+/** The inputs of `target` below `path`, each with the path below `from` that has the same rest. */
+const pairsBelow = (target: Executable, path: string, from: string): readonly (readonly [source: string, input: string])[] =>
+  target.program.inputs.flatMap(slot => {
+    const rest = restOf(slot.path, path)
+    return rest === null ? [] : [[join(from, rest), slot.path] as const]
+  })
+
+const copyOver = async (source: Executable, target: Executable, pairs: readonly (readonly [string, string])[]): Promise<void> => {
+  const arrays = await source.read(pairs.map(([path]) => path))
+  arrays.forEach((array, i) => target.set(pairs[i]?.[1] ?? '', array))
+}
+
+/** Fills the state of `program` by `init`, whose memory is given back. */
+export const startTrainer = async (init: Executable, program: Executable, seed: number): Promise<Trainer> => {
+  const metrics = program.program.outputs.filter(slot => restOf(slot.path, 'metrics') !== null && slot.shape.length === 0).map(slot => slot.path)
+  if (metrics.length === 0) refuse({ kind: 'arrays', program: program.program.id, problems: ['no number lies below metrics'] })
+  init.set('key', words(seed, PURPOSE.start, 0))
+  init.run()
+  await copyOver(init, program, pairsBelow(program, 'state', ''))
+  init.dispose()
+
+  let begun = 0
+  const shared = new Set<Executable>()
+  const checked = (step: number, numbers: Numbers): Numbers => {
+    const bad = Object.entries(numbers).find(([, value]) => !Number.isFinite(value))
+    return bad === undefined ? numbers
+      : refuse({ kind: 'nonfinite', step, metric: bad[0], value: String(bad[1]), remedy: 'Another seed, or a smaller learning rate, often helps.' })
+  }
+  return {
+    program,
+    steps: () => begun,
+    next: async (batch, schedule) => {
+      const step = begun++
+      program.fill('x', batch)
+      program.set('key', words(seed, PURPOSE.step, step))
+      for (const [name, value] of Object.entries(schedule)) program.set(`schedule.${name}`, [value])
+      program.run()
+      const reading = program.read(metrics)
+      program.feed('state', 'state')
+      const values = await reading
+      return checked(step + 1, Object.fromEntries(metrics.map((path, i) => [path.slice('metrics.'.length), values[i]?.[0] ?? NaN])))
+    },
+    give: async (target, path, from = 'state.params') => {
+      if (shared.has(target)) return
+      const pairs = pairsBelow(target, path, from)
+      if (target.share(program, pairs)) shared.add(target)
+      else await copyOver(program, target, pairs)
+    },
+    dispose: () => program.dispose(),
+  }
+}
