@@ -122,6 +122,14 @@ export const printBody = (body: Block, params: readonly Local[], context: Contex
     return { text: `${within(mix(x, y), left)} ${sign} ${within(mix(y, x), right)}`, binds }
   }
 
+  const extreme = (fn: 'min' | 'max', type: Type, x: Value, y: Value): Text => {
+    const lanes = lanesOf(type)
+    const number = (v: Value): boolean => v.kind === 'const' && !Number.isNaN(v.value)
+    if (scalarOf(type) !== 'f32') return atom(`${fn}(${args([x, y])})`)
+    if (number(y)) return atom(`${need({ bound: fn, lanes })}(${args([x, y])})`)
+    return number(x) ? extreme(fn, type, y, x) : atom(`${need({ extreme: fn, lanes })}(${args([x, y])})`)
+  }
+
   const call = (v: Extract<Value, { kind: 'apply' }>): Text => {
     const { fn, type } = v
     const [x, y, z] = v.args as readonly [Value, Value, Value]
@@ -136,7 +144,7 @@ export const printBody = (body: Block, params: readonly Local[], context: Contex
         return atom(`fma(${args([x, y, z])})`)
       case 'min':
       case 'max':
-        return atom(`${of === 'f32' ? need({ extreme: fn, lanes: lanesOf(type) }) : fn}(${args([x, y])})`)
+        return extreme(fn, type, x, y)
       case 'abs':
       case 'sqrt':
       case 'floor':

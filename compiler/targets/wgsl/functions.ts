@@ -12,12 +12,14 @@ import { printBody } from './body.ts'
 
 type Lanes = 1 | 4
 /**
- * `extreme`: the lesser or greater of two f32, NaN where one of them is. `convert`: f32 to integers, toward zero, to the
+ * `extreme`: the lesser or greater of two f32, NaN where one of them is; `bound`: the same where the second is known to be
+ * a number. `convert`: f32 to integers, toward zero, to the
  * nearest there is beyond their range, 0 for NaN. `infinity` and `nan`, which WGSL has no constants for.
  */
 export type Helper =
   | 'infinity' | 'nan'
   | { readonly extreme: 'min' | 'max'; readonly lanes: Lanes }
+  | { readonly bound: 'min' | 'max'; readonly lanes: Lanes }
   | { readonly convert: 'i32' | 'u32'; readonly lanes: Lanes }
   | { readonly named: Named; readonly lanes: Lanes }
 
@@ -27,6 +29,7 @@ const four = (lanes: Lanes): string => (lanes === 4 ? 'x4' : '')
 export const callee = (helper: Helper): string => {
   if (typeof helper === 'string') return helper
   if ('extreme' in helper) return `${helper.extreme}_f32${four(helper.lanes)}`
+  if ('bound' in helper) return `${helper.bound === 'min' ? 'at_most' : 'at_least'}_f32${four(helper.lanes)}`
   if ('convert' in helper) return `${helper.convert}_of_f32${four(helper.lanes)}`
   const { named, lanes } = helper
   if (typeof named === 'string') return `${named}_f32${four(lanes)}`
@@ -44,11 +47,18 @@ export const definition = (helper: Helper, need: (helper: Helper) => string): re
   const all = (type: string, text: string): string => (helper.lanes === 4 ? `vec4<${type}>(${text})` : text)
   const [float, word] = [of('f32'), of('u32')]
   const magnitude = (x: string): string => `bitcast<${word}>(${x}) & ${all('u32', '0x7fffffffu')}`
+  const isNan = (x: string): string => `(${magnitude(x)}) > ${all('u32', '0x7f800000u')}`
   if ('extreme' in helper)
     return [
       `fn ${name}(x: ${float}, y: ${float}) -> ${float} {`,
       `  let magnitude = max(${magnitude('x')}, ${magnitude('y')});`,
       `  return select(${helper.extreme}(x, y), x + y, magnitude > ${all('u32', '0x7f800000u')});`,
+      '}',
+    ]
+  if ('bound' in helper)
+    return [
+      `fn ${name}(x: ${float}, bound: ${float}) -> ${float} {`,
+      `  return select(${helper.bound}(x, bound), x, ${isNan('x')});`,
       '}',
     ]
   if ('convert' in helper) {
@@ -59,7 +69,7 @@ export const definition = (helper: Helper, need: (helper: Helper) => string): re
       `fn ${name}(x: ${float}) -> ${to} {`,
       `  let near = ${to}(clamp(x, ${all('f32', low)}, ${all('f32', inside)}));`,
       `  let known = select(near, ${all(helper.convert, most)}, x >= ${all('f32', high)});`,
-      `  return select(known, ${all(helper.convert, helper.convert === 'i32' ? '0' : '0u')}, (${magnitude('x')}) > ${all('u32', '0x7f800000u')});`,
+      `  return select(known, ${all(helper.convert, helper.convert === 'i32' ? '0' : '0u')}, ${isNan('x')});`,
       '}',
     ]
   }

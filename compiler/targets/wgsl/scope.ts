@@ -113,6 +113,7 @@ const longest = 9
 export const placesOf = (body: Block, params: readonly Local[], repeats: Repeats, result: Value | null = null): ReadonlyMap<number, Place> => {
   const events = new Map<number, Event[]>()
   const sets: { readonly local: Local; readonly value: Value }[] = []
+  const positions = new Map<Stmt, number>()
   let epoch = 0
   const note = (local: Local, event: Event): void => {
     const list = events.get(local.id)
@@ -122,7 +123,8 @@ export const placesOf = (body: Block, params: readonly Local[], repeats: Repeats
   const reads = (v: Value, scope: Scope, stmt: Stmt | null, times = 1): void =>
     readsOf(v, repeats, (local, n) => note(local, { kind: 'read', scope, stmt, times: n * times, epoch }))
   const block = (scope: Scope): void => {
-    for (const stmt of scope.stmts) {
+    for (const [index, stmt] of scope.stmts.entries()) {
+      positions.set(stmt, index)
       switch (stmt.kind) {
         case 'barrier':
           epoch += 1
@@ -173,44 +175,59 @@ export const placesOf = (body: Block, params: readonly Local[], repeats: Repeats
 
   const given = new Set(params.map(p => p.id))
   const sizes = new Map<number, number>()
-  /** The length of a value that may stand elsewhere; null where it may not. */
-  const sizeOf = (v: Value): number | null => {
-    const all = (parts: readonly Value[]): number | null => parts.reduce<number | null>((n, p) => {
-      const size = sizeOf(p)
-      return n === null || size === null ? null : n + size
-    }, 1)
+  /** Inlined locals whose values loads are part of, and those that something may change later. */
+  const [loading, tied] = [new Set<number>(), new Set<number>()]
+  const inline = (id: number): boolean => places.get(id)?.kind === 'inline'
+  const some = (v: Value, holds: (part: Value) => boolean): boolean => {
+    if (holds(v)) return true
     switch (v.kind) {
       case 'const':
-        return 1
-      case 'local': {
-        const kind = places.get(v.id)?.kind
-        if (kind === 'inline') return sizes.get(v.id) ?? 1
-        return given.has(v.id) || kind === 'let' || kind === 'counter' ? 1 : null
-      }
+      case 'local':
+        return false
       case 'load':
-        return repeats.steady(v.space) && (!v.type.endsWith('x4') || repeats.position(v.space) === 1) ? all([v.at]) : null
+        return some(v.at, holds)
       case 'apply':
       case 'named':
-        return all(v.args)
+        return v.args.some(arg => some(arg, holds))
       case 'lane':
-        return all([v.of])
+        return some(v.of, holds)
       case 'shuffle':
-        return all([v.a, v.b])
+        return some(v.a, holds) || some(v.b, holds)
     }
   }
-  const loads = (v: Value): boolean =>
-    v.kind === 'load' || (v.kind === 'local' ? places.get(v.id)?.kind === 'inline' && loading.has(v.id)
-      : v.kind === 'apply' || v.kind === 'named' ? v.args.some(loads) : v.kind === 'lane' ? loads(v.of) : v.kind === 'shuffle' ? loads(v.a) || loads(v.b) : false)
-  const loading = new Set<number>()
+  const loads = (v: Value): boolean => some(v, p => p.kind === 'load' || (p.kind === 'local' && loading.has(p.id)))
+  /** Whether a value could be another one later. */
+  const fickle = (v: Value): boolean =>
+    some(v, p => {
+      if (p.kind === 'load') return !repeats.steady(p.space)
+      if (p.kind !== 'local' || given.has(p.id)) return false
+      const kind = places.get(p.id)?.kind
+      return tied.has(p.id) || (kind !== 'let' && kind !== 'counter' && kind !== 'inline')
+    })
+  const sizeOf = (v: Value): number => {
+    let size = 0
+    some(v, p => {
+      size += p.kind === 'local' && inline(p.id) ? sizes.get(p.id) ?? 1 : 1
+      return false
+    })
+    return size
+  }
+  /** Whether nothing but constants are set between two statements of one block. */
+  const adjacent = (set: Event, read: Event): boolean => {
+    if (set.scope !== read.scope || read.stmt === null) return false
+    const [from, to] = [positions.get(set.stmt!)!, positions.get(read.stmt)!]
+    return set.scope.stmts.slice(from + 1, to).every(s => s.kind === 'set' && ['let', 'inline'].includes(places.get(s.local.id)?.kind ?? ''))
+  }
   for (const { local, value } of sets) {
     const list = events.get(local.id)!
     const [set, read] = list
     if (places.get(local.id)?.kind !== 'let' || list.length !== 2 || set === undefined || read === undefined || read.times !== 1) continue
-    const size = constant(value) ? null : sizeOf(value)
-    const near = set.scope.loop === read.scope.loop && (set.epoch === read.epoch || !loads(value))
-    if (size === null || size > longest || !near) continue
-    sizes.set(local.id, size)
+    if (constant(value) || sizeOf(value) > longest) continue
+    const moves = fickle(value)
+    if (moves ? !adjacent(set, read) : set.scope.loop !== read.scope.loop || (set.epoch !== read.epoch && loads(value))) continue
+    sizes.set(local.id, sizeOf(value))
     if (loads(value)) loading.add(local.id)
+    if (moves) tied.add(local.id)
     places.set(local.id, { kind: 'inline' })
   }
   return places
