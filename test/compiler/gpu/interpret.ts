@@ -76,7 +76,7 @@ export const runDispatch = ({ nest, threads, shared, quads }: Dispatch, memory: 
     throw new RangeError(`${nest.name}: ${text}`)
   }
   if (threads < 1 || threads > 256 || !Number.isInteger(threads)) fail(`${threads} threads`)
-  if (shared.reduce((n, s) => n + 4 * s.elements * lanesOf(s.type), 0) > 16384) fail('too much workgroup memory')
+  if (shared.reduce((n, s) => n + 4 * s.elements, 0) > 16384) fail('too much workgroup memory')
 
   const place = (t: Thread, space: number, type: Type, at: number, write: boolean): { readonly data: Float32Array | Float64Array | Int32Array | Uint32Array; readonly at: number } => {
     const own = owned.get(space)
@@ -84,9 +84,9 @@ export const runDispatch = ({ nest, threads, shared, quads }: Dispatch, memory: 
     const marks = own === undefined ? all.get(space) : t.group.marks.get(space)
     if (data === undefined || marks === undefined) return fail(`space ${space} is unknown`)
     if (own !== undefined && own.type !== type) fail(`workgroup memory of ${own.type} is used as ${type}`)
-    // workgroup memory of vectors is numbered in vectors
     const lanes = lanesOf(type)
-    const from = own === undefined ? at : at * lanes
+    const from = at
+    if (own !== undefined && from % lanes !== 0) fail(`workgroup memory of vectors is used from ${from}`)
     if (!(from >= 0 && from + lanes <= data.length)) fail(`${write ? 'store to' : 'load of'} ${from} of ${data.length} of space ${space}`)
     if (quads.has(space) && (lanes !== 4 || from % 4 !== 0)) fail(`space ${space} at ${from} is not touched in aligned vectors`)
     for (let i = from; i < from + lanes; i += 1) {
@@ -142,7 +142,8 @@ export const runDispatch = ({ nest, threads, shared, quads }: Dispatch, memory: 
   const applied = (fn: Fn, type: Type, args: readonly Value[]): Eval => {
     const parts = args.map(lift)
     const [x, y, z] = parts
-    const [to, from] = [scalarOf(type), scalarOf(args[args.length - 1]!.type)]
+    // a select begins with its condition, shifts end with their count
+    const [to, from] = [scalarOf(type), scalarOf(args[fn === 'select' ? 1 : 0]!.type)]
     if (fn === 'splat') return t => Array.from({ length: 4 }, () => one(x!(t)))
     if (fn === 'lanes') return t => parts.map(p => one(p(t)))
     const f: Rule =
@@ -242,8 +243,8 @@ export const runDispatch = ({ nest, threads, shared, quads }: Dispatch, memory: 
   const lockstep = waiting(nest.body)
   for (let group = 0; group < nest.extent; group += 1) {
     const own: Group = {
-      shared: new Map(shared.map(s => [s.space, new Float64Array(s.elements * lanesOf(s.type)).fill(NaN)])),
-      marks: new Map(shared.map(s => [s.space, marksFor(s.elements * lanesOf(s.type))])),
+      shared: new Map(shared.map(s => [s.space, new Float64Array(s.elements).fill(NaN)])),
+      marks: new Map(shared.map(s => [s.space, marksFor(s.elements)])),
     }
     const members = Array.from({ length: threads }, (_, thread) => start(group, thread, own))
     if (plain !== null) members.forEach(plain)
