@@ -76,7 +76,7 @@ export const runDispatch = ({ nest, threads, shared, quads }: Dispatch, memory: 
     throw new RangeError(`${nest.name}: ${text}`)
   }
   if (threads < 1 || threads > 256 || !Number.isInteger(threads)) fail(`${threads} threads`)
-  if (shared.reduce((n, s) => n + 4 * s.elements, 0) > 16384) fail('too much workgroup memory')
+  if (shared.reduce((n, s) => n + 4 * s.elements * lanesOf(s.type), 0) > 16384) fail('too much workgroup memory')
 
   const place = (t: Thread, space: number, type: Type, at: number, write: boolean): { readonly data: Float32Array | Float64Array | Int32Array | Uint32Array; readonly at: number } => {
     const own = owned.get(space)
@@ -243,8 +243,8 @@ export const runDispatch = ({ nest, threads, shared, quads }: Dispatch, memory: 
   const lockstep = waiting(nest.body)
   for (let group = 0; group < nest.extent; group += 1) {
     const own: Group = {
-      shared: new Map(shared.map(s => [s.space, new Float64Array(s.elements).fill(NaN)])),
-      marks: new Map(shared.map(s => [s.space, marksFor(s.elements)])),
+      shared: new Map(shared.map(s => [s.space, new Float64Array(s.elements * lanesOf(s.type)).fill(NaN)])),
+      marks: new Map(shared.map(s => [s.space, marksFor(s.elements * lanesOf(s.type))])),
     }
     const members = Array.from({ length: threads }, (_, thread) => start(group, thread, own))
     if (plain !== null) members.forEach(plain)

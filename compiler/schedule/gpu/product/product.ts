@@ -1,0 +1,215 @@
+/**
+ * Products - matrix products, convolutions and their gradients - on a grid of workgroups: each computes a tile of results in
+ * registers, whose operands pass through workgroup memory (tiles.ts: which tile; staging.ts: how operands come; sums.ts: the
+ * arithmetic and the stores). Padding, strides and what is applied to the operands disappear in the staging: the arithmetic is
+ * that of a matrix product. A long sum over few results is cut into parts, whose tiles a second dispatch adds in a fixed order.
+ *
+ * Left to the schedules that give each result to a thread or a group of threads are products with fewer than three rows or
+ * columns (matrix times vector, depthwise convolutions: no element of an operand serves two results of a tile), sums of fewer
+ * than eight steps (outer products: the stores take longest), and those with fewer than 2^14 multiply-adds in all.
+ */
+import type { Names } from '../../choose.ts'
+import { collapse } from '../../kernel/collapse.ts'
+import type { Kernel, Var } from '../../kernel/kernel.ts'
+import { expressions, loadsOf, walk } from '../../kernel/walk.ts'
+import { divided, multiplied } from '../../nest/builder.ts'
+import { type Composite, decode, sizeOf } from '../../nest/composite.ts'
+import type { Dialect } from '../../nest/expression.ts'
+import type { Vars } from '../../nest/loops.ts'
+import { type Local, type Value, apply, i32 } from '../../nest/nest.ts'
+import type { Alternatives, Dispatch, Dispatched, Shared } from '../dispatch.ts'
+import { quadsAlong } from '../elementwise.ts'
+import { type Threads, openThreads } from '../threads.ts'
+import { residues } from './residues.ts'
+import { type Sides, isQuad, plainLoad, sectors, sidesOf } from './sides.ts'
+import { type Copies, type Side, type Way, rowAt, stager } from './staging.ts'
+import { accumulate, finish, fresh, slotsFor, standOf } from './sums.ts'
+import { type Cut, type Size, columnsOf, cutsFor, rowsOf, threadsOf, tilesOf } from './tiles.ts'
+
+const [leastSide, leastSteps, leastWork] = [3, 8, 2 ** 14]
+/** How many ways a device may choose from. */
+const mostAlternatives = 4
+
+const touched = (kernel: Kernel): ReadonlySet<number> => new Set([...loadsOf(expressions(kernel)).map(l => l.buffer), ...kernel.stores.map(s => s.buffer)])
+
+/** How each side is staged and stored, apart from tiles. */
+type Ways = { readonly a: Way; readonly b: Way; readonly vectors: boolean; readonly quads: ReadonlySet<number> }
+
+/**
+ * Vectors where everything that touches a buffer can take it in vectors: a buffer is one or the other. Elsewhere the way in
+ * which fewer sectors of memory are touched.
+ */
+const waysOf = ({ kernel, rows, columns, steps, a, b }: Sides): Ways => {
+  const scalar = (expr: Sides['a'], vars: Composite): Way => (sectors(expr, vars, 32) <= 4 * sectors(expr, steps, 8) ? 'spread' : 'deep')
+  const last = (vars: Composite): Var | undefined => vars[vars.length - 1]
+  const [loadA, loadB] = [plainLoad(a), plainLoad(b)]
+  const own = (load: ReturnType<typeof plainLoad>, vars: Composite, others: readonly Sides['a'][]): number | null => {
+    if (load === null || !isQuad(load.at, last(vars))) return null
+    return loadsOf(others).some(l => l.buffer === load.buffer) || kernel.stores.some(s => s.buffer === load.buffer) ? null : load.buffer
+  }
+  const values = kernel.stores.map(s => s.value)
+  const [quadA, quadB] = [own(loadA, rows, [b, ...values]), own(loadB, columns, [a, ...values])]
+  const ways = { a: quadA === null ? scalar(a, rows) : 'quads', b: quadB === null ? scalar(b, columns) : 'quads' } as const
+  const edge = last(columns)
+  const stored = edge === undefined || ways.b === 'spread' ? null : quadsAlong({ ...kernel, reduction: null }, edge)
+  // what the operands read one by one is stored one by one
+  const single = new Set([...(ways.a === 'quads' ? [] : loadsOf([a])), ...(ways.b === 'quads' ? [] : loadsOf([b]))].map(l => l.buffer))
+  const vectors = stored !== null && ![...stored].some(buffer => single.has(buffer))
+  return { ...ways, vectors, quads: new Set([quadA, quadB, ...(vectors ? stored : [])].filter(x => x !== null)) }
+}
+
+/** Integer operations for one element of an operand, roughly: an address and a load, and a few for each check and operation. */
+const costOf = (way: Way, expr: Sides['a']): number => {
+  let cost = 4
+  walk([expr], e => {
+    if (e.kind === 'when') cost += 4 * e.guards.length
+    if (e.kind === 'op') cost += 2
+    if (e.kind === 'load') cost += e.at.terms.length
+  })
+  return way === 'quads' ? 2 : cost
+}
+
+/** Steps after which the summed variables that only few elements lie between are back where they were. */
+const tapsOf = ({ steps, a, b }: Sides): number => {
+  const guarded = (): boolean => {
+    let found = false
+    walk([a, b], e => {
+      found ||= e.kind === 'when'
+    })
+    return found
+  }
+  const taps = sizeOf(steps.slice(1))
+  return steps.length > 1 && taps <= 16 && guarded() ? taps : 1
+}
+
+/** One way to dispatch a product. */
+const dispatched = (sides: Sides, ways: Ways, { tile, parts }: Cut, size: Size, counters: readonly Var[], dialect: Dialect, names: Names): Dispatched => {
+  const { kernel, batch, rows, columns, steps } = sides
+  const [m, n, threads] = [rowsOf(tile), columnsOf(tile), threadsOf(tile)]
+  const [spaceA, spaceB] = [names.space(1), names.space(1)]
+  const left: Side = { expr: sides.a, vars: rows, extent: m, way: ways.a, neighbours: ways.a !== 'spread', space: spaceA }
+  const right: Side = { expr: sides.b, vars: columns, extent: n, way: ways.b, neighbours: ways.b === 'quads' || (ways.b === 'deep' && ways.vectors), space: spaceB }
+  const [down, across] = [Math.ceil(size.rows / m), Math.ceil(size.columns / n)]
+  const tiles = tilesOf(size, tile)
+  const turns = Math.ceil(size.steps / tile.depth)
+  const each = Math.ceil(turns / parts)
+  const inside = { row: size.rows % m === 0, column: size.columns % n === 0 }
+  const elements = (side: Side): number => (tile.buffers * tile.depth * side.extent) / 4
+  const shared: readonly Shared[] = [left, right].map(side => ({ space: side.space, type: 'f32x4', elements: elements(side) }))
+
+  /** Where a tile begins. Those of one batch come one after the other, along the shorter side first: those that run together share most of what they read. */
+  type Corner = { readonly vars: Vars; readonly row: Value; readonly column: Value }
+  const cornerOf = ({ b, vars }: Threads, at: Value): Corner => {
+    const [inner, outer] = down <= across ? [down, across] : [across, down]
+    const [fast, rest] = inner === 1 ? [i32(0), at] : [divided(b, at, 'mod', inner), divided(b, at, 'div', inner)]
+    const [slow, of] = outer === 1 ? [i32(0), rest] : [divided(b, rest, 'mod', outer), divided(b, rest, 'div', outer)]
+    const [i, j] = down <= across ? [fast, slow] : [slow, fast]
+    return { vars: new Map([...vars, ...decode(b, batch, of)]), row: multiplied(b, i, m), column: multiplied(b, j, n) }
+  }
+  const copying = (): Copies => {
+    let count = 0
+    return () => (count += 1)
+  }
+  const results = (vars: Vars, copies: Copies) => ({ dialect, vars, stores: kernel.stores, rows, columns, vectors: ways.vectors, copies })
+  const vectors = 4 * tile.p * tile.q
+
+  /** The main dispatch; `take` gets the sums. */
+  const main = (name: string, quads: ReadonlySet<number>, take: (scope: Threads, corner: Corner, copies: Copies, at: Value, sums: readonly (readonly Local[])[]) => void): Dispatch => {
+    const scope = openThreads(name, counters, dialect)
+    const { b, group, thread } = scope
+    const part = parts === 1 ? i32(0) : divided(b, group, 'div', tiles)
+    const corner = cornerOf(scope, parts === 1 ? group : divided(b, group, 'mod', tiles))
+    const stand = standOf(b, thread, tile)
+    const copies = copying()
+    const place = { b, dialect, thread, threads, vars: corner.vars, copies }
+    const summed = { vars: steps, depth: tile.depth, ragged: size.steps % tile.depth !== 0 }
+    const sums = fresh(b, tile)
+    const operands = [
+      { side: left, stager: stager(place, left, corner.row, summed), slots: slotsFor(b, stand.down, tile.down, tile.p) },
+      { side: right, stager: stager(place, right, corner.column, summed), slots: slotsFor(b, stand.across, tile.across, tile.q) },
+    ] as const
+    const from = multiplied(b, part, each)
+    const next = b.call('add', 'i32', from, i32(each))
+    accumulate(b, tile, sums, operands, from, parts === 1 ? i32(turns) : turns % each === 0 ? next : b.call('min', 'i32', next, i32(turns)))
+    sums.flat().forEach(b.settle)
+    take(scope, corner, copies, group, sums)
+    return { nest: b.finish(tiles * parts), threads, shared, quads }
+  }
+
+  if (parts === 1) {
+    const whole = main(kernel.name, ways.quads, ({ b, thread }, corner, copies, _, sums) => {
+      const stand = standOf(b, thread, tile)
+      const [ups, sideways] = [slotsFor(b, stand.down, tile.down, tile.p), slotsFor(b, stand.across, tile.across, tile.q)]
+      sums.forEach((row, r) => {
+        const at = b.call('add', 'i32', corner.row, rowAt(b, left, ups[Math.floor(r / 4)]!, r % 4))
+        row.forEach((sum, c) => finish(b, results(corner.vars, copies), right, at, corner.column, sideways[c]!, sum, inside))
+      })
+    })
+    return { dispatches: [whole], scratch: [] }
+  }
+
+  const space = names.space(1)
+  /** Vector v of the sums of all threads of a tile lies together. */
+  const placed = ({ b, thread }: Threads, at: Value, v: Value): Value =>
+    multiplied(b, b.call('add', 'i32', multiplied(b, b.call('add', 'i32', multiplied(b, at, vectors), v), threads), thread), 4)
+  const first = main(`${kernel.name}_parts`, new Set([...ways.quads].filter(q => loadsOf([sides.a, sides.b]).some(l => l.buffer === q)).concat(space)), (scope, _corner, _copies, group, sums) =>
+    sums.flat().forEach((sum, v) => scope.b.store(space, placed(scope, group, i32(v)), 0, sum)))
+
+  const scope = openThreads(kernel.name, counters, dialect)
+  const { b, group, thread } = scope
+  const [tileAt, vector] = [divided(b, group, 'div', vectors), divided(b, group, 'mod', vectors)]
+  const corner = cornerOf(scope, tileAt)
+  const stand = standOf(b, thread, tile)
+  const sum = b.variable('f32x4', 'sum')
+  b.set(sum, placedLoad(space, placed(scope, tileAt, vector)))
+  const length = vectors * threads * 4 * tiles
+  const chunk = 4
+  const wide = 1 + Math.floor((parts - 1) / chunk) * chunk
+  const take = (part: Value, count: number): void => {
+    const at = b.call('add', 'i32', placed(scope, tileAt, vector), multiplied(b, part, length))
+    const read = Array.from({ length: count }, (_, i) => b.load('f32x4', space, at, i * length))
+    read.forEach(x => b.set(sum, apply('add', 'f32x4', sum, x)))
+  }
+  b.loop('part', i32(1), i32(wide), chunk, part => take(part, chunk))
+  b.loop('part', i32(wide), i32(parts), 1, part => take(part, 1))
+  b.settle(sum)
+  const [r, c] = tile.q === 1 ? [vector, i32(0)] : [divided(b, vector, 'div', tile.q), divided(b, vector, 'mod', tile.q)]
+  const slotDown = b.call('add', 'i32', stand.down, multiplied(b, divided(b, r, 'div', 4), tile.down))
+  const laneDown = divided(b, r, 'mod', 4)
+  const row = left.neighbours ? b.call('add', 'i32', multiplied(b, slotDown, 4), laneDown) : b.call('add', 'i32', slotDown, multiplied(b, laneDown, m / 4))
+  const slot = b.call('add', 'i32', stand.across, multiplied(b, c, tile.across))
+  finish(b, results(corner.vars, copying()), right, b.call('add', 'i32', corner.row, row), corner.column, slot, sum, inside)
+  const stored = ways.vectors ? [...ways.quads].filter(q => touched({ ...kernel, reduction: null }).has(q)) : []
+  const second: Dispatch = { nest: b.finish(tiles * vectors), threads, shared: [], quads: new Set([...stored, space]) }
+  return { dispatches: [first, second], scratch: [{ space, bytes: 4 * length * parts, each: 'kernel' }] }
+}
+
+const placedLoad = (space: number, at: Value): Value => ({ kind: 'load', type: 'f32x4', space, at, offset: 0 })
+
+/** The sides of a product that tiles fit, and its size; null for one of another kind. */
+const sized = (given: Kernel, counters: readonly Var[], names: Names): { readonly sides: Sides; readonly ways: Ways; readonly size: Size } | null => {
+  if (given.reduction?.kind !== 'product') return null
+  const split = residues(given, names.variable, id => counters.find(c => c.id === id)?.size ?? 1)
+  const sides = split === null ? null : sidesOf(collapse(split))
+  if (sides === null) return null
+  const [rows, columns, steps] = [sizeOf(sides.rows), sizeOf(sides.columns), sizeOf(sides.steps)]
+  if (rows < leastSide || columns < leastSide || steps < leastSteps || sizeOf(sides.batch) * rows * columns * steps < leastWork) return null
+  const ways = waysOf(sides)
+  const size: Size = { batch: sizeOf(sides.batch), rows, columns, steps, taps: tapsOf(sides), costs: [costOf(ways.a, sides.a), costOf(ways.b, sides.b)] }
+  return { sides, ways, size }
+}
+
+/** Schedules a product by one cut, whatever the estimate says of it; null where tiles fit none. */
+export const productBy = (kernel: Kernel, cut: (size: Size) => Cut, counters: readonly Var[], dialect: Dialect, names: Names): Dispatched | null => {
+  const found = sized(kernel, counters, names)
+  return found === null ? null : dispatched(found.sides, found.ways, cut(found.size), found.size, counters, dialect, names)
+}
+
+/** Schedules a product; null where another schedule is better, or the kernel has to be parted by residues first. */
+export const product = (kernel: Kernel, counters: readonly Var[], dialect: Dialect, names: Names): Alternatives | null => {
+  const found = sized(kernel, counters, names)
+  if (found === null) return null
+  const { sides, ways, size } = found
+  const [first, ...others] = cutsFor(size).slice(0, mostAlternatives).map(cut => dispatched(sides, ways, cut, size, counters, dialect, names))
+  return first === undefined ? null : [first, ...others]
+}
