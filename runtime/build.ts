@@ -5,6 +5,7 @@ import * as TE from 'fp-ts/lib/TaskEither.js'
 import { Refusal, type Failure } from '../dsl/errors.ts'
 import type { Host } from './device/host.ts'
 import { loadWasm, type Variant } from './device/wasm.ts'
+import type { Precision } from './device/webgpu/pipelines.ts'
 import type { Device, Executable, LocalExecutable } from './executor.ts'
 import { findProgram, manifestFile, mostThreads, parseManifest, type Manifest, type ProgramInfo } from './manifest.ts'
 
@@ -20,6 +21,14 @@ export type LoadOptions = {
    * to it, and the results are the same bit by bit for any number.
    */
   readonly threads?: number
+  /** On webgpu: also takes an adapter that computes on the processor, where there is no other. */
+  readonly allowSoftware?: boolean
+  /** On webgpu: measures the alternatives of kernels and takes the fastest, which is remembered. Default: on hardware. */
+  readonly tune?: boolean
+  /** On webgpu: `f16-tiles` rounds what products keep in the memory of workgroups to half precision, where the adapter can. Default f32. */
+  readonly precision?: Precision
+  /** On webgpu: hears of the device's failure as soon as it is noticed, besides everybody who calls the program afterwards. */
+  readonly onFailure?: (failure: Failure) => void
 }
 
 /** Options for a device whose memory is at hand. */
@@ -65,9 +74,13 @@ export const openBuild = (host: Host): TE.TaskEither<Failure, Build> =>
             }
           }),
         )
+      // Imported on demand: who stays with WebAssembly needs none of it.
       const loadOn: Build['loadOn'] = (id, { device = 'wasm', ...options }) =>
         device !== 'webgpu' ? load(id, { ...options, device })
-          : TE.left({ kind: 'usage', message: 'no WebGPU here yet' })
+          : pipe(
+            found(id, { ...options, device }),
+            TE.chain(program => pipe(TE.fromTask(() => import('./device/webgpu/load.ts')), TE.chain(webgpu => webgpu.loadWebGpu(host, program, options)))),
+          )
       return { manifest, host, load, loadOn }
     }),
   )

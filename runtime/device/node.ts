@@ -9,6 +9,7 @@ import { Worker } from 'node:worker_threads'
 import { Refusal, type Failure } from '../../dsl/errors.ts'
 import { readBytes } from '../io/files.ts'
 import type { Host, Threads } from './host.ts'
+import { dawn } from './webgpu/dawn.ts'
 
 /**
  * How V8 treats WebAssembly here. Kernels run long inside few calls, so the baseline compiler, which a running loop never
@@ -87,6 +88,7 @@ export const nodeHost = (folder: string): Host => ({
   compile: async bytes => new WebAssembly.Module(bytes),
   instantiate: async (module, imports) => new WebAssembly.Instance(module, imports).exports,
   threads,
+  gpu: dawn,
 })
 
 /** What a build that is named by a text is in Node: see `#host` in package.json. */

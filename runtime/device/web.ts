@@ -3,6 +3,7 @@
 import * as TE from 'fp-ts/lib/TaskEither.js'
 import type { Failure } from '../../dsl/errors.ts'
 import type { Host, Threads } from './host.ts'
+import { deviceFailure, type GpuSource } from './webgpu/source.ts'
 
 const fetchBytes = async (url: string): Promise<Uint8Array> => {
   const response = await fetch(url)
@@ -11,14 +12,29 @@ const fetchBytes = async (url: string): Promise<Uint8Array> => {
 }
 
 /** What a page knows of its surroundings; some of it is missing in some browsers. */
-const page = globalThis as unknown as { readonly crossOriginIsolated?: boolean; readonly navigator?: { readonly hardwareConcurrency?: number } }
+const page = globalThis as unknown as { readonly crossOriginIsolated?: boolean
+  readonly isSecureContext?: boolean; readonly navigator?: { readonly hardwareConcurrency?: number; readonly gpu?: GPU } }
+
+/** The script of worker threads as text, in the module that `studio/bundle.ts` makes. */
+declare const VDSM_WORKER: string | undefined
+
+const startWorker = (): Worker => {
+  if (typeof VDSM_WORKER !== 'string') {
+    // In this very form bundlers understand it and add the file to what they write.
+    return new Worker(new URL('./worker-web.mjs', import.meta.url), { type: 'module' })
+  }
+  const address = URL.createObjectURL(new Blob([VDSM_WORKER], { type: 'text/javascript' }))
+  const worker = new Worker(new URL(address), { type: 'module' })
+  // It has been fetched when the first message, or an error, is there.
+  setTimeout(() => URL.revokeObjectURL(address), 60_000)
+  return worker
+}
 
 const threads: Threads = {
   available: () => page.navigator?.hardwareConcurrency ?? 1,
   obstacle: () => (page.crossOriginIsolated === true ? null : 'the page is not cross-origin isolated'),
   start: ({ onAnswer, onEnd }) => {
-    // In this very form bundlers understand it and add the file to what they write.
-    const worker = new Worker(new URL('./worker-web.mjs', import.meta.url), { type: 'module' })
+    const worker = startWorker()
     worker.onmessage = ({ data }) => onAnswer(data as { readonly problem: string | null }) // what serve.mjs answers
     worker.onerror = event => {
       event.preventDefault()
@@ -28,10 +44,26 @@ const threads: Threads = {
   },
 }
 
+const gpu: GpuSource = {
+  start: () => {
+    const found = page.navigator?.gpu
+    if (found !== undefined) {
+      return TE.right({ gpu: found, backend: 'browser', lacking: () => ({ message: 'the browser offers no adapter',
+        remedy: 'Look at chrome://gpu (or about:support) for what it blocks; update the driver of your GPU, or use the device wasm.' }) })
+    }
+    return TE.left(page.isSecureContext === false
+      ? deviceFailure('missing', 'the browser blocks it on this page, which is not a secure context', 'Serve the page by https, or from localhost.')
+      : deviceFailure('missing', 'this browser does not have it', 'Use a current Chrome, Edge, Safari or Firefox, or the device wasm.'))
+  },
+  // Nothing is kept: pages measure anew.
+  measured: { read: async () => null, write: async () => undefined },
+}
+
 /**
  * A build that is served below `base`, e.g. `/build/`. For more than one thread the page has to be served with the headers
  * Cross-Origin-Opener-Policy: same-origin and Cross-Origin-Embedder-Policy: require-corp, and worker-web.mjs to lie beside
- * the script that this becomes part of: most bundlers see to that; esbuild has to be given it as an entry point.
+ * the script that this becomes part of: most bundlers see to that; esbuild has to be given it as an entry point. (The
+ * ready-made module needs no such file.)
  */
 export const webHost = (base: string): Host => ({
   where: base,
@@ -50,6 +82,7 @@ export const webHost = (base: string): Host => ({
   compile: bytes => WebAssembly.compile(bytes),
   instantiate: async (module, imports) => (await WebAssembly.instantiate(module, imports)).exports,
   threads,
+  gpu,
 })
 
 /** What a build that is named by a text is in a browser: see `#host` in package.json. */

@@ -1,0 +1,125 @@
+/**
+ * WebGPU in Node: Dawn, from the npm package `webgpu`. It is an optional dependency and needs a driver of the system (on Linux
+ * Vulkan: a loader and a driver file), so most of this file finds out what is there and says what is missing.
+ */
+/// <reference types="@webgpu/types" />
+import { pipe } from 'fp-ts/lib/function.js'
+import * as TE from 'fp-ts/lib/TaskEither.js'
+import { existsSync, readdirSync } from 'node:fs'
+import { mkdir, readFile, rename, writeFile } from 'node:fs/promises'
+import { constants, homedir } from 'node:os'
+import { dirname, join } from 'node:path'
+import type { Failure } from '../../../dsl/errors.ts'
+import { deviceFailure, type GpuSource, type Lack, type Store } from './source.ts'
+
+const packaged = ['linux-x64', 'linux-arm64', 'darwin-x64', 'darwin-arm64', 'win32-x64', 'win32-arm64']
+const platform = `${process.platform}-${process.arch}`
+const backend = process.platform === 'darwin' ? 'metal' : process.platform === 'win32' ? 'd3d12' : 'vulkan'
+
+/** Chromium and Chrome bring a Vulkan loader and a software driver (SwiftShader) of their own. */
+const chromiums = ['/usr/lib/chromium', '/usr/lib64/chromium-browser', '/usr/lib/chromium-browser', '/opt/google/chrome', '/snap/chromium/current/usr/lib/chromium-browser']
+const driverFolders = ['/usr/share/vulkan/icd.d', '/etc/vulkan/icd.d', '/usr/local/share/vulkan/icd.d']
+
+/** Keeps a library that is no module of Node in the process, so that Dawn finds it by its name; false where it cannot be loaded. */
+const keepLibrary = (path: string): boolean => {
+  const stay = 0x1000 // RTLD_NODELETE, which Node's table of constants leaves out
+  try {
+    process.dlopen({ exports: {} }, path, constants.dlopen.RTLD_NOW | stay)
+    return true
+  } catch (error) {
+    return error instanceof Error && error.message.includes('did not self-register')
+  }
+}
+
+const haveLoader = (): boolean => process.platform !== 'linux' || keepLibrary('libvulkan.so.1')
+  || chromiums.map(folder => join(folder, 'libvulkan.so.1')).some(path => existsSync(path) && keepLibrary(path))
+
+const noLoader = deviceFailure('missing', 'there is no Vulkan loader here (libvulkan.so.1)',
+  'Debian and Ubuntu: apt install libvulkan1, and the driver of your GPU (NVIDIA: its own; AMD and Intel: mesa-vulkan-drivers). Or use the device wasm.')
+
+/** Adds software drivers to those that the Vulkan loader finds by itself, unless the user has named drivers. */
+const addSoftwareDrivers = (): void => {
+  const { VK_DRIVER_FILES, VK_ICD_FILENAMES, VK_ADD_DRIVER_FILES } = process.env
+  if (process.platform !== 'linux' || VK_DRIVER_FILES !== undefined || VK_ICD_FILENAMES !== undefined) return
+  const files = chromiums.map(folder => join(folder, 'vk_swiftshader_icd.json')).filter(existsSync)
+  const named = VK_ADD_DRIVER_FILES?.split(':') ?? []
+  if (files.length > 0) process.env['VK_ADD_DRIVER_FILES'] = [...new Set([...named, ...files])].join(':')
+}
+
+const filesIn = (folder: string): readonly string[] => {
+  try {
+    return readdirSync(folder).filter(name => name.endsWith('.json'))
+  } catch {
+    return []
+  }
+}
+
+/** Why Dawn may have found no adapter. */
+const lacking = (software: boolean): Lack => {
+  const softly = software ? '' : ' A software adapter for trials, slow: install chromium, and give --allow-software.'
+  if (process.platform !== 'linux') return { message: 'the system offers no adapter', remedy: `Update the driver of your GPU, or use the device wasm.` }
+  const drivers = driverFolders.flatMap(filesIn)
+  if (['/dev/nvidia0', '/dev/nvidiactl'].some(existsSync) && !drivers.some(name => name.includes('nvidia'))) {
+    return { message: `an NVIDIA GPU is here, but no Vulkan driver for it (no nvidia_icd.json in ${driverFolders.join(', ')})`,
+      remedy: 'In a container: start it with NVIDIA_DRIVER_CAPABILITIES=all. Elsewhere: install libnvidia-gl of the driver\'s version.' }
+  }
+  if (drivers.length === 0) {
+    return { message: `there is no Vulkan driver here (no file in ${driverFolders.join(', ')})`,
+      remedy: `Install the driver of your GPU (NVIDIA: its own; AMD and Intel: mesa-vulkan-drivers), or use the device wasm.${softly}` }
+  }
+  const gpu = existsSync('/dev/dri') || existsSync('/dev/nvidia0')
+  return { message: `the Vulkan drivers here (${drivers.join(', ')}) offer no adapter that WebGPU can use${gpu ? '' : '; the machine shows no GPU (no /dev/dri, no /dev/nvidia0)'}`,
+    remedy: `Update the driver, look at the rights on /dev/dri (groups video and render), or use the device wasm.${softly}` }
+}
+
+type Dawn = { readonly create: (options: readonly string[]) => GPU }
+
+const isDawn = (u: unknown): u is Dawn => typeof u === 'object' && u !== null && 'create' in u && typeof u.create === 'function'
+
+/** By a name that neither tsc nor bundlers look up: the package may be left out. */
+const packageName: string = 'webgpu'
+
+const notLoaded = (error: unknown): Failure => {
+  const message = error instanceof Error ? error.message : String(error)
+  const code = error instanceof Error && 'code' in error ? error.code : undefined
+  return code === 'ERR_MODULE_NOT_FOUND'
+    ? deviceFailure('missing', 'the package webgpu is not installed: optional dependencies were left out', 'npm install webgpu@0.6.2 (132 MB), or use the device wasm.')
+    : deviceFailure('missing', `the package webgpu cannot be loaded here (${message.split('\n')[0] ?? ''})`, 'Install it again: npm ci. Or use the device wasm.')
+}
+
+const loadDawn: TE.TaskEither<Failure, Dawn> = pipe(
+  packaged.includes(platform) ? TE.right<Failure, void>(undefined)
+    : TE.left(deviceFailure('missing', `the package webgpu has nothing for ${platform} (only for ${packaged.join(', ')})`, 'Use the device wasm.')),
+  TE.chain(() => TE.tryCatch(async (): Promise<unknown> => import(packageName), notLoaded)),
+  TE.filterOrElse(isDawn, () => notLoaded('it has no function create')),
+)
+
+/** Where it lies: below XDG_CACHE_HOME, or ~/.cache. */
+const measured = (): Store => {
+  const file = join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'vdsm', 'webgpu-kernels.json')
+  return {
+    read: () => readFile(file, 'utf8').catch(() => null),
+    write: async text => {
+      const beside = `${file}.${process.pid}`
+      await mkdir(dirname(file), { recursive: true }).then(() => writeFile(beside, text)).then(() => rename(beside, file)).catch(() => undefined)
+    },
+  }
+}
+
+/** Dawn. Times of single kernels are left exact: it is no browser that strangers could measure. */
+export const dawn: GpuSource = {
+  start: software =>
+    pipe(
+      loadDawn,
+      TE.filterOrElse(haveLoader, () => noLoader),
+      TE.chain(({ create }) => TE.tryCatch(
+        async () => {
+          if (software) addSoftwareDrivers()
+          const gpu = create([`backend=${backend}`, 'disable-dawn-features=timestamp_quantization'])
+          return { gpu, backend, lacking: () => lacking(software) }
+        },
+        notLoaded,
+      )),
+    ),
+  measured: measured(),
+}

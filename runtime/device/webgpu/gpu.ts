@@ -1,0 +1,134 @@
+/**
+ * A device of WebGPU in use: opened once per process and options, shared by all programs that are loaded on it, closed when the
+ * last of them is disposed of. What goes wrong on it comes together here: the first failure stays, and everybody hears of it.
+ */
+/// <reference types="@webgpu/types" />
+import { pipe } from 'fp-ts/lib/function.js'
+import * as E from 'fp-ts/lib/Either.js'
+import * as TE from 'fp-ts/lib/TaskEither.js'
+import { Refusal, type Failure } from '../../../dsl/errors.ts'
+import { findAdapter, requestDevice, type About, type Found } from './adapter.ts'
+import { deviceFailure, type GpuSource } from './source.ts'
+
+export type Gpu = {
+  readonly about: About
+  readonly device: GPUDevice
+  /** What went wrong first; null while all is well. */
+  readonly failure: () => Failure | null
+  /** Reports that something went wrong. */
+  readonly fail: (failure: Failure) => void
+  /** Calls the listener at the first failure, or at once where there has been one; gives a function that ends that. */
+  readonly onFailure: (listener: (failure: Failure) => void) => () => void
+  /** Gives the device back to the system. */
+  readonly close: () => void
+}
+
+export type GpuOptions = {
+  /** Also takes an adapter that computes on the processor, where there is no other. */
+  readonly allowSoftware?: boolean | undefined
+}
+
+const restart = 'What was on the device is gone: load the programs again, and start from the last state that was saved.'
+
+const lost = (about: About, info: GPUDeviceLostInfo): Failure =>
+  deviceFailure('lost', `the device was lost: ${about.name}${info.message === '' ? '' : ` (${info.message})`}`, restart)
+
+/** The words of an error without the lines that say where in Dawn it was noticed. */
+export const wordsOf = (message: string): string => message.split('\n').map(line => line.trim()).filter(line => line !== '').slice(0, 3).join(' ')
+
+/** An error of WebGPU as a failure. Its kind is known by the name of its class, which Node does not have as a global. */
+export const failureOf = (error: GPUError, doing: string): Failure =>
+  error.constructor.name === 'GPUOutOfMemoryError'
+    ? deviceFailure('memory', `out of memory while ${doing} (${wordsOf(error.message)})`, 'Use smaller sizes (a smaller batch above all), or the device wasm.')
+    : deviceFailure('validation', `refused while ${doing}: ${wordsOf(error.message)}`, 'This is a bug of vdsm or of the driver; the device wasm computes the same.')
+
+const gpuOn = (found: Found, device: GPUDevice): Gpu => {
+  const { about } = found
+  const listeners = new Set<(failure: Failure) => void>()
+  // Node keeps WebGPU alive only as long as somebody holds it.
+  const state: { failure: Failure | null; closed: boolean; held: unknown } = { failure: null, closed: false, held: found.started }
+  const fail = (failure: Failure): void => {
+    if (state.failure !== null || state.closed) return
+    state.failure = failure
+    for (const listener of [...listeners]) listener(failure)
+    listeners.clear()
+  }
+  void device.lost.then(info => fail(lost(about, info)))
+  device.addEventListener('uncapturederror', event => {
+    event.preventDefault()
+    fail(failureOf(event.error, 'running'))
+  })
+  return {
+    about,
+    device,
+    failure: () => state.failure,
+    fail,
+    onFailure: listener => {
+      if (state.failure !== null) listener(state.failure)
+      else listeners.add(listener)
+      return () => void listeners.delete(listener)
+    },
+    close: () => {
+      if (state.closed) return
+      state.closed = true
+      device.destroy()
+      state.held = null
+    },
+  }
+}
+
+/** Opens a device of its own for the caller, who has to close it. */
+export const openGpu = (source: GpuSource, { allowSoftware = false }: GpuOptions = {}): TE.TaskEither<Failure, Gpu> =>
+  pipe(findAdapter(source, allowSoftware), TE.chain(found => pipe(requestDevice(found), TE.map(device => gpuOn(found, device)))))
+
+/** The right to use a device until `release` is called. */
+export type Lease = { readonly gpu: Gpu; readonly release: () => void }
+
+type Shared = { readonly opening: Promise<E.Either<Failure, Gpu>>; users: number; gone: boolean }
+
+const shared = new Map<GpuSource, Map<string, Shared>>()
+
+/**
+ * The device of this process for these options: the same for all who ask while somebody uses it. One that has failed is not
+ * given any more: asking again opens a fresh one.
+ */
+export const gpuOf = (source: GpuSource, options: GpuOptions = {}): TE.TaskEither<Failure, Lease> => async () => {
+  const all = shared.get(source) ?? new Map<string, Shared>()
+  shared.set(source, all)
+  const key = options.allowSoftware === true ? 'any' : 'hardware'
+  const found = all.get(key)
+  const entry: Shared = found ?? { opening: openGpu(source, options)(), users: 0, gone: false }
+  const forget = (): void => {
+    entry.gone = true
+    if (all.get(key) === entry) all.delete(key)
+  }
+  if (found === undefined) all.set(key, entry)
+  entry.users++
+  const opened = await entry.opening
+  if (E.isLeft(opened)) {
+    forget()
+    return opened
+  }
+  const gpu = opened.right
+  if (found === undefined) gpu.onFailure(forget)
+  const held = { by: true }
+  return E.right({
+    gpu,
+    release: () => {
+      if (!held.by) return
+      held.by = false
+      if (--entry.users > 0) return
+      forget()
+      gpu.close()
+    },
+  })
+}
+
+/** Throws the failure of a device that has failed. */
+export const alive = (gpu: Gpu): void => {
+  const failure = gpu.failure()
+  if (failure !== null) throw new Refusal(failure)
+}
+
+/** Whether a program may be run on hardware here. */
+export const hasHardware = (source: GpuSource): Promise<boolean> => findAdapter(source, false)().then(E.isRight)

@@ -1,0 +1,104 @@
+/** Loads a compiled program on WebGPU: its file is checked, what the adapter cannot do is refused, kernels are chosen and compiled. */
+/// <reference types="@webgpu/types" />
+import { pipe } from 'fp-ts/lib/function.js'
+import * as E from 'fp-ts/lib/Either.js'
+import * as TE from 'fp-ts/lib/TaskEither.js'
+import { refuse, type Failure } from '../../../dsl/errors.ts'
+import type { Executable } from '../../executor.ts'
+import { GpuProgram, gpuProgramVersion, type KernelStep } from '../../gpu-program.ts'
+import { crc32 } from '../../io/crc32.ts'
+import { decodeProblems, type ProgramInfo } from '../../manifest.ts'
+import type { Host } from '../host.ts'
+import { prepare, type Choose } from './commands.ts'
+import { asFailure, executableOn } from './executable.ts'
+import { gpuOf, type Gpu, type GpuOptions, type Lease } from './gpu.ts'
+import { kernelsOf, tooLarge } from './memory.ts'
+import { obstacleTo, type Precision } from './pipelines.ts'
+import type { GpuSource } from './source.ts'
+import { measuredChoice } from './tune.ts'
+
+export type WebGpuOptions = GpuOptions & {
+  /** `f16-tiles`: what products keep in the memory of workgroups is rounded to half precision; sums stay f32. Default f32. */
+  readonly precision?: Precision | undefined
+  /** Measures the alternatives of kernels and takes the fastest, which is remembered. Default: on hardware. */
+  readonly tune?: boolean | undefined
+  /** Hears of the device's failure as soon as it is noticed, besides everybody who calls the program afterwards. */
+  readonly onFailure?: ((failure: Failure) => void) | undefined
+}
+
+const again = 'Compile again: npm run compile (or: npx vdsm compile).'
+
+/** Reads the text of a program's file; `path` is where it came from, for the failure's message. */
+export const parseGpuProgram = (text: string, path: string): E.Either<Failure, GpuProgram> => {
+  const no = (message: string): E.Either<Failure, GpuProgram> => E.left({ kind: 'file', path, message, remedy: again })
+  const json = E.tryCatch((): unknown => JSON.parse(text), error => (error instanceof Error ? error.message : String(error)))
+  if (E.isLeft(json)) return no(`not valid JSON (${json.left})`)
+  const version = typeof json.right === 'object' && json.right !== null && 'version' in json.right ? json.right.version : undefined
+  if (version !== undefined && version !== gpuProgramVersion) return no(`version ${String(version)}; this runtime reads version ${gpuProgramVersion}`)
+  const decoded = GpuProgram.decode(json.right)
+  return E.isLeft(decoded) ? no(`not a program for WebGPU: ${decodeProblems(decoded.left)}`) : E.right(decoded.right)
+}
+
+const readProgram = (host: Host, program: ProgramInfo): TE.TaskEither<Failure, GpuProgram> => {
+  const { webgpu, id } = program
+  if (webgpu === undefined) {
+    return TE.left({ kind: 'limit', what: 'WebGPU', message: `${id} has not been compiled for it`, remedy: `${again} Or use the device wasm.` })
+  }
+  const path = `${host.where}/${webgpu.file}`
+  return pipe(
+    host.read(webgpu.file),
+    TE.filterOrElse(bytes => crc32(bytes) === webgpu.checksum, (): Failure =>
+      ({ kind: 'file', path, message: 'it is damaged, or belongs to another compile than the manifest (its checksum does not fit)', remedy: again })),
+    TE.chainEitherK(bytes => parseGpuProgram(new TextDecoder().decode(bytes), path)),
+  )
+}
+
+/** The alternatives of a kernel that the adapter can run; refuses where it can run none. */
+const runnable = (gpu: Gpu, program: ProgramInfo, file: GpuProgram, kernel: KernelStep): KernelStep['choices'] => {
+  const obstacles = kernel.choices.map(choice => choice.map(info => obstacleTo(gpu, file, info)).find(obstacle => obstacle !== null) ?? null)
+  const choices = kernel.choices.filter((_, i) => obstacles[i] === null)
+  return choices.length > 0 || kernel.choices.length === 0 ? choices : refuse({
+    kind: 'limit', what: `WebGPU, ${program.id}`, message: `kernel ${kernel.name} (${kernel.places.join(', ')}) cannot run on ${gpu.about.name}: ${obstacles[0] ?? ''}`,
+    remedy: 'Use another adapter, or the device wasm.',
+  })
+}
+
+/** Makes a program ready on a device that is open. Rejects with a `Refusal`; the lease is released then, or when the executable is disposed of. */
+export const runnableOn = async (lease: Lease, source: GpuSource, program: ProgramInfo, file: GpuProgram, options: WebGpuOptions = {}): Promise<Executable> => {
+  const { gpu } = lease
+  const { precision = 'f32', tune = !gpu.about.software, onFailure } = options
+  const deaf = onFailure === undefined ? () => undefined : gpu.onFailure(onFailure)
+  const held: Lease = {
+    gpu,
+    release: () => {
+      deaf()
+      lease.release()
+    },
+  }
+  try {
+    if (precision === 'f16-tiles' && !gpu.about.features.includes('shader-f16')) {
+      refuse({ kind: 'limit', what: 'precision f16-tiles', message: `${gpu.about.name} has no half precision (shader-f16)`, remedy: 'Use the precision f32.' })
+    }
+    const large = tooLarge(gpu, program, file)
+    if (large !== null) refuse(large)
+    const choices = new Map(kernelsOf(file.steps).map(kernel => [kernel, runnable(gpu, program, file, kernel)] as const))
+    const measured = tune ? await measuredChoice(gpu, source.measured, file, choices, precision) : new Map<KernelStep, number>()
+    const choose: Choose = kernel => choices.get(kernel)?.[measured.get(kernel) ?? 0] ?? []
+    const commands = await prepare(gpu, file, choose, precision)
+    const arithmetic = `webgpu, ${gpu.about.name}${precision === 'f32' ? '' : ', tiles in f16'}`
+    return await executableOn(held, program, file, commands, { variant: arithmetic, arithmetic })
+  } catch (error) {
+    held.release()
+    throw error
+  }
+}
+
+/** Loads a program on the device that all programs of these options share. */
+export const loadWebGpu = (host: Host, program: ProgramInfo, options: WebGpuOptions = {}): TE.TaskEither<Failure, Executable> =>
+  pipe(
+    readProgram(host, program),
+    TE.chain(file => pipe(
+      gpuOf(host.gpu, options),
+      TE.chain(lease => TE.tryCatch(() => runnableOn(lease, host.gpu, program, file, options), error => asFailure(error, `loading ${program.id} on WebGPU`))),
+    )),
+  )
