@@ -11,6 +11,7 @@ import { gitRevision, openRun, type Place, type RunFolder } from './folder.ts'
 import { checkTrainStep } from './loop.ts'
 import { truncateMetrics } from './metrics.ts'
 import type { Sink } from './progress.ts'
+import { recoveryOf, type OnDeviceFailure } from './recovery.ts'
 import { findStart, type Start } from './resume.ts'
 import { hasPictures, runStage } from './stage-run.ts'
 import type { Schedule, Stage } from './stages.ts'
@@ -31,6 +32,12 @@ export type Session = {
   readonly data: DataSet
   /** Whether `data` is what the config names, so that batches can be drawn ahead by a thread that opens it too; default: not. */
   readonly ahead?: boolean
+  /** So many steps of each stage, from where it starts, are checked on another device; default: none. */
+  readonly verify?: number
+  /** What is done when the device fails; default: resume. */
+  readonly onDeviceFailure?: OnDeviceFailure
+  /** Milliseconds before a device that has failed twice is tried again. */
+  readonly patience?: number
 }
 
 /** Where the run has come to. */
@@ -74,6 +81,7 @@ export const runSession = async (session: Session): Promise<Outcome> => {
   if (resume && first.checkpoint === undefined) note('The run has no checkpoint yet: it starts at step 0.')
 
   const revision = session.revision ?? gitRevision()
+  const recovery = recoveryOf({ config, folder, note, policy: session.onDeviceFailure ?? 'resume', patience: session.patience ?? 3000 })
   let begun = false
   const begin = async (): Promise<void> => {
     if (begun) return
@@ -90,11 +98,11 @@ export const runSession = async (session: Session): Promise<Outcome> => {
   for (const stage of stages.filter(({ number }) => number >= first.stage)) {
     const start: Start = stage.number === first.stage ? first : { stage: stage.number, step: 0 }
     if (start.step >= stepsOf(config, stage.number) && hasPictures(folder, start)) continue
-    const { step, end } = await runStage({
-      config, folder, stage, start, begin, data, sink,
+    const { step, end } = await recovery.run(start, (from, device) => runStage({
+      config, folder, stage, start: from, begin, data, sink, device,
       schedule: withLearningRate(stage.schedule, config.learningRate, own),
-      ahead: session.ahead ?? false, stopped: session.stopped, keep: session.keep ?? 2, revision,
-    })
+      ahead: session.ahead ?? false, stopped: session.stopped, keep: session.keep ?? 2, revision, verify: session.verify ?? 0,
+    }))
     if (end === 'stopped') return { stage: stage.number, step, end }
   }
   const last = config.stages.at(-1) ?? 1

@@ -20,6 +20,7 @@ import { duration, short, startProgress, type Sink } from './progress.ts'
 import type { Start } from './resume.ts'
 import { ORDER, seedOf, type Numbers, type Schedule, type Stage } from './stages.ts'
 import { orThrow } from './task.ts'
+import { verifyWith, type Verification } from './verify.ts'
 
 /** What a stage is told by its run. */
 export type StageRun = {
@@ -38,6 +39,10 @@ export type StageRun = {
   readonly sink: Sink
   readonly keep: number
   readonly revision: string
+  /** Where it trains, instead of on the device of the run. */
+  readonly device?: 'wasm' | undefined
+  /** So many steps from the start are checked on another device, where there is one. */
+  readonly verify: number
 }
 
 /** Deletes all but the newest `keep + 1` checkpoints of a stage, and all but the last of the stage before it. */
@@ -80,13 +85,32 @@ const prefixed = (prefix: string, values: Numbers): Numbers => Object.fromEntrie
 const inWords = (values: Numbers): string => Object.entries(values).map(([name, value]) => `${name} ${short(value)}`).join('  ')
 const tenths = (value: number): number => Math.round(value * 10) / 10
 
+/** The check of the first steps, where it is asked for. */
+const verificationOf = async ({ config, stage, start, verify }: StageRun, { reference }: Programs, note: (text: string) => void): Promise<Verification | undefined> => {
+  const steps = Math.min(verify, stepsOf(config, stage.number) - start.step)
+  if (reference === undefined || steps <= 0) return undefined
+  const other = await reference()
+  const last = start.step + steps
+  return verifyWith(other, start.step, steps, step => {
+    if (step === last) note(`stage ${stage.number}: ${steps === 1 ? 'one step agrees' : `${steps} steps agree`} with ${other.variant}`)
+  })
+}
+
 /** Trains the stage to its end, or until it is stopped. */
 export const runStage = async (run: StageRun): Promise<Ending> => {
+  const programs = await run.stage.load(run.device)
+  try {
+    return await trainStage(run, programs)
+  } finally {
+    programs.release?.()
+  }
+}
+
+const trainStage = async (run: StageRun, programs: Programs): Promise<Ending> => {
   const { config, folder, stage: { number: stage }, schedule, start, data, sink } = run
   const note = (text: string): void => void sink.write(`${text}\n`)
   const steps = stepsOf(config, stage)
   const seed = seedOf(config.seed, stage)
-  const programs = await run.stage.load()
   const shape = checkTrainStep(programs.trainStep.program, Object.keys(schedule(0)))
   await enter(run, programs, note)
   await run.begin()
@@ -109,10 +133,12 @@ export const runStage = async (run: StageRun): Promise<Ending> => {
   try {
     if (isPictured({ steps, pictureEvery: config.pictureEvery }, start.step) && !hasPictures(folder, start)) await picture(start.step)
     if (start.step >= steps) return { step: start.step, end: 'finished' }
+    const verification = await verificationOf(run, programs, text => progress.note(text))
     const batches = batchesOf(run, shape)
     try {
       return await train({
         program: programs.trainStep,
+        ...(verification === undefined ? {} : { verification }),
         batches,
         seed,
         steps,

@@ -20,8 +20,11 @@ export type Stage = {
   readonly trainStep: ProgramInfo
   /** The schedule of the model's configuration, before `learningRate` of the run's config is applied. */
   readonly schedule: Schedule
-  /** The stage's programs. Each call gives them away: a stage that is over leaves no memory behind. */
-  readonly load: () => Promise<Programs>
+  /**
+   * The stage's programs, on the device of the run, or on another one. Each call gives them away: a stage that is over leaves no
+   * memory behind; what is loaded after a device has failed is on a fresh one.
+   */
+  readonly load: (device?: 'wasm') => Promise<Programs>
 }
 
 /** As in the programs' ids: vdsm/<config>/<name>/trainStep. */
