@@ -14,15 +14,27 @@ import { phases } from '../kernel/phases.ts'
 import type { Dialect } from '../nest/expression.ts'
 import type { Alternatives, Dispatched } from './dispatch.ts'
 import { elementwise } from './elementwise.ts'
+import { product } from './product/product.ts'
 import { reduce } from './reduce.ts'
 
 /** A kernel without a tiled schedule of its own. */
 export const plainly = (kernel: Kernel, counters: readonly Var[], dialect: Dialect, names: Names): Dispatched =>
   kernel.reduction === null ? elementwise(kernel, counters, dialect) : reduce({ ...kernel, reduction: asReduce(kernel.reduction) }, counters, dialect, names)
 
+/** The dispatches of several kernels, one after the other: each in its n-th way, or its best where it has fewer. */
+const inTurn = (all: readonly Alternatives[]): Alternatives => {
+  const way = (n: number): Dispatched => {
+    const made = all.map(a => a[n] ?? a[0])
+    return { dispatches: made.flatMap(m => m.dispatches), scratch: made.flatMap(m => m.scratch) }
+  }
+  const most = Math.max(1, ...all.map(a => a.length))
+  return [way(0), ...Array.from({ length: most - 1 }, (_, n) => way(n + 1))]
+}
+
 /** Schedules a kernel; `counters` are those of the enclosing loops, from the outside in. */
 export const scheduleGpu = (kernel: Kernel, counters: readonly Var[], dialect: Dialect, names: Names): Alternatives => {
+  const whole = product(kernel, counters, dialect, names)
+  if (whole !== null) return whole
   const parts = phases(kernel, names.variable, id => counters.find(c => c.id === id)?.size ?? 1)
-  const made = parts.map(part => plainly(part, counters, dialect, names))
-  return [{ dispatches: made.flatMap(m => m.dispatches), scratch: made.flatMap(m => m.scratch) }]
+  return inTurn(parts.map(part => (parts.length === 1 ? null : product(part, counters, dialect, names)) ?? [plainly(part, counters, dialect, names)]))
 }

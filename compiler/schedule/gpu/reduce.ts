@@ -168,7 +168,7 @@ export const reduce = (given: Reducing, counters: readonly Var[], dialect: Diale
   const kernel: Reducing = { ...flat, reduction: flat.reduction as Reduce } // collapsing keeps the kind of a reduction
   const layout = layoutOf(kernel)
   const { results, terms, across } = layout
-  const shares = filled(sizeOf(terms), wished ?? sharesFor(sizeOf(results), sizeOf(terms), across, kernel.reduction.dtype === 'f32'))
+  const shares = filled(sizeOf(terms), wished ?? sharesFor(sizeOf(results), sizeOf(terms), across, true))
   const whole = (k: Reducing, l: Layout, s: Shares, name: string): Dispatch =>
     dispatchOf(k, l, s, counters, dialect, names, name, (scope, vars, _place, _chunk, acc) => perform({ ...envOf(scope, vars, null), acc }, k.stores))
   if (shares.chunks === 1) return { dispatches: [whole(kernel, layout, shares, kernel.name)], scratch: [] }
