@@ -13,7 +13,7 @@ import sys
 import numpy as np
 import torch
 
-from model import losses, nested
+from model import losses, nested, prepared
 from yardsticks import vae_loss
 
 # float32 keeps 24 bits (6e-8); the longest chain of sums here, a weight's gradient over all pixels of a batch, loses up to a hundred times that.
@@ -43,12 +43,12 @@ def check_vdsm(about, arrays, dtype, form):
     trained = {path: x.requires_grad_() for path, x in tensors(arrays, 'state.params.', dtype).items()}
     frozen = tensors(arrays, 'frozen.', dtype)
     x, eps = torch.tensor(arrays['x'], dtype=dtype), tensors(arrays, 'eps.', dtype)
-    loss_of = losses[about['stage']]
+    loss_of, config = losses[about['stage']], prepared(about['config'], x)
     optimizer = torch.optim.Adam(trained.values(), lr=about['learningRate'])
     found = {}
     for step in range(2):
         optimizer.zero_grad()
-        loss, metrics = loss_of(about['config'], nested({**trained, **frozen}), x, eps, about['schedule'], form)
+        loss, metrics = loss_of(config, nested({**trained, **frozen}), x, eps, about['schedule'], form)
         loss.backward()
         if step == 0:
             # Divergences below one nat are differences of larger numbers: their error counts in nats.

@@ -4,7 +4,8 @@ The same equations as models/vdsm, written the way that is fast in PyTorch: all 
 LSTM is the library's own, and the decoders of all sequences, each with weights of its own, are one grouped convolution or one batched product.
 
 Parameters are nested dictionaries under the names of models/vdsm (`p['encoder']['conv1']['weight']`), so what either side trains or exports can
-be loaded by the other. `c` is a configuration: {sizes, frames, video, options}, as models/vdsm/config.ts has it. Needs torch 1.13 or newer.
+be loaded by the other. `c` is what `prepared` makes of a configuration: {sizes, frames, video, options}, as models/vdsm/config.ts has it. Needs
+torch 1.13 or newer.
 """
 import math
 
@@ -49,21 +50,17 @@ def head(p, x):
     return linear(p['loc'], x), F.softplus(linear(p['scale'], x))
 
 
-_blur = {}
+def prepared(config, like):
+    """A configuration together with the blur's filters (1 3 3 1 in both directions, once for each channel), of the type and device of `like`."""
+    row = torch.tensor([1.0, 3.0, 3.0, 1.0], dtype=like.dtype, device=like.device) / 8
+    channels = sorted({config['sizes'][name] for name in ('C1', 'C2', 'C3', 'C4')})
+    return {**config, 'filters': {n: torch.outer(row, row).expand(n, 1, 4, 4).contiguous() for n in channels}}
 
 
-def blur_filter(channels, like):
-    """The binomial filter 1 3 3 1 in both directions, once for each channel."""
-    key = (channels, like.dtype, like.device)
-    if key not in _blur:
-        row = torch.tensor([1.0, 3.0, 3.0, 1.0], dtype=like.dtype, device=like.device) / 8
-        _blur[key] = torch.outer(row, row).expand(channels, 1, 4, 4).contiguous()
-    return _blur[key]
-
-
-def blur_pool(x):
+def blur_pool(c, x):
     """Blurs, then keeps every second row and column: of 63 there remain 32."""
-    return F.conv2d(F.pad(x, (1, 2, 1, 2)), blur_filter(x.shape[1], x), stride=2, groups=x.shape[1])
+    channels = x.shape[1]
+    return F.conv2d(F.pad(x, (1, 2, 1, 2)), c['filters'][channels], stride=2, groups=channels)
 
 
 def encoder(c, p, x):
@@ -74,7 +71,7 @@ def encoder(c, p, x):
     for name in ('conv1', 'conv2', 'conv3', 'conv4'):
         x = F.conv2d(x, p[name]['weight'], p[name]['bias'], padding=1)
         # The map of a layer is 2n - 1 wide where its image is 2n wide, and the blur brings it to n.
-        x = blur_pool(F.leaky_relu(x, slope))
+        x = blur_pool(c, F.leaky_relu(x, slope))
     h = F.leaky_relu(F.conv2d(x, p['conv5']['weight'], p['conv5']['bias']), slope).flatten(1)
     return F.leaky_relu(linear(p['embed'], h), slope), h
 
