@@ -186,20 +186,23 @@ const dispatched = (sides: Sides, ways: Ways, { tile, parts }: Cut, size: Size, 
 
 const placedLoad = (space: number, at: Value): Value => ({ kind: 'load', type: 'f32x4', space, at, offset: 0 })
 
-/** The sides of a product that tiles fit, and its size; null for one of another kind. */
+/** The sides of a product and its size; null for a kernel of another kind, or whose residues are not alike. */
 const sized = (given: Kernel, counters: readonly Var[], names: Names): { readonly sides: Sides; readonly ways: Ways; readonly size: Size } | null => {
   if (given.reduction?.kind !== 'product') return null
   const split = residues(given, names.variable, id => counters.find(c => c.id === id)?.size ?? 1)
   const sides = split === null ? null : sidesOf(collapse(split))
   if (sides === null) return null
   const [rows, columns, steps] = [sizeOf(sides.rows), sizeOf(sides.columns), sizeOf(sides.steps)]
-  if (rows < leastSide || columns < leastSide || steps < leastSteps || sizeOf(sides.batch) * rows * columns * steps < leastWork) return null
   const ways = waysOf(sides)
   const size: Size = { batch: sizeOf(sides.batch), rows, columns, steps, taps: tapsOf(sides), costs: [costOf(ways.a, sides.a), costOf(ways.b, sides.b)] }
   return { sides, ways, size }
 }
 
-/** Schedules a product by one cut, whatever the estimate says of it; null where tiles fit none. */
+/** Whether tiles are better than a thread, or a group of threads, for each result. */
+const worthwhile = ({ batch, rows, columns, steps }: Size): boolean =>
+  rows >= leastSide && columns >= leastSide && steps >= leastSteps && batch * rows * columns * steps >= leastWork
+
+/** Schedules a product by one cut, worthwhile or not; null for a kernel of another kind, or whose residues are not alike. */
 export const productBy = (kernel: Kernel, cut: (size: Size) => Cut, counters: readonly Var[], dialect: Dialect, names: Names): Dispatched | null => {
   const found = sized(kernel, counters, names)
   return found === null ? null : dispatched(found.sides, found.ways, cut(found.size), found.size, counters, dialect, names)
@@ -208,7 +211,7 @@ export const productBy = (kernel: Kernel, cut: (size: Size) => Cut, counters: re
 /** Schedules a product; null where another schedule is better, or the kernel has to be parted by residues first. */
 export const product = (kernel: Kernel, counters: readonly Var[], dialect: Dialect, names: Names): Alternatives | null => {
   const found = sized(kernel, counters, names)
-  if (found === null) return null
+  if (found === null || !worthwhile(found.size)) return null
   const { sides, ways, size } = found
   const [first, ...others] = cutsFor(size).slice(0, mostAlternatives).map(cut => dispatched(sides, ways, cut, size, counters, dialect, names))
   return first === undefined ? null : [first, ...others]
