@@ -8,7 +8,7 @@ const EDGE = { top: 10, right: 12, bottom: 24, left: 52 } as const
 
 /** Each mean holds so much of the one before it; the first ones are not drawn to zero. */
 const smooth = (losses: readonly Loss[]): readonly Loss[] => {
-  const keep = 0.95
+  const keep = 0.85
   let [sum, weight] = [0, 0]
   return losses.map(([step, loss]) => {
     sum = keep * sum + (1 - keep) * loss
@@ -17,10 +17,10 @@ const smooth = (losses: readonly Loss[]): readonly Loss[] => {
   })
 }
 
-/** From the lowest loss to the 98th percentile: the first steps would press all others onto the axis. */
+/** From the lowest loss to the 97th percentile: the first steps would press all others onto the axis. */
 const rangeOf = (losses: readonly Loss[]): readonly [low: number, high: number] => {
   const sorted = losses.map(([, loss]) => loss).sort((a, b) => a - b)
-  const [low = 0, high = 1] = [sorted[0], sorted[Math.min(sorted.length - 1, Math.floor(0.98 * sorted.length))]]
+  const [low = 0, high = 1] = [sorted[0], sorted[Math.min(sorted.length - 1, Math.floor(0.97 * sorted.length))]]
   const margin = 0.05 * (high - low || Math.abs(high) || 1)
   return [low - margin, high + margin]
 }

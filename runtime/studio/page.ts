@@ -97,11 +97,14 @@ const options = (names: readonly string[], chosen: string): void => {
   fields.config.value = chosen
 }
 
+/** `wasm, relaxed FMA, 2 threads` with the names that the page uses. */
+const deviceWords = (device: string): string => device.replace(/^wasm, /, 'WebAssembly: ').replace(/^webgpu, /, 'WebGPU: ')
+
 const hear = (message: FromWorker): void => {
   switch (message.kind) {
     case 'ready': {
-      element('device-name').textContent = message.device
-      element('size').textContent = `${number.format(message.parameters)} numbers are learnt.`
+      element('device-name').textContent = deviceWords(message.device)
+      element('size').textContent = `The model has ${number.format(message.parameters)} parameters.`
       notes.textContent = message.notes.join(' ')
       options(message.configs.includes(settings.config) ? message.configs : [settings.config, ...message.configs], settings.config)
       return show('ready')

@@ -1,5 +1,8 @@
 /** The script of the page: gives the test a few functions to call, each of which uses the runtime as a page of a user's would. */
-import { arr, load, webHost, type Arr, type LocalOptions } from '../../runtime/index.ts'
+import { Refusal } from '../../dsl/errors.ts'
+import { arr, load, openBuild, webHost, type Arr, type Build, type LoadOptions, type LocalOptions } from '../../runtime/index.ts'
+import { perform } from '../conformance/perform.ts'
+import type { Answer, Task } from '../conformance/transport.ts'
 import { outcome } from './outcome.ts'
 
 type Programs = { readonly 'model/double': { readonly inputs: { readonly x: Arr<[3]> }; readonly outputs: Arr<[3]> } }
@@ -13,7 +16,19 @@ const messageOf = async (f: () => Promise<unknown>): Promise<string> => {
   }
 }
 
+const builds = new Map<string, Promise<Build>>()
+const buildAt = (address: string): Promise<Build> => {
+  const known = builds.get(address) ?? openBuild(webHost(address))().then(opened => {
+    if (opened._tag === 'Left') throw new Refusal(opened.left)
+    return opened.right
+  })
+  builds.set(address, known)
+  return known
+}
+
 const page = {
+  /** Does a task of the conformance suite on a device: programs by id, arrays by path. */
+  perform: async (options: LoadOptions, task: Task): Promise<Answer> => perform(await buildAt('/build/'), options, task),
   outcome: (id: string, options: LocalOptions) => outcome(webHost('/build/'), id, options),
   /** A build that is named by its address alone. */
   double: async (x: readonly number[]) => {

@@ -3,14 +3,13 @@
  * them in headless Chromium on one thread and on several, and gets the very bits that Node gets. Without Chromium only the
  * bundle is tested.
  */
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { createServer, type Server } from 'node:http'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import type { Server } from 'node:http'
 import { tmpdir } from 'node:os'
-import { basename, join } from 'node:path'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { build as bundle } from 'esbuild'
 import * as E from 'fp-ts/lib/Either.js'
-import { chromium, type Browser, type Page } from 'playwright-core'
+import type { Browser, Page } from 'playwright-core'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { compile } from '../../compiler/compile.ts'
@@ -18,54 +17,11 @@ import { print } from '../../dsl/errors.ts'
 import type { LocalOptions } from '../../runtime/build.ts'
 import { nodeHost } from '../../runtime/device/node.ts'
 import { outcome, type Outcome } from './outcome.ts'
+import { ask, chromiumPath, launch, openPage, packPage, servePage } from './support.ts'
 
 const here = fileURLToPath(new URL('.', import.meta.url))
 const out = mkdtempSync(join(tmpdir(), 'vdsm-browser-'))
-const executablePath = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'].find(path => existsSync(path))
-const quiet = ['--no-sandbox', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync', '--disable-quic']
-
-/** The page's script and its chunks, as a user's bundler makes them, and the source files that went into them. */
-const pack = async () => {
-  // Other bundlers find the script of the workers by themselves.
-  const worker = await bundle({
-    absWorkingDir: join(here, '../..'), entryPoints: ['runtime/device/worker-web.mjs'], write: false, bundle: true, format: 'esm', minify: true,
-  })
-  const { outputFiles, metafile } = await bundle({
-    absWorkingDir: join(here, '../..'), entryPoints: [join(here, 'page.ts')], outdir: join(out, 'page'), write: false, metafile: true,
-    bundle: true, splitting: true, format: 'esm', platform: 'browser', target: 'es2022', minify: true, logLevel: 'silent',
-  })
-  const named = outputFiles.map(file => [`/${basename(file.path)}`, file.contents] as const)
-  const scripts = new Map<string, Uint8Array | string>([...named, ['/worker-web.mjs', worker.outputFiles[0]?.contents ?? '']])
-  return { scripts, inputs: Object.keys(metafile.inputs), outputs: Object.values(metafile.outputs) }
-}
-const packed = pack()
-
-const html = '<!doctype html><link rel="icon" href="data:,"><script type="module" src="/page.js"></script>'
-
-/** Serves the page, its scripts and the build folder; isolated, as pages with threads have to be, but for the page /plain. */
-const serve = async (): Promise<{ readonly server: Server; readonly address: string }> => {
-  const { scripts } = await packed
-  const answer = (path: string): readonly [string, Uint8Array | string] | undefined => {
-    const script = scripts.get(path)
-    if (path === '/' || path === '/plain') return ['text/html', html]
-    if (script !== undefined) return ['text/javascript', script]
-    const file = join(out, basename(path))
-    return path.startsWith('/build/') && existsSync(file) ? [path.endsWith('.wasm') ? 'application/wasm' : 'application/json', readFileSync(file)] : undefined
-  }
-  const server = createServer((request, response) => {
-    const { pathname } = new URL(request.url ?? '/', 'http://localhost')
-    const [type, body] = answer(pathname) ?? []
-    response.writeHead(body === undefined ? 404 : 200, {
-      'content-type': type ?? 'text/plain',
-      ...(pathname === '/plain' ? {} : { 'cross-origin-opener-policy': 'same-origin', 'cross-origin-embedder-policy': 'require-corp' }),
-    })
-    response.end(body)
-  })
-  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
-  server.unref() // should the browser not start, this alone would keep the process
-  const bound = server.address()
-  return { server, address: `http://127.0.0.1:${typeof bound === 'object' && bound !== null ? bound.port : 0}/` }
-}
+const packed = packPage()
 
 test('the bundle of a page holds the runtime alone: no module of Node, nothing of the compiler', async () => {
   const { scripts, inputs, outputs } = await packed
@@ -90,26 +46,16 @@ let address = ''
 let page: Page | undefined
 const troubles: string[] = []
 
-const openPage = async (path: string, prepare: (page: Page) => Promise<void> = async () => undefined): Promise<Page | undefined> => {
-  const opened = await browser?.newPage()
-  if (opened === undefined) return undefined
-  opened.on('pageerror', error => troubles.push(error.message))
-  await prepare(opened)
-  await opened.goto(`${address}${path}`)
-  await opened.waitForFunction('globalThis.page !== undefined')
-  return opened
-}
-
 test.before(async () => {
-  if (executablePath === undefined) return
+  if (chromiumPath === undefined) return
   const compiled = await compile({ files: [join(here, 'model.ts')], root: here, out, force: true, onBuilt: () => undefined })
   if (E.isLeft(compiled)) throw new Error(print(compiled.left))
   // So small that no second thread would be of use to them.
   const manifest = join(out, 'manifest.json')
   writeFileSync(manifest, readFileSync(manifest, 'utf8').replaceAll(/"threads": \d+/g, '"threads": 4'));
-  ({ server, address } = await serve())
-  browser = await chromium.launch({ executablePath, headless: true, args: quiet })
-  page = await openPage('')
+  ({ server, address } = await servePage((await packed).scripts, out))
+  browser = await launch()
+  page = await openPage(browser, address, troubles)
 })
 
 test.after(async () => {
@@ -118,17 +64,12 @@ test.after(async () => {
   rmSync(out, { recursive: true, force: true })
 })
 
-/** Calls a function of page.ts. As text, since a function would be sent as tsx has rewritten it. */
-const ask = (name: string, ...args: readonly unknown[]): Promise<unknown> => askIn(page, name, ...args)
-const askIn = async (where: Page | undefined, name: string, ...args: readonly unknown[]): Promise<unknown> =>
-  where?.evaluate(`page.${name}(${args.map(arg => JSON.stringify(arg)).join(', ')})`)
-
 const inBrowser = (name: string, check: () => Promise<void>): void => {
-  if (executablePath === undefined) test.skip(name)
+  if (chromiumPath === undefined) test.skip(name)
   else test(name, check)
 }
 
-if (executablePath === undefined) process.stdout.write('SKIPPED: programs are not run in a browser, for there is no Chromium here (Debian: apt-get install chromium)\n')
+if (chromiumPath === undefined) process.stdout.write('SKIPPED: programs are not run in a browser, for there is no Chromium here (Debian: apt-get install chromium)\n')
 
 const programs = ['step', 'encode', 'decode', 'trainStep']
 // Current Chromium knows relaxed SIMD without a flag, so the probe has to choose it; Node's host switches it on.
@@ -141,7 +82,7 @@ for (const [options, variant] of cases) {
     inBrowser(`${name} gives Node's numbers in Chromium: ${variant}`, async () => {
       const id = `model/${name}`
       const ours = await outcome(nodeHost(out), id, { ...options, threads: 1 })
-      const theirs = (await ask('outcome', id, options)) as Outcome
+      const theirs = (await ask(page, 'outcome', id, options)) as Outcome
       assert.is(theirs.variant, variant)
       assert.equal(theirs.bits, ours.bits)
       const values = Object.values(theirs.values).flat()
@@ -160,8 +101,8 @@ const without: readonly (readonly [string, string, (page: Page) => Promise<void>
 ]
 for (const [name, path, prepare, variant] of without) {
   inBrowser(`one thread does all ${name}`, async () => {
-    const plain = await openPage(path, prepare)
-    const theirs = (await askIn(plain, 'outcome', 'model/step', { threads: 2 })) as Outcome
+    const plain = browser === undefined ? undefined : await openPage(browser, `${address}${path}`, troubles, prepare)
+    const theirs = (await ask(plain, 'outcome', 'model/step', { threads: 2 })) as Outcome
     await plain?.close()
     assert.match(theirs.variant, variant)
     assert.equal(theirs.bits, (await outcome(nodeHost(out), 'model/step', { threads: 1 })).bits)
@@ -169,11 +110,11 @@ for (const [name, path, prepare, variant] of without) {
 }
 
 inBrowser('a build named by its address, and a typed call', async () => {
-  assert.equal(await ask('double', [1, -2.5, 0.125]), [2, -5, 0.25])
+  assert.equal(await ask(page, 'double', [1, -2.5, 0.125]), [2, -5, 0.25])
 })
 
 inBrowser('a page is told what is missing, and what a browser cannot do', async () => {
-  const [missing, eager, wrong] = (await ask('refusals')) as readonly string[]
+  const [missing, eager, wrong] = (await ask(page, 'refusals')) as readonly string[]
   assert.match(missing ?? '', /\/nowhere\/manifest\.json.*could not be fetched \(404/)
   assert.match(eager ?? '', /cannot be run from its source in a browser/)
   assert.match(wrong ?? '', /x: expected f32\[3\], got a number/)

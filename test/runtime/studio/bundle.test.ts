@@ -1,0 +1,51 @@
+/** What pages load: one module, small, with nothing of Node, of the compiler or of the eager language in it. */
+import { gzipSync } from 'node:zlib'
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { bundleModule, bundleStudio } from '../../../runtime/studio/bundle.ts'
+
+const mostBytes = 60_000
+
+const kb = (bytes: number): string => `${(bytes / 1000).toFixed(1)} kB`
+
+/** Packages by name, the project's own files by folder. */
+const groupOf = (path: string): string => path.includes('node_modules/') ? (path.split('node_modules/').pop() ?? '').split('/')[0] ?? '' : path.replace(/\/[^/]*$/, '/')
+
+test('the runtime is one module of at most 60 kB, packed as servers send it', async () => {
+  const { code, weights } = await bundleModule()
+  const packed = gzipSync(code, { level: 9 }).length
+  const [output] = Object.values(weights.outputs)
+  const groups = new Map<string, number>()
+  for (const [path, { bytesInOutput }] of Object.entries(output?.inputs ?? {})) groups.set(groupOf(path), (groups.get(groupOf(path)) ?? 0) + bytesInOutput)
+  const rows = [...groups].sort(([, a], [, b]) => b - a).filter(([, bytes]) => bytes >= 1000).map(([name, bytes]) => `${name} ${kb(bytes)}`)
+  process.stdout.write(`vdsm.js: ${kb(packed)} gzipped, ${kb(code.length)} as it is: ${rows.join(', ')}\n`)
+  assert.ok(packed <= mostBytes, `${packed} bytes are more than ${mostBytes}`)
+  assert.ok(packed > 10_000, 'something is in it')
+  assert.is(Object.keys(weights.outputs).length, 1)
+})
+
+test('nothing has to lie beside it, and what it must not hold is not in it', async () => {
+  const { code, weights } = await bundleModule()
+  const [output] = Object.values(weights.outputs)
+  assert.equal(output?.imports, [])
+  const inputs = Object.keys(output?.inputs ?? {})
+  assert.ok(inputs.includes('runtime/device/web.ts') && inputs.includes('runtime/device/wasm.ts'))
+  assert.equal(inputs.filter(path => /^compiler\/|ts-morph|typescript|esbuild|tsx\/|^runtime\/(executor-eager|device\/node|io\/files|commands|train\/)|^dsl\/core\/(eager|infer|dense)|^models\//.test(path)), [])
+  const text = new TextDecoder().decode(code)
+  assert.not.match(text, /["'`]node:|\brequire\(["']/)
+  assert.not.match(text, /worker-web/, 'worker threads start from a text within it')
+  for (const name of ['open', 'load', 'arr', 'startTrainer', 'parseSafetensors', 'parseNpz', 'webHost', 'Refusal']) {
+    assert.ok(output?.exports.includes(name), `it exports ${name}`)
+  }
+})
+
+test('the page and its worker import the module, and each thing is in one of them alone', async () => {
+  const { files } = await bundleStudio()
+  assert.equal([...files.keys()].sort(), ['index.html', 'studio.js', 'style.css', 'trainer.js', 'vdsm.js'])
+  const text = (name: string): string => new TextDecoder().decode(files.get(name))
+  assert.match(text('trainer.js'), /from"\.\/vdsm\.js"/)
+  assert.not.match(text('trainer.js') + text('studio.js'), /WebAssembly\.(compile|instantiate)/)
+  assert.not.match(text('index.html'), /<script(?![^>]*\bsrc=)|\sstyle=|\son\w+=|https?:\/\/(?!www\.w3\.org\/2000\/svg)/, 'the page runs under a strict policy and loads nothing from elsewhere')
+})
+
+test.run()
