@@ -1,6 +1,6 @@
 /**
  * Positions in buffers of four-vectors: a nest counts elements, WGSL counts vectors. A position that is visibly four times
- * another is divided where it stands, through the names of its parts; any other is shifted when it is used.
+ * another, by few operations, is divided where it stands, through the names of its parts; any other is shifted when it is used.
  */
 import { type Stmt, type Value, apply, i32 } from '../../schedule/nest/nest.ts'
 import type { Block } from './scope.ts'
@@ -35,11 +35,15 @@ const quarter = (value: Value, definition: (id: number) => Value | undefined, de
   }
 }
 
+const most = 5
+const sizeOf = (value: Value): number => (value.kind === 'apply' ? value.args.reduce((n, arg) => n + sizeOf(arg), 1) : 1)
+
 /** The same nest with positions of the spaces `wide` counted in vectors. `definition`: the value of a local that never changes. */
 export const inVectors = (body: Block, wide: (space: number) => boolean, definition: (id: number) => Value | undefined): Block => {
   const place = (at: Value, offset: number): { readonly at: Value; readonly offset: number } => {
     if (offset % 4 !== 0) return { at: apply('shr', 'i32', apply('add', 'i32', at, i32(offset)), i32(2)), offset: 0 }
-    return { at: quarter(at, definition) ?? apply('shr', 'i32', at, i32(2)), offset: offset / 4 }
+    const found = quarter(at, definition)
+    return { at: found !== null && sizeOf(found) <= most ? found : apply('shr', 'i32', at, i32(2)), offset: offset / 4 }
   }
   const value = (v: Value): Value => {
     switch (v.kind) {

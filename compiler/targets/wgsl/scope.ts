@@ -207,7 +207,7 @@ export const placesOf = (body: Block, params: readonly Local[], repeats: Repeats
   const sizeOf = (v: Value): number => {
     let size = 0
     some(v, p => {
-      size += p.kind === 'local' && inline(p.id) ? sizes.get(p.id) ?? 1 : 1
+      size += p.kind === 'lane' ? 0 : p.kind === 'local' && inline(p.id) ? sizes.get(p.id) ?? 1 : 1
       return false
     })
     return size

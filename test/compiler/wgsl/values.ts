@@ -32,13 +32,13 @@ export const ulp = (x: number): number => {
 
 /**
  * How many units in the last place `got` is from `exact`; 0 where it is its nearest f32 to the bit, infinity where one of
- * them only is NaN or where the sign of a zero is another one. Nearer to 0 than `least` they only have to be just that.
+ * them only is NaN or where the sign of a zero is another one. Differences up to `least` do not count.
  */
 export const errorOf = (got: number, exact: number, least: number): number => {
   const rounded = Math.fround(exact)
   if (Object.is(got, rounded)) return 0
   if (Number.isNaN(got) || Number.isNaN(rounded)) return Infinity
-  if (Math.abs(exact) < least && Math.abs(got) <= least) return 0
-  if (got === rounded) return Infinity
+  if (got === rounded) return exact === 0 ? Infinity : 0
+  if (Math.abs(got - exact) <= least) return 0
   return Math.abs(got - exact) / ulp(exact)
 }
