@@ -5,10 +5,11 @@ import { Command, CommanderError } from 'commander'
 import * as E from 'fp-ts/lib/Either.js'
 import { type Failure, print } from '../dsl/errors.ts'
 import { compile } from './compile.ts'
+import { type Target, targets as allTargets } from './emit/build.ts'
 import { explain } from './emit/explain.ts'
 import { sourcesBelow } from './emit/cache.ts'
 
-type Options = { readonly out: string; readonly explain?: true | string; readonly force?: true; readonly quiet?: true }
+type Options = { readonly out: string; readonly explain?: true | string; readonly force?: true; readonly quiet?: true; readonly targets: string }
 
 /** The files that the arguments name, and the folder to which program ids are relative. What a folder holds of `out` is no source. */
 const sourcesOf = (args: readonly string[], out: string): E.Either<Failure, { files: readonly string[]; root: string }> => {
@@ -29,6 +30,14 @@ const sourcesOf = (args: readonly string[], out: string): E.Either<Failure, { fi
   return files.length === 0 ? E.left({ kind: 'file', path: named.join(' '), message: 'holds no .ts files' }) : E.right({ files, root })
 }
 
+/** The targets of `--targets wasm,webgpu`. */
+const targetsOf = (text: string): E.Either<Failure, readonly Target[]> => {
+  const named = text.split(',').map(name => name.trim())
+  const found = allTargets.filter(target => named.includes(target))
+  const remedy = `There are ${allTargets.join(' and ')}; WebAssembly is what every program runs on: --targets wasm or --targets wasm,webgpu.`
+  return named.length === found.length && found.includes('wasm') ? E.right(found) : E.left({ kind: 'usage', message: `cannot compile for '${text}'`, remedy })
+}
+
 /** `12.3 MiB` of memory, in a unit in which something is left of it. */
 const sizeText = (bytes: number): string => (bytes < 2 ** 20 ? `${(bytes / 2 ** 10).toFixed(1)} KiB` : `${(bytes / 2 ** 20).toFixed(1)} MiB`)
 
@@ -41,10 +50,13 @@ const run = async (args: readonly string[], options: Options): Promise<number> =
   const out = resolve(options.out)
   const sources = sourcesOf(args, out)
   if (E.isLeft(sources)) return fail(sources.left)
+  const targets = targetsOf(options.targets)
+  if (E.isLeft(targets)) return fail(targets.left)
   const wanted = (id: string): boolean => options.explain === true || options.explain === id
   const result = await compile({
     ...sources.right,
     out,
+    targets: targets.right,
     force: options.force === true || options.explain !== undefined,
     ...(typeof options.explain === 'string' ? { named: options.explain } : {}),
     onBuilt: built => {
@@ -53,6 +65,7 @@ const run = async (args: readonly string[], options: Options): Promise<number> =
         const { stats, id } = built.info
         process.stdout.write(`  ${id.padEnd(32)} ${String(stats.kernelsBefore).padStart(5)} -> ${String(stats.kernelsAfter).padStart(4)} kernels  ${sizeText(stats.peakBytes).padStart(10)}\n`)
       }
+      if (typeof built.gpu === 'string') process.stdout.write(`  ${built.info.id}: not for WebGPU: ${built.gpu}\n`)
     },
   })
   if (E.isLeft(result)) return fail(result.left)
@@ -65,9 +78,10 @@ const run = async (args: readonly string[], options: Options): Promise<number> =
 
 export const command = (): Command =>
   new Command('vdsm compile')
-    .description('Compile the programs that TypeScript files export with program(fn, config) into WebAssembly kernels.')
+    .description('Compile the programs that TypeScript files export with program(fn, config) into WebAssembly and WebGPU kernels.')
     .argument('[paths...]', 'files or folders (default: models)')
     .option('-o, --out <dir>', 'folder for the manifest, kernels and typed bindings; programs of other sources in it stay', 'build')
+    .option('--targets <list>', 'what to compile for', allTargets.join(','))
     .option('--explain [program]', 'print the fused kernels with their source lines, FLOPs, bytes, buffers and peak memory')
     .option('--force', 'compile even what has not changed')
     .option('-q, --quiet', 'no line per program')

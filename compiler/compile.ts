@@ -1,6 +1,6 @@
 /**
  * The compiler as one function: source files in, a build folder out. Stages: lower (front end) -> passes -> kernels ->
- * modules -> manifest and bindings. What has not changed since the last compile is kept.
+ * modules and shaders -> manifest and bindings. What has not changed since the last compile is kept.
  */
 import { existsSync, readFileSync, rmSync } from 'node:fs'
 import { join, relative, resolve, sep } from 'node:path'
@@ -12,7 +12,7 @@ import { crc32 } from '../runtime/io/crc32.ts'
 import { makeFolder, writeAtomic } from '../runtime/io/files.ts'
 import { type Manifest, type ProgramInfo, manifestFile, manifestVersion, parseManifest, printManifest } from '../runtime/manifest.ts'
 import { bindings } from './emit/bindings.ts'
-import { type Built, build } from './emit/build.ts'
+import { type Built, type Target, build, targets as allTargets } from './emit/build.ts'
 import { type Cache, compilerHash, hashFiles, readCache, sha, unchanged } from './emit/cache.ts'
 import { lowerFiles } from './frontend/lower.ts'
 import { languageFiles } from './frontend/places.ts'
@@ -29,6 +29,8 @@ export type Request = {
   readonly force: boolean
   /** The id of a program that must be among them, or else nothing is built. */
   readonly named?: string
+  /** What to compile for; everything where it is not said. */
+  readonly targets?: readonly Target[]
   /** Called with every program that was compiled anew. */
   readonly onBuilt: (built: Built) => void
 }
@@ -51,12 +53,17 @@ const previous = (out: string): Manifest | undefined => {
   return E.isRight(parsed) ? parsed.right : undefined
 }
 
-const modulesOf = (info: ProgramInfo): readonly string[] => [info.modules.simd, info.modules.fma]
-/** Whether both modules of a program lie in the folder as they were written. */
+/** The files of a program, with their checksums. */
+const filesOf = ({ modules, checksums, webgpu }: ProgramInfo): readonly (readonly [name: string, checksum: number | undefined])[] => [
+  ...(['simd', 'fma'] as const).map(variant => [modules[variant], checksums?.[variant]] as const),
+  ...(webgpu === undefined ? [] : [[webgpu.file, webgpu.checksum] as const]),
+]
+const namesOf = (info: ProgramInfo): readonly string[] => filesOf(info).map(([name]) => name)
+/** Whether all files of a program lie in the folder as they were written. */
 const complete = (out: string, info: ProgramInfo): boolean =>
-  (['simd', 'fma'] as const).every(variant => {
-    const path = join(out, info.modules[variant])
-    return existsSync(path) && info.checksums?.[variant] === crc32(readFileSync(path))
+  filesOf(info).every(([name, checksum]) => {
+    const path = join(out, name)
+    return existsSync(path) && checksum === crc32(readFileSync(path))
   })
 
 /** The sources of a model, below the build folder's own place, with what they hold. The language's own files are not the user's. */
@@ -117,7 +124,7 @@ const writeAll = async (out: string, files: readonly (readonly [string, string |
   return undefined
 }
 
-/** Removes modules that nobody names any more; one that cannot be removed is left. */
+/** Removes files that nobody names any more; one that cannot be removed is left. */
 const remove = (out: string, names: readonly string[]): void => names.forEach(name => E.tryCatch(() => rmSync(join(out, name), { force: true }), () => undefined))
 
 /** Takes a refusal for the failure that it is. */
@@ -131,12 +138,13 @@ const attempted = <A>(f: () => A): E.Either<Failure, A> => {
 }
 
 /**
- * Compiles. The folder changes only when everything compiled: modules are written under new names, then the manifest
- * replaces the old one, then modules that it no longer names go.
+ * Compiles. The folder changes only when everything compiled: modules and shaders are written under new names, then the manifest
+ * replaces the old one, then files that it no longer names go.
  */
 export const compile = async (request: Request): Promise<E.Either<Failure, Report>> => {
   const { files, root, out } = request
-  const compiler = compilerHash()
+  const targets = allTargets.filter(target => target === 'wasm' || (request.targets ?? allTargets).includes(target))
+  const compiler = sha([compilerHash(), ...targets].join('\n'))
   const old = previous(out)
   const found = request.force ? undefined : readCache(join(out, 'cache.json'))
   const cache = found?.compiler === compiler && found.root === relative(out, root) ? found : undefined
@@ -160,11 +168,11 @@ export const compile = async (request: Request): Promise<E.Either<Failure, Repor
       const hash = sha([compiler, source.name, exact(func), JSON.stringify([source.config, source.outputs, source.updates, source.line, program.file])].join('\n'))
       const kept = request.force ? undefined : old?.programs.find(p => p.id === source.name && p.hash === hash && complete(out, p))
       const sources = sourcesOf(out, source.sources)
-      if (kept !== undefined) return { info: { ...kept, sources }, modules: [] }
-      const made = build(source.name, program, hash)
+      if (kept !== undefined) return { info: { ...kept, sources }, files: [] }
+      const made = build(source.name, program, hash, targets)
       checkMemory(made)
       request.onBuilt(made)
-      return { info: { ...made.info, sources }, modules: [[made.info.modules.simd, made.modules.simd], [made.info.modules.fma, made.modules.fma]] as const }
+      return { info: { ...made.info, sources }, files: made.files }
     }),
   )
   if (E.isLeft(built)) return built
@@ -181,14 +189,14 @@ export const compile = async (request: Request): Promise<E.Either<Failure, Repor
     sources: Object.fromEntries(Object.entries(sources).map(([path, hash]) => [slashes(relative(root, path)), hash])),
   }
   const manifest: Manifest = { version: manifestVersion, root: slashes(relative(out, process.cwd())) || '.', programs: all }
-  const modules = built.right.flatMap(b => b.modules)
-  const before = (old?.programs ?? []).flatMap(modulesOf)
+  const written = built.right.flatMap(b => b.files)
+  const before = (old?.programs ?? []).flatMap(namesOf)
   const failure =
-    (await writeAll(out, modules)) ??
+    (await writeAll(out, written)) ??
     (await writeAll(out, [[manifestFile, printManifest(manifest)], ['bindings.ts', bindings(all, runtimeImport(out))], ['cache.json', `${JSON.stringify(record, null, 1)}\n`]]))
-  const used = new Set((failure === undefined ? all : (previous(out)?.programs ?? [])).flatMap(modulesOf))
-  remove(out, [...before, ...modules.map(([name]) => name)].filter(name => !used.has(name)))
-  return failure !== undefined ? E.left(failure) : E.right({ programs, compiled: built.right.flatMap(b => (b.modules.length > 0 ? [b.info.id] : [])), others: others.length })
+  const used = new Set((failure === undefined ? all : (previous(out)?.programs ?? [])).flatMap(namesOf))
+  remove(out, [...before, ...written.map(([name]) => name)].filter(name => !used.has(name)))
+  return failure !== undefined ? E.left(failure) : E.right({ programs, compiled: built.right.flatMap(b => (b.files.length > 0 ? [b.info.id] : [])), others: others.length })
 }
 
 const inRoot = (root: string, sources: Readonly<Record<string, string>>): Readonly<Record<string, string>> =>

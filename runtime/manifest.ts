@@ -87,6 +87,8 @@ const programFields = t.type({
 const programChecks = t.partial({
   /** CRC-32 of both module files: one that is damaged, or belongs to another compile than the manifest, is not run. */
   checksums: t.readonly(t.type({ simd: count, fma: count })),
+  /** The file for WebGPU (runtime/gpu-program.ts) and its CRC-32; a build for WebAssembly alone has none, nor has a program that WebGPU cannot run. */
+  webgpu: t.readonly(t.type({ file: t.string, checksum: count })),
   /** The model's source files, relative to the build folder, with fingerprints of their contents when they were compiled. */
   sources: t.readonly(t.record(t.string, t.string)),
 })

@@ -1,20 +1,30 @@
-/** One program, from optimised IR to everything that is written about it: modules, manifest entry, plan. */
+/** One program, from optimised IR to everything that is written about it: modules, the file for WebGPU, manifest entry, plans. */
 import { crc32 } from '../../runtime/io/crc32.ts'
+import { GpuProgram } from '../../runtime/gpu-program.ts'
 import type { ProgramInfo, Slot } from '../../runtime/manifest.ts'
-import { plan as makePlan } from '../fuse/plan.ts'
+import { kernels as makeKernels } from '../fuse/plan.ts'
+import { rows } from '../fuse/rows.ts'
 import { roles } from '../fuse/decide.ts'
 import type { Func, Origin, Program } from '../ir/ir.ts'
 import type { Plan } from '../schedule/kernel/kernel.ts'
 import { type Memory, planMemory } from '../schedule/memory.ts'
 import { kernelsOf, statsOf } from '../schedule/kernel/stats.ts'
 import { compileWasm } from '../targets/wasm/index.ts'
+import { type Compiled as Gpu, TooLarge, compileGpu } from '../targets/wgsl/program.ts'
 import { headOf, signature } from './bindings.ts'
+
+export const targets = ['wasm', 'webgpu'] as const
+/** What a program is compiled for; for WebAssembly always. */
+export type Target = (typeof targets)[number]
 
 export type Built = {
   readonly info: ProgramInfo
   readonly plan: Plan
   readonly memory: Memory
-  readonly modules: { readonly simd: Uint8Array; readonly fma: Uint8Array }
+  /** What was made for WebGPU: null where that was not asked for, and words that say why where it cannot be. */
+  readonly gpu: Gpu | string | null
+  /** Names in the build folder, with contents. */
+  readonly files: readonly (readonly [name: string, content: Uint8Array])[]
 }
 
 /** Kernels if every operation that computes were one: what a library of operators would launch. */
@@ -29,9 +39,22 @@ const placeOf = (o: Origin): string => `${o.file}:${o.line}:${o.column}`
  */
 export const moduleName = (id: string, hash: string): string => `${id.replaceAll('/', '.')}.${hash.slice(0, 8)}`
 
-export const build = (id: string, program: Program, hash: string): Built => {
+const gpuOf = (id: string, plan: Plan): Gpu | string => {
+  try {
+    return compileGpu(id, plan)
+  } catch (error) {
+    if (error instanceof TooLarge) return error.message
+    throw error
+  }
+}
+
+const bytesOfText = (text: string): Uint8Array => new TextEncoder().encode(text)
+
+export const build = (id: string, program: Program, hash: string, wanted: readonly Target[] = targets): Built => {
   const { func } = program
-  const plan = makePlan(func, program.updates)
+  const kernels = makeKernels(func, program.updates)
+  const plan = rows(kernels)
+  const gpu = wanted.includes('webgpu') ? gpuOf(id, kernels) : null
   const memory = planMemory(plan)
   const slot = (index: number, role: 'input' | 'output', path: string): Slot => {
     const buffer = plan.buffers.find(b => b.role.kind === role && b.role.index === index)!
@@ -44,10 +67,13 @@ export const build = (id: string, program: Program, hash: string): Built => {
   const stats = statsOf(plan)
   const total = (of: 'flops' | 'bytes'): number => stats.reduce((n, s) => n + s.runs * s[of], 0)
   const name = moduleName(id, hash)
+  const modules = { simd: `${name}.wasm`, fma: `${name}.fma.wasm` }
+  const webgpu = gpu === null || typeof gpu === 'string' ? [] : [{ file: `${name}.webgpu.json`, content: bytesOfText(JSON.stringify(GpuProgram.encode(gpu.program))) }]
   return {
     plan,
     memory,
-    modules: { simd, fma },
+    gpu,
+    files: [[modules.simd, simd], [modules.fma, fma], ...webgpu.map(({ file, content }) => [file, content] as const)],
     info: {
       id,
       file: program.file,
@@ -57,8 +83,9 @@ export const build = (id: string, program: Program, hash: string): Built => {
       parameters: [...new Set(inputs.map(s => headOf(s.path)))],
       inputs,
       outputs,
-      modules: { simd: `${name}.wasm`, fma: `${name}.fma.wasm` },
+      modules,
       checksums: { simd: crc32(simd), fma: crc32(fma) },
+      ...Object.fromEntries(webgpu.map(({ file, content }) => ['webgpu', { file, checksum: crc32(content) }])),
       memoryBytes: wasm.memoryBytes,
       threadBytes: wasm.threadBytes,
       sync: wasm.sync,

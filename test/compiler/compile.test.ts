@@ -39,7 +39,7 @@ test('the same source makes the same bytes', async () => {
   const [a, b] = [join(temporary, 'a'), join(temporary, 'b')]
   await build(file, a)
   await build(file, b)
-  assert.equal(names(a), ['bindings.ts', 'cache.json', 'manifest.json', 'same.gradient.#.fma.wasm', 'same.gradient.#.wasm', 'same.predict.#.fma.wasm', 'same.predict.#.wasm'])
+  assert.equal(names(a), ['bindings.ts', 'cache.json', 'manifest.json', 'same.gradient.#.fma.wasm', 'same.gradient.#.wasm', 'same.gradient.#.webgpu.json', 'same.predict.#.fma.wasm', 'same.predict.#.wasm', 'same.predict.#.webgpu.json'])
   assert.equal(files(a), files(b))
 })
 
@@ -96,7 +96,7 @@ test('a folder keeps the programs of other sources while those are there', async
   await build(one, out)
   place('one.ts', `${source}\n`)
   await build(one, out)
-  assert.equal(names(out), ['bindings.ts', 'cache.json', 'manifest.json', 'one.gradient.#.fma.wasm', 'one.gradient.#.wasm', 'one.predict.#.fma.wasm', 'one.predict.#.wasm'])
+  assert.equal(names(out), ['bindings.ts', 'cache.json', 'manifest.json', 'one.gradient.#.fma.wasm', 'one.gradient.#.wasm', 'one.gradient.#.webgpu.json', 'one.predict.#.fma.wasm', 'one.predict.#.wasm', 'one.predict.#.webgpu.json'])
 })
 
 test('a compile that cannot be written leaves the old build whole', async () => {
