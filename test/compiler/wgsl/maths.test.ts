@@ -91,7 +91,7 @@ else
       return worst <= one.bound ? [] : [line]
     })
     assert.is(wrong.length, 0, wrong.join('\n'))
-    assert.is(jobs.length, 50)
+    assert.is(jobs.length, 60)
   })
 
 test.run()
