@@ -37,31 +37,35 @@ const layoutOf = ({ vars, reduction, stores }: Reducing): Layout => {
 /** How the work is shared out: `outputs` times `lanes` threads make a workgroup; `chunks` of the terms are on their own. */
 export type Shares = { readonly outputs: number; readonly lanes: number; readonly chunks: number }
 
-/** Nanoseconds: of a turn of a loop, with four loads under way; of one level of a tree; of a dispatch; and bytes moved in one. */
-const [turn, level, launch, bandwidth] = [125, 100, 4000, 2500]
+/**
+ * Nanoseconds: of a turn of a loop, with four loads under way; of one level of a tree; of a dispatch. Bytes moved in one. All are
+ * of a large device, and rough: they have to tell few long sums from many short ones.
+ */
+const [turn, level, launch, bandwidth] = [100, 80, 3000, 2500]
 /** Threads that run at one time. */
 const running = processors * 2048
 
-/** Roughly the nanoseconds that a reduction takes. Rows that threads read one each cost more: each load touches a line of its own. */
-const timeOf = (results: number, terms: number, across: boolean, { lanes, chunks }: Shares): number => {
+/**
+ * Roughly the nanoseconds that a reduction takes. Memory comes in sectors of eight elements: where neighbouring threads read
+ * fewer than eight beside each other (along the results if `across`, along the terms if not), the rest is read in vain.
+ */
+const timeOf = (results: number, terms: number, across: boolean, { outputs, lanes, chunks }: Shares): number => {
   const turns = Math.ceil(terms / (lanes * chunks))
   const waves = Math.max(1, (results * lanes * chunks) / running)
-  const spread = across ? 1 : Math.max(1, Math.min(8, terms) / Math.min(8, lanes))
+  const spread = across ? Math.min(8, results) / Math.min(8, results, outputs) : Math.min(8, terms) / Math.min(8, terms, lanes)
   const reading = Math.max(turns * turn * waves, (4 * results * terms * spread) / bandwidth)
   const joining = chunks === 1 ? 0 : launch + Math.ceil(chunks / 32) * turn + (4 * results * chunks) / bandwidth
   return reading + Math.log2(lanes) * level + joining
 }
 
 /** The shares that take least time by the estimate above. */
-export const sharesFor = (results: number, terms: number, across: boolean, chunked: boolean): Shares => {
+export const sharesFor = (results: number, terms: number, across: boolean): Shares => {
   const powers = (from: number, to: number): readonly number[] => (from > to ? [] : [from, ...powers(2 * from, to)])
-  const room = powerAbove(results)
   const options = powers(1, Math.min(256, powerAbove(terms))).flatMap(lanes => {
-    // results that are read beside each other keep to one group: 32 of them fill a line
-    const outputs = lanes === 1 ? (results >= 256 * 2 * processors ? 256 : 64) : Math.min(256 / lanes, room)
-    if (across && lanes > 1 && outputs < Math.min(32, room)) return []
-    const most = chunked && lanes > 1 ? Math.min(1024, Math.floor(terms / (lanes * 8))) : 1
-    return [1, ...powers(2, most)].map((chunks): Shares => ({ outputs, lanes, chunks }))
+    const most = Math.min(256 / lanes, powerAbove(results))
+    const outputs = lanes === 1 ? [results >= 2 * 256 * processors ? 256 : 64] : across ? powers(1, most) : [most]
+    const chunks = lanes === 1 ? [1] : [1, ...powers(2, Math.min(1024, Math.floor(terms / (lanes * 8))))]
+    return outputs.flatMap(o => (o * lanes < 32 && o < most ? [] : chunks.map((c): Shares => ({ outputs: o, lanes, chunks: c }))))
   })
   return options.reduce((best, s) => (timeOf(results, terms, across, s) < timeOf(results, terms, across, best) ? s : best))
 }
@@ -168,7 +172,7 @@ export const reduce = (given: Reducing, counters: readonly Var[], dialect: Diale
   const kernel: Reducing = { ...flat, reduction: flat.reduction as Reduce } // collapsing keeps the kind of a reduction
   const layout = layoutOf(kernel)
   const { results, terms, across } = layout
-  const shares = filled(sizeOf(terms), wished ?? sharesFor(sizeOf(results), sizeOf(terms), across, true))
+  const shares = filled(sizeOf(terms), wished ?? sharesFor(sizeOf(results), sizeOf(terms), across))
   const whole = (k: Reducing, l: Layout, s: Shares, name: string): Dispatch =>
     dispatchOf(k, l, s, counters, dialect, names, name, (scope, vars, _place, _chunk, acc) => perform({ ...envOf(scope, vars, null), acc }, k.stores))
   if (shares.chunks === 1) return { dispatches: [whole(kernel, layout, shares, kernel.name)], scratch: [] }
@@ -180,7 +184,7 @@ export const reduce = (given: Reducing, counters: readonly Var[], dialect: Diale
   const joining: Reducing = { ...kernel, reduction: { ...kernel.reduction, vars: [each], value: { kind: 'load', buffer: space, at, dtype: kernel.reduction.dtype } } }
   const last: Layout = { results, terms: [each], across: true }
   return {
-    dispatches: [partial, whole(joining, last, sharesFor(count, shares.chunks, count >= 32, false), kernel.name)],
+    dispatches: [partial, whole(joining, last, { ...sharesFor(count, shares.chunks, true), chunks: 1 }, kernel.name)],
     scratch: [{ space, bytes: 4 * count * shares.chunks, each: 'kernel' }],
   }
 }
