@@ -5,15 +5,16 @@
 import type { DType } from '../../../dsl/core/prim.ts'
 import { type GpuProgram, type GpuStep, type DispatchInfo, type Shader, gpuProgramVersion } from '../../../runtime/gpu-program.ts'
 import { scheduleGpu } from '../../schedule/gpu/choose.ts'
-import type { Alternatives } from '../../schedule/gpu/dispatch.ts'
-import { type Pack, type Place, type Slots, bytesFor, planSlots } from '../../schedule/gpu/slots.ts'
+import type { Alternatives, Dispatch } from '../../schedule/gpu/dispatch.ts'
+import { pack } from '../../schedule/gpu/pack.ts'
+import { type Place, type Slots, bytesFor, planSlots } from '../../schedule/gpu/slots.ts'
 import { fewBuffers } from '../../schedule/gpu/split.ts'
 import type { Names } from '../../schedule/choose.ts'
 import type { Kernel, Plan, Step, Var } from '../../schedule/kernel/kernel.ts'
 import { costOf } from '../../schedule/kernel/stats.ts'
 import { type Stmt, type Type, type Value, scalarOf } from '../../schedule/nest/nest.ts'
 import { wgsl } from './functions.ts'
-import { type Printed, printDispatch } from './print.ts'
+import { type About, type Printed, printDispatch } from './print.ts'
 
 /** The most that any device binds at once, and workgroups of a dispatch. */
 const mostBytes = 2 ** 32 - 4
@@ -138,7 +139,7 @@ export const compileGpu = (id: string, given: Plan): Compiled => {
         const { nest, threads } = dispatch
         if (nest.extent > mostGroups) throw new TooLarge(`kernel ${kernel.name} takes ${nest.extent} workgroups; WebGPU runs ${mostGroups} at most`)
         const dtypeOf = (space: number): DType | null => plan.buffers[space]?.aval.dtype ?? (scratchAt.has(space) ? typeIn(nest.body, space) : null)
-        const printed: Printed = printDispatch(dispatch, { name: kernel.name, places, notes: [], names: labels(plan) }, dtypeOf, counters.length)
+        const printed = printedWhole(dispatch, { name: kernel.name, places, notes: [], names: labels(plan) }, dtypeOf, counters.length, space => rangeOf(space).place.slot)
         const bindings = printed.bindings.map(({ space, access }) => {
           const { place, bytes } = rangeOf(space)
           return { ...place, bytes, access }
@@ -172,7 +173,15 @@ export const compileGpu = (id: string, given: Plan): Compiled => {
   }
 }
 
+/** Prints a dispatch. Devices bind no slot for reading and for writing at once: where a dispatch writes to one, it has all of it for writing. */
+const printedWhole = (
+  dispatch: Dispatch, about: About, dtypeOf: (space: number) => DType | null, counters: number, slotOf: (space: number) => number,
+): Printed => {
+  const once = printDispatch(dispatch, about, dtypeOf, counters)
+  const written = new Set(once.bindings.filter(b => b.access === 'write').map(b => slotOf(b.space)))
+  const also = once.bindings.filter(b => b.access === 'read' && written.has(slotOf(b.space))).map(b => b.space)
+  return also.length === 0 ? once : printDispatch(dispatch, about, dtypeOf, counters, new Set(also))
+}
+
 /** What buffers are called in a shader: as the model names them, results by the path that they take. */
 const labels = (plan: Plan): ((space: number) => string) => space => plan.buffers[space]?.name ?? 'scratch'
-
-const pack = (plan: Plan): { readonly plan: Plan; readonly packs: readonly Pack[] } => ({ plan, packs: [] })

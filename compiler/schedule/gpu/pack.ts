@@ -1,0 +1,307 @@
+/**
+ * Kernels that do the same to many arrays become one kernel over all of them: an optimiser's step over every parameter, the sum of the squares
+ * of every gradient. The arrays of each role - parameters, first moments, gradients - are laid out side by side in one slot, each at a multiple of
+ * 256 bytes, in one order for all roles; the one kernel runs over the whole range. What it makes of the gaps nobody reads; of arrays
+ * that only the plan's kernels write, they hold zero, and add nothing to a sum.
+ */
+import { collapse, mapKernel } from '../kernel/collapse.ts'
+import { isConstant, zero } from '../kernel/indexing.ts'
+import type { Buffer, Expr, Index, Kernel, Plan, Step, Store, Var } from '../kernel/kernel.ts'
+import { expressions, loadsOf } from '../kernel/walk.ts'
+import { touches } from '../memory.ts'
+import { type Pack, aligned, bytesFor } from './slots.ts'
+
+/** A plan, and which of its buffers are made of others. */
+export type Packed = { readonly plan: Plan; readonly packs: readonly Pack[] }
+
+/** A kernel that goes once through some arrays from end to end, by one variable, and reads single elements of others. */
+type Sweep = {
+  readonly at: number
+  readonly kernel: Kernel
+  readonly along: Var
+  /** The arrays, in the order in which it comes to them. */
+  readonly arrays: readonly number[]
+  /** Equal where two kernels do the same to their arrays. */
+  readonly key: string
+}
+
+const elements = (buffer: Buffer): number => buffer.aval.shape.reduce((n, d) => n * d, 1)
+
+/** An expression as text, every node once; null where it depends on its position other than by the elements that it loads. */
+const template = (roots: readonly Expr[], load: (buffer: number, at: Index) => string | null): string | null => {
+  const lines = new Map<Expr, number>()
+  const texts: string[] = []
+  const textOf = (e: Expr): string | null => {
+    switch (e.kind) {
+      case 'const':
+        return `${e.dtype} ${Object.is(e.value, -0) ? '-0' : e.value}`
+      case 'acc':
+        return 'acc'
+      case 'load':
+        return load(e.buffer, e.at)
+      case 'op': {
+        const args = e.args.map(visit)
+        return args.includes(-1) ? null : `${e.prim}.${e.dtype}${e.exponent === undefined ? '' : `^${e.exponent}`}(${args.join()})`
+      }
+      case 'index':
+      case 'when':
+      case 'random':
+        return null
+    }
+  }
+  const visit = (e: Expr): number => {
+    const known = lines.get(e)
+    if (known !== undefined) return known
+    const text = textOf(e)
+    const line = text === null ? -1 : texts.push(text) - 1
+    lines.set(e, line)
+    return line
+  }
+  const ends = roots.map(visit)
+  return ends.includes(-1) ? null : `${texts.join('\n')}\n${ends.join()}`
+}
+
+/** The kernel as a sweep over whole arrays, of `along`'s values each. */
+const sweep = (plan: Plan, at: number, kernel: Kernel, along: Var, roots: readonly Expr[], stores: readonly Store[]): Sweep | null => {
+  const arrays: number[] = []
+  const flat = (index: Index): boolean => {
+    const [term, ...more] = index.terms
+    return index.offset === 0 && more.length === 0 && term?.coef === 1 && term.atom.kind === 'var' && term.atom.id === along.id
+  }
+  const role = (buffer: number, index: Index): string | null => {
+    const { aval, role } = plan.buffers[buffer]!
+    if (isConstant(index)) return `#${buffer}[${index.offset}]`
+    if (!flat(index) || elements(plan.buffers[buffer]!) !== along.size || role.kind === 'constant') return null
+    const known = arrays.indexOf(buffer)
+    return `${aval.dtype} $${known >= 0 ? known : arrays.push(buffer) - 1}`
+  }
+  const text = template(roots, role)
+  const targets = stores.map(s => role(s.buffer, s.at))
+  return text === null || targets.includes(null) ? null : { at, kernel, along, arrays, key: [text, ...targets].join('\n') }
+}
+
+/** An element-wise kernel as a sweep. */
+const elementwise = (plan: Plan, at: number, step: Step): Sweep | null => {
+  if (step.kind !== 'kernel' || step.reduction !== null) return null
+  const kernel = collapse(step)
+  const [along, ...more] = kernel.vars
+  if (along === undefined || more.length > 0) return null
+  const found = sweep(plan, at, kernel, along, kernel.stores.map(s => s.value), kernel.stores)
+  // a single element that it stores is no array
+  return found?.kernel.stores.every(s => found.arrays.includes(s.buffer)) === true ? found : null
+}
+
+/** Whether an expression is zero where all that it loads is. */
+const vanishes = (e: Expr, arrays: readonly number[]): boolean => {
+  switch (e.kind) {
+    case 'load':
+      return arrays.includes(e.buffer)
+    case 'const':
+      return e.value === 0
+    case 'op':
+      if (e.prim === 'mul') return e.args.some(a => vanishes(a, arrays))
+      return ['add', 'sub', 'neg', 'abs', 'sqrt', 'maximum', 'minimum'].includes(e.prim) && e.args.every(a => vanishes(a, arrays))
+    case 'acc':
+    case 'index':
+    case 'when':
+    case 'random':
+      return false
+  }
+}
+
+/** A kernel that sums over whole arrays to one number. */
+const total = (plan: Plan, at: number, step: Step): Sweep | null => {
+  if (step.kind !== 'kernel' || step.reduction?.kind !== 'reduce' || step.reduction.op !== 'sum') return null
+  const kernel = collapse(step)
+  const { reduction } = kernel
+  const [along, ...more] = reduction?.vars ?? []
+  if (kernel.vars.length > 0 || along === undefined || more.length > 0 || reduction?.kind !== 'reduce' || reduction.dtype !== 'f32' || kernel.stores.length !== 1) return null
+  const found = sweep(plan, at, kernel, along, [reduction.value], [])
+  return found !== null && vanishes(reduction.value, found.arrays) ? found : null
+}
+
+const grouped = <A>(items: readonly A[], key: (a: A) => string): readonly (readonly A[])[] => {
+  const groups = new Map<string, A[]>()
+  for (const item of items) {
+    const group = groups.get(key(item))
+    if (group === undefined) groups.set(key(item), [item])
+    else group.push(item)
+  }
+  return [...groups.values()]
+}
+
+type Touched = ReturnType<typeof touches>
+
+/** Those of the sweeps that may wait for the last: nothing in between touches what they write, or writes what they read. */
+const together = (sweeps: readonly Sweep[], touched: readonly Touched[]): readonly Sweep[] => {
+  const last = sweeps[sweeps.length - 1]!.at
+  return sweeps.filter(({ at }) => {
+    const own = touched[at]!
+    return touched.slice(at + 1, last + 1).every(({ reads, writes }) =>
+      ![...own.writes].some(b => reads.has(b) || writes.has(b)) && ![...own.reads].some(b => writes.has(b)))
+  })
+}
+
+/** The words with which all of these begin: `state.params`; or else the name of the kernel that they meet in. */
+const nameOf = (names: readonly string[], kernel: string): string => {
+  const words = names.map(name => name.split('.'))
+  const [first = []] = words
+  const differs = first.findIndex((word, i) => words.some(w => i >= w.length - 1 || w[i] !== word))
+  return differs > 0 ? first.slice(0, differs).join('.') : `all ${kernel}`
+}
+
+/** Whether no array is part of a pack, and none is there twice. */
+const unpacked = (arrays: readonly number[], packs: readonly Pack[]): boolean =>
+  new Set(arrays).size === arrays.length && packs.every(p => p.members.every(m => !arrays.includes(m.buffer)))
+
+/** Lays out the arrays of one role of some sweeps side by side; `id` is what the whole is known as. */
+const laidOut = (plan: Plan, id: number, arrays: readonly number[], kernel: string): { readonly buffer: Buffer; readonly pack: Pack } => {
+  const sizes = arrays.map(a => aligned(bytesFor(plan.buffers[a]!)))
+  const members = arrays.map((buffer, i) => ({ buffer, offset: sizes.slice(0, i).reduce((n, s) => n + s, 0) }))
+  const shape = [sizes.reduce((n, s) => n + s, 0) / 4]
+  const name = nameOf(arrays.map(a => plan.buffers[a]!.name), kernel)
+  return { buffer: { id, aval: { shape, dtype: plan.buffers[arrays[0]!]!.aval.dtype }, name, role: { kind: 'scratch' } }, pack: { buffer: id, members } }
+}
+
+/** The kernel of a sweep over other arrays, `size` elements long. */
+const over = ({ kernel, along, arrays }: Sweep, others: readonly number[], size: number): Kernel => {
+  const name = (buffer: number): number => others[arrays.indexOf(buffer)] ?? buffer
+  const longer = (vars: readonly Var[]): readonly Var[] => vars.map(v => (v === along ? { ...v, size } : v))
+  const made = mapKernel(kernel, i => i, g => g, l => ({ ...l, buffer: name(l.buffer) }))
+  const { reduction } = made
+  return {
+    ...made, vars: longer(made.vars), reduction: reduction === null ? null : { ...reduction, vars: longer(reduction.vars) },
+    stores: made.stores.map(s => ({ ...s, buffer: name(s.buffer) })),
+  }
+}
+
+const plainName = (name: string): string => name.replace(/_\d+$/, '')
+const originsOf = (sweeps: readonly Sweep[]): Kernel['origins'] => {
+  const all = new Map(sweeps.flatMap(s => s.kernel.origins).map(o => [`${o.file}:${o.line}:${o.column}`, o]))
+  return [...all.values()]
+}
+
+/** Puts a kernel where the last of some sweeps was, and takes all of them away. */
+const replaced = (steps: readonly Step[], sweeps: readonly Sweep[], kernel: Kernel): readonly Step[] => {
+  const [gone, last] = [new Set(sweeps.map(s => s.at)), sweeps[sweeps.length - 1]!.at]
+  return steps.flatMap((step, at) => (at === last ? [kernel] : gone.has(at) ? [] : [step]))
+}
+
+/** Buffers of which a kernel reads single elements. */
+const singles = ({ kernel }: Sweep): readonly number[] => loadsOf(expressions(kernel)).filter(l => isConstant(l.at)).map(l => l.buffer)
+
+/** Makes one kernel of element-wise kernels that do the same, if that can be. */
+const merged = ({ plan, packs }: Packed, group: readonly Sweep[]): Packed | null => {
+  const all = group.flatMap(s => s.arrays)
+  const common = new Set(group.flatMap(singles))
+  if (group.length < 2 || !unpacked(all, packs) || all.some(a => common.has(a))) return null
+  const first = group[0]!
+  const sides = first.arrays.map((_, role) => laidOut(plan, plan.buffers.length + role, group.map(s => s.arrays[role]!), plainName(first.kernel.name)))
+  const kernel = over(first, sides.map(s => s.buffer.id), sides[0]!.buffer.aval.shape[0]!)
+  const steps = replaced(plan.steps, group, { ...kernel, name: plainName(first.kernel.name), origins: originsOf(group) })
+  return { plan: { buffers: [...plan.buffers, ...sides.map(s => s.buffer)], steps }, packs: [...packs, ...sides.map(s => s.pack)] }
+}
+
+/** Every sum of a group as a load of a buffer that is not there: -1, -2, ... */
+const marker = (i: number): Expr => ({ kind: 'load', buffer: -1 - i, at: zero, dtype: 'f32' })
+
+/** Rewrites an expression from its leaves up, every node once. */
+const rewritten = (root: Expr, leaf: (e: Expr) => Expr): Expr => {
+  const done = new Map<Expr, Expr>()
+  const visit = (e: Expr): Expr => {
+    const known = done.get(e)
+    if (known !== undefined) return known
+    const made: Expr = e.kind === 'op' ? { ...e, args: e.args.map(visit) } : leaf(e)
+    done.set(e, made)
+    return made
+  }
+  return visit(root)
+}
+
+/** The terms of a sum: those of the sums that it adds. */
+const terms = (e: Expr): readonly Expr[] => (e.kind === 'op' && e.prim === 'add' && e.dtype === 'f32' ? e.args.flatMap(terms) : [e])
+const plus = (a: Expr, b: Expr): Expr => ({ kind: 'op', prim: 'add', args: [a, b], dtype: 'f32' })
+const isMarker = (e: Expr): boolean => e.kind === 'load' && e.buffer < 0
+
+/** With `acc` in the place of all `count` markers where they are added up, once; null where they are used in any other way. */
+const withTotal = (root: Expr, count: number): Expr | null => {
+  const acc: Expr = { kind: 'acc', dtype: 'f32' }
+  const visit = (e: Expr): Expr => {
+    const all = terms(e)
+    const marked = new Set(all.flatMap(t => (t.kind === 'load' && t.buffer < 0 ? [t.buffer] : [])))
+    if (marked.size === count && all.filter(isMarker).length === count) return all.filter(t => !isMarker(t)).reduce(plus, acc)
+    return e.kind === 'op' ? { ...e, args: e.args.map(visit) } : e
+  }
+  const made = visit(root)
+  return loadsOf([made]).some(isMarker) ? null : made
+}
+
+/** Whether someone may read what a buffer holds after step `at`: another step, or the caller. */
+const liveAfter = (plan: Plan, touched: readonly Touched[], at: number, buffer: number): boolean => {
+  const outside = plan.buffers.some(({ id, role }) => (id === buffer && role.kind !== 'scratch') || (role.kind === 'output' && role.over === buffer))
+  const next = touched.slice(at + 1).find(({ reads, writes }) => reads.has(buffer) || writes.has(buffer))
+  return outside || next?.reads.has(buffer) === true
+}
+
+/** What the last of some sums over single arrays stores, in terms of markers, if nothing else sees what they store; null otherwise. */
+const summary = (plan: Plan, group: readonly Sweep[], touched: readonly Touched[]): Expr | null => {
+  const at = new Map(group.map((s, i) => [s.at, i]))
+  const [first, last] = [group[0]!.at, group[group.length - 1]!.at]
+  const values = new Map<number, Expr>()
+  const needed = new Set<number>()
+  for (let step = first; step <= last; step += 1) {
+    const { reads, writes } = touched[step]!
+    const i = at.get(step)
+    if (i === undefined) {
+      if ([...reads, ...writes].some(b => values.has(b)) || [...writes].some(b => needed.has(b))) return null
+      continue
+    }
+    const store = group[i]!.kernel.stores[0]!
+    if (!isConstant(store.at) || elements(plan.buffers[store.buffer]!) !== 1) return null
+    const value = rewritten(store.value, e => (e.kind === 'acc' ? marker(i) : e.kind === 'load' ? (values.get(e.buffer) ?? e) : e))
+    reads.forEach(b => needed.add(b))
+    values.set(store.buffer, value)
+  }
+  const result = group[group.length - 1]!.kernel.stores[0]!.buffer
+  return [...values.keys()].some(b => b !== result && liveAfter(plan, touched, last, b)) ? null : (values.get(result) ?? null)
+}
+
+/** Makes one sum of sums over arrays of one role that are only ever added up, if that can be. */
+const summed = ({ plan, packs }: Packed, group: readonly Sweep[], touched: readonly Touched[]): Packed | null => {
+  const arrays = group.flatMap(s => s.arrays)
+  if (group.length < 2 || group[0]!.arrays.length !== 1 || new Set(arrays).size !== arrays.length) return null
+  const found = summary(plan, group, touched)
+  const value = found === null ? null : withTotal(found, group.length)
+  if (value === null) return null
+  const known = packs.find(p => p.members.length === arrays.length && p.members.every(m => arrays.includes(m.buffer)))
+  // what a kernel over a whole range has written into its gaps is not zero
+  const filled = plan.steps.some((_, at) => known !== undefined && touched[at]!.writes.has(known.buffer))
+  if (filled || (known === undefined && !unpacked(arrays, packs))) return null
+  const last = group[group.length - 1]!
+  const made = known === undefined ? laidOut(plan, plan.buffers.length, arrays, plainName(last.kernel.name)) : null
+  const buffers = made === null ? plan.buffers : [...plan.buffers, made.buffer]
+  const whole = known?.buffer ?? plan.buffers.length
+  const kernel = over(last, [whole], elements(buffers[whole]!))
+  const steps = replaced(plan.steps, group, {
+    ...kernel, name: plainName(last.kernel.name), stores: [{ ...last.kernel.stores[0]!, value }], origins: originsOf(group),
+  })
+  return { plan: { buffers, steps }, packs: made === null ? packs : [...packs, made.pack] }
+}
+
+/** Packs what can be packed. The buffers of the plan keep their ids; those that packs are known as come after them. */
+export const pack = (given: Plan): Packed => {
+  const round = (packed: Packed, find: typeof total, make: (packed: Packed, group: readonly Sweep[], touched: readonly Touched[]) => Packed | null): Packed => {
+    const keys = new Set<string>()
+    for (let now = packed; ;) {
+      const { plan } = now
+      const touched = plan.steps.map(touches)
+      const sweeps = plan.steps.flatMap((step, at) => find(plan, at, step) ?? [])
+      const group = grouped(sweeps, s => s.key).find(g => g.length > 1 && !keys.has(g[0]!.key))
+      if (group === undefined) return now
+      keys.add(group[0]!.key)
+      now = make(now, group, touched) ?? now
+    }
+  }
+  const swept = round({ plan: given, packs: [] }, elementwise, (packed, group, touched) => merged(packed, together(group, touched)))
+  return round(swept, total, summed)
+}
