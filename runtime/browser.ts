@@ -11,6 +11,7 @@ import { Refusal } from '../dsl/errors.ts'
 import { openBuild, type LoadOptions } from './build.ts'
 import { webHost } from './device/web.ts'
 import type { Host } from './device/host.ts'
+import { findAdapter, type About } from './device/webgpu/adapter.ts'
 import type { Executable } from './executor.ts'
 import type { Manifest } from './manifest.ts'
 
@@ -19,6 +20,7 @@ export { arr, load, type Arr, type Given, type ProgramTypes } from './bindings.t
 export type { Device, LoadOptions } from './build.ts'
 export { fitArrays } from './arrays.ts'
 export { webHost } from './device/web.ts'
+export type { About } from './device/webgpu/adapter.ts'
 export type { Executable, View } from './executor.ts'
 export { parseNpz, printNpz } from './io/npz.ts'
 export { parseSafetensors, printSafetensors } from './io/safetensors.ts'
@@ -43,3 +45,9 @@ export const open = async (build: string | Host): Promise<Programs> => {
   const opened = await orReject(openBuild(typeof build === 'string' ? webHost(build) : build))
   return { manifest: opened.manifest, load: (id, options = {}) => orReject(opened.loadOn(id, options)) }
 }
+
+/**
+ * The adapter of WebGPU that programs would run on here: hardware, or where there is none, one that computes on the processor.
+ * Rejects with a `Refusal` that says why there is none at all.
+ */
+export const webgpuHere = async (host: Host = webHost('')): Promise<About> => (await orReject(findAdapter(host.gpu, true))).about

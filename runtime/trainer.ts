@@ -7,7 +7,7 @@
  */
 import { refuse } from '../dsl/errors.ts'
 import { keyOf, PURPOSE } from './data/random.ts'
-import type { Executable, View } from './executor.ts'
+import type { Executable, Side, View } from './executor.ts'
 import { join, restOf } from './paths.ts'
 
 type Numbers = Readonly<Record<string, number>>
@@ -35,8 +35,8 @@ const pairsBelow = (target: Executable, path: string, from: string): readonly (r
     return rest === null ? [] : [[join(from, rest), slot.path] as const]
   })
 
-const copyOver = async (source: Executable, target: Executable, pairs: readonly (readonly [string, string])[]): Promise<void> => {
-  const arrays = await source.read(pairs.map(([path]) => path))
+const copyOver = async (source: Executable, of: Side, target: Executable, pairs: readonly (readonly [string, string])[]): Promise<void> => {
+  const arrays = await source.read(pairs.map(([path]) => path), of)
   arrays.forEach((array, i) => target.set(pairs[i]?.[1] ?? '', array))
 }
 
@@ -46,7 +46,7 @@ export const startTrainer = async (init: Executable, program: Executable, seed: 
   if (metrics.length === 0) refuse({ kind: 'arrays', program: program.program.id, problems: ['no number lies below metrics'] })
   init.set('key', words(seed, PURPOSE.start, 0))
   init.run()
-  await copyOver(init, program, pairsBelow(program, 'state', ''))
+  await copyOver(init, 'results', program, pairsBelow(program, 'state', ''))
   init.dispose()
 
   let begun = 0
@@ -74,7 +74,7 @@ export const startTrainer = async (init: Executable, program: Executable, seed: 
       if (shared.has(target)) return
       const pairs = pairsBelow(target, path, from)
       if (target.share(program, pairs)) shared.add(target)
-      else await copyOver(program, target, pairs)
+      else await copyOver(program, 'inputs', target, pairs)
     },
     dispose: () => program.dispose(),
   }

@@ -34,7 +34,7 @@ const typeOf = (name: string): string => types[name.split('.').pop() ?? ''] ?? '
 
 /** The names of all files of a build's programs. */
 const filesOf = ({ programs }: Manifest): ReadonlySet<string> =>
-  new Set(programs.flatMap(program => Object.values(program.modules)).filter(name => /^[\w.-]+$/.test(name) && !name.startsWith('.')))
+  new Set(programs.flatMap(({ modules, webgpu }) => [...Object.values(modules), ...(webgpu === undefined ? [] : [webgpu.file])]).filter(name => /^[\w.-]+$/.test(name) && !name.startsWith('.')))
 
 type Reply = { readonly status: number; readonly type: string; readonly body: Uint8Array | string }
 

@@ -91,7 +91,7 @@ const openOn = async (address: string, settings: Settings): Promise<Session> => 
   const build = await open(address)
   const decision = decide(settings.device, await findGpu())
   if ('refused' in decision) throw new Error(decision.refused)
-  const session = await openSession(build, settings, { device: decision.device })
+  const session = await openSession(build, settings, decision.options)
   say({ kind: 'ready', device: session.device, notes: decision.notes, configs: configsOf(build), parameters: session.parameters })
   show(session.blank)
   return session
