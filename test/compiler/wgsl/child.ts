@@ -21,38 +21,45 @@ const storage = 0x80 | 0x08 | 0x04
 const uniform = 0x40 | 0x08
 const readable = 0x01 | 0x08
 
-const run = async (device: GPUDevice, job: Job): Promise<Outcome> => {
-  device.pushErrorScope('validation')
-  const module = device.createShaderModule({ code: job.code })
+const pipelineOf = async (device: GPUDevice, known: Map<string, GPUComputePipeline>, code: string): Promise<GPUComputePipeline> => {
+  const made = known.get(code)
+  if (made !== undefined) return made
+  const module = device.createShaderModule({ code })
   const { messages } = await module.getCompilationInfo()
   const refused = messages.filter(m => m.type === 'error').map(m => `${m.lineNum}:${m.linePos} ${m.message}`)
-  if (refused.length > 0) {
-    await device.popErrorScope()
-    return { error: refused.join('\n'), buffers: [] }
-  }
+  if (refused.length > 0) throw new Error(`${refused.join('\n')}\n${code}`)
   const pipeline = device.createComputePipeline({ layout: 'auto', compute: { module, entryPoint: 'main' } })
+  known.set(code, pipeline)
+  return pipeline
+}
+
+const run = async (device: GPUDevice, known: Map<string, GPUComputePipeline>, job: Job): Promise<Outcome> => {
+  device.pushErrorScope('validation')
   const buffers = job.buffers.map(data => {
     const given = words(data)
     const buffer = device.createBuffer({ size: Math.max(16, given.byteLength), usage: storage })
     device.queue.writeBuffer(buffer, 0, given)
     return { buffer, bytes: given.byteLength }
   })
-  const counters = job.counters.map(n => {
-    const buffer = device.createBuffer({ size: 16, usage: uniform })
-    device.queue.writeBuffer(buffer, 0, Int32Array.of(n, 0, 0, 0))
-    return buffer
-  })
   const encoder = device.createCommandEncoder()
-  const pass = encoder.beginComputePass()
-  pass.setPipeline(pipeline)
-  const bind = (group: number, list: readonly GPUBuffer[]): void => {
-    if (list.length === 0) return
-    pass.setBindGroup(group, device.createBindGroup({ layout: pipeline.getBindGroupLayout(group), entries: list.map((buffer, binding) => ({ binding, resource: { buffer } })) }))
+  for (const { code, groups, bindings, counters } of job.passes) {
+    const pipeline = await pipelineOf(device, known, code)
+    const pass = encoder.beginComputePass()
+    pass.setPipeline(pipeline)
+    const bind = (group: number, list: readonly GPUBuffer[]): void => {
+      if (list.length === 0) return
+      const entries = list.map((buffer, binding) => ({ binding, resource: { buffer } }))
+      pass.setBindGroup(group, device.createBindGroup({ layout: pipeline.getBindGroupLayout(group), entries }))
+    }
+    bind(0, bindings.map(i => buffers[i]!.buffer))
+    bind(1, counters.map(n => {
+      const buffer = device.createBuffer({ size: 16, usage: uniform })
+      device.queue.writeBuffer(buffer, 0, Int32Array.of(n, 0, 0, 0))
+      return buffer
+    }))
+    pass.dispatchWorkgroups(Math.min(groups, 65535), Math.ceil(groups / 65535))
+    pass.end()
   }
-  bind(0, buffers.map(b => b.buffer))
-  bind(1, counters)
-  pass.dispatchWorkgroups(Math.min(job.groups, 65535), Math.ceil(job.groups / 65535))
-  pass.end()
   const copies = buffers.map(({ buffer, bytes }) => {
     const copy = device.createBuffer({ size: Math.max(16, bytes), usage: readable })
     encoder.copyBufferToBuffer(buffer, 0, copy, 0, Math.max(16, bytes))
@@ -67,6 +74,7 @@ const run = async (device: GPUDevice, job: Job): Promise<Outcome> => {
     found.push(Buffer.from(copy.getMappedRange().slice(0, bytes)).toString('base64'))
     copy.destroy()
   }
+  buffers.forEach(b => b.buffer.destroy())
   return { error: null, buffers: found }
 }
 
@@ -84,7 +92,9 @@ const main = async (): Promise<number> => {
   }
   const device = await adapter.requestDevice({ requiredLimits: { maxStorageBuffersPerShaderStage: 8 } })
   const outcomes: Outcome[] = []
-  for (const job of JSON.parse(await read()) as readonly Job[]) outcomes.push(await run(device, job)) // the parent wrote jobs
+  const known = new Map<string, GPUComputePipeline>()
+  for (const job of JSON.parse(await read()) as readonly Job[]) // the parent wrote jobs
+    outcomes.push(await run(device, known, job).catch((error: unknown) => ({ error: String(error), buffers: [] })))
   await new Promise(done => process.stdout.write(JSON.stringify({ device: adapter.info.description, outcomes }), done))
   device.destroy()
   return 0

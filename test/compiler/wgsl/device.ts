@@ -2,13 +2,17 @@
 import { spawnSync } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 
-/** One dispatch of a module: what its buffers hold before, as base64 of words, and the counters of the loops around it. */
-export type Job = { readonly code: string; readonly groups: number; readonly buffers: readonly string[]; readonly counters: readonly number[] }
-/** What the buffers hold afterwards, or why the module was refused. */
+/** A module, which of a job's buffers it binds, and the counters of the loops around it. */
+export type Pass = { readonly code: string; readonly groups: number; readonly bindings: readonly number[]; readonly counters: readonly number[] }
+/** Dispatches one after the other, and what their buffers hold before: words as base64. */
+export type Job = { readonly buffers: readonly string[]; readonly passes: readonly Pass[] }
+/** What the buffers hold afterwards, or why a module was refused. */
 export type Outcome = { readonly error: string | null; readonly buffers: readonly string[] }
 
 export type Words = Float32Array | Int32Array | Uint32Array
-export type Dispatching = { readonly code: string; readonly groups: number; readonly buffers: readonly Words[]; readonly counters?: readonly number[] }
+export type Passes = { readonly buffers: readonly Words[]; readonly passes: readonly Pass[] }
+/** One dispatch that binds all buffers in order. */
+export type Dispatching = { readonly code: string; readonly groups: number; readonly buffers: readonly Words[] }
 
 const base64 = (words: Words): string => Buffer.from(words.buffer, words.byteOffset, words.byteLength).toString('base64')
 const child = fileURLToPath(new URL('child.ts', import.meta.url))
@@ -26,19 +30,22 @@ export const missing = (): string | null => {
   return status === 0 ? null : error.trim().split('\n').at(-1) ?? 'unknown'
 }
 
-/** What the buffers of each dispatch hold afterwards. Throws where a module is refused or the process fails twice. */
-export const runAll = (list: readonly Dispatching[]): readonly (readonly Uint32Array[])[] => {
-  const jobs = list.map(({ code, groups, buffers, counters = [] }) => ({ code, groups, counters, buffers: buffers.map(base64) }))
+/** What the buffers of each job hold afterwards. Throws where a module is refused or the process fails twice. */
+export const runPasses = (list: readonly Passes[]): readonly (readonly Uint32Array[])[] => {
+  const jobs = list.map(({ buffers, passes }): Job => ({ buffers: buffers.map(base64), passes }))
   const first = start(jobs)
   // software drivers have been seen to abort under load, and not again
   const { status, out, error } = first.status === 0 ? first : start(jobs)
   if (status !== 0) throw new Error(`the device's process ended with ${status}: ${error}`)
   const { outcomes } = JSON.parse(out) as { readonly outcomes: readonly Outcome[] } // the child writes this
-  return outcomes.map((outcome, i) => {
-    if (outcome.error !== null) throw new Error(`${outcome.error}\n${list[i]!.code}`)
+  return outcomes.map(outcome => {
+    if (outcome.error !== null) throw new Error(outcome.error)
     return outcome.buffers.map(data => {
       const bytes = Uint8Array.from(Buffer.from(data, 'base64'))
       return new Uint32Array(bytes.buffer)
     })
   })
 }
+
+export const runAll = (list: readonly Dispatching[]): readonly (readonly Uint32Array[])[] =>
+  runPasses(list.map(({ code, groups, buffers }) => ({ buffers, passes: [{ code, groups, bindings: [...buffers.keys()], counters: [] }] })))
