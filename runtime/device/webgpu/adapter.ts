@@ -47,13 +47,16 @@ const aboutOf = ({ info, limits, features }: GPUAdapter, backend: string): About
   }
 }
 
-const orderOfAsking: readonly GPURequestAdapterOptions[] = [{ powerPreference: 'high-performance' }, { powerPreference: 'low-power' }, { forceFallbackAdapter: true }]
+const orderOfAsking: readonly GPURequestAdapterOptions[] = [
+  { powerPreference: 'high-performance' }, { powerPreference: 'low-power' }, { forceFallbackAdapter: true },
+]
 
 /** All different adapters that asking in several ways gives, the best first. */
 const adaptersOf = async (started: Started, software: boolean): Promise<readonly Found[]> => {
   const found: Found[] = []
   for (const options of orderOfAsking) {
-    const adapter = options.forceFallbackAdapter === true && !software ? null : await started.gpu.requestAdapter(options)
+    const useless = options.forceFallbackAdapter === true ? !software : options.powerPreference === 'low-power' && found.length === 0
+    const adapter = useless ? null : await started.gpu.requestAdapter(options)
     if (adapter === null) continue
     const about = aboutOf(adapter, started.backend)
     if (!found.some(other => other.about.name === about.name && other.about.vendor === about.vendor)) found.push({ started, adapter, about })

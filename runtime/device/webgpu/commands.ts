@@ -130,9 +130,17 @@ const overlap = (a: number, b: number, length: number, other: number): boolean =
 const entangled = (all: readonly Transfer[]): boolean =>
   all.some((a, i) => all.slice(i + 1).some(b => a.to === b.from && overlap(a.toOffset, b.fromOffset, a.bytes, b.bytes)))
 
+/** What is being recorded, and what was set last in its pass. */
+type Now = {
+  encoder: GPUCommandEncoder | null
+  pass: GPUComputePassEncoder | null
+  pipeline: GPUComputePipeline | null
+  group: GPUBindGroup | null
+  count: number
+}
+
 export const recorder = ({ device }: Gpu, label: string): Recorder => {
-  const now: { encoder: GPUCommandEncoder | null; pass: GPUComputePassEncoder | null; pipeline: GPUComputePipeline | null; group: GPUBindGroup | null; count: number } =
-    { encoder: null, pass: null, pipeline: null, group: null, count: 0 }
+  const now: Now = { encoder: null, pass: null, pipeline: null, group: null, count: 0 }
   const endPass = (): void => {
     now.pass?.end()
     Object.assign(now, { pass: null, pipeline: null, group: null })

@@ -10,15 +10,27 @@ import { mkdir, readFile, rename, writeFile } from 'node:fs/promises'
 import { constants, homedir } from 'node:os'
 import { dirname, join } from 'node:path'
 import type { Failure } from '../../../dsl/errors.ts'
-import { deviceFailure, type GpuSource, type Lack, type Store } from './source.ts'
+import { deviceFailure, type GpuSource, type Lack, type Started, type Store } from './source.ts'
 
 const packaged = ['linux-x64', 'linux-arm64', 'darwin-x64', 'darwin-arm64', 'win32-x64', 'win32-arm64']
 const platform = `${process.platform}-${process.arch}`
 const backend = process.platform === 'darwin' ? 'metal' : process.platform === 'win32' ? 'd3d12' : 'vulkan'
 
 /** Chromium and Chrome bring a Vulkan loader and a software driver (SwiftShader) of their own. */
-const chromiums = ['/usr/lib/chromium', '/usr/lib64/chromium-browser', '/usr/lib/chromium-browser', '/opt/google/chrome', '/snap/chromium/current/usr/lib/chromium-browser']
-const driverFolders = ['/usr/share/vulkan/icd.d', '/etc/vulkan/icd.d', '/usr/local/share/vulkan/icd.d']
+const chromiums = [
+  '/usr/lib/chromium', '/usr/lib64/chromium-browser', '/usr/lib/chromium-browser', '/opt/google/chrome', '/snap/chromium/current/usr/lib/chromium-browser',
+]
+const softwareDrivers = chromiums.map(folder => join(folder, 'vk_swiftshader_icd.json'))
+
+/** Where the Vulkan loader looks for drivers. */
+const driverFolders = ((): readonly string[] => {
+  const { XDG_CONFIG_HOME, XDG_CONFIG_DIRS, XDG_DATA_HOME, XDG_DATA_DIRS } = process.env
+  const bases = [
+    XDG_CONFIG_HOME ?? join(homedir(), '.config'), ...(XDG_CONFIG_DIRS ?? '/etc/xdg').split(':'), '/etc', '/usr/local/etc',
+    XDG_DATA_HOME ?? join(homedir(), '.local/share'), ...(XDG_DATA_DIRS ?? '').split(':'), '/usr/local/share', '/usr/share',
+  ]
+  return [...new Set(bases.filter(base => base !== '').map(base => join(base, 'vulkan/icd.d')))]
+})()
 
 /** Keeps a library that is no module of Node in the process, so that Dawn finds it by its name; false where it cannot be loaded. */
 const keepLibrary = (path: string): boolean => {
@@ -37,12 +49,17 @@ const haveLoader = (): boolean => process.platform !== 'linux' || keepLibrary('l
 const noLoader = deviceFailure('missing', 'there is no Vulkan loader here (libvulkan.so.1)',
   'Debian and Ubuntu: apt install libvulkan1, and the driver of your GPU (NVIDIA: its own; AMD and Intel: mesa-vulkan-drivers). Or use the device wasm.')
 
+/** Drivers that the user has named, instead of all that there are. */
+const namedDrivers = (): string | null => {
+  const name = ['VK_DRIVER_FILES', 'VK_ICD_FILENAMES'].find(variable => process.env[variable] !== undefined)
+  return name === undefined ? null : `${name}=${process.env[name] ?? ''}`
+}
+
 /** Adds software drivers to those that the Vulkan loader finds by itself, unless the user has named drivers. */
 const addSoftwareDrivers = (): void => {
-  const { VK_DRIVER_FILES, VK_ICD_FILENAMES, VK_ADD_DRIVER_FILES } = process.env
-  if (process.platform !== 'linux' || VK_DRIVER_FILES !== undefined || VK_ICD_FILENAMES !== undefined) return
-  const files = chromiums.map(folder => join(folder, 'vk_swiftshader_icd.json')).filter(existsSync)
-  const named = VK_ADD_DRIVER_FILES?.split(':') ?? []
+  if (process.platform !== 'linux' || namedDrivers() !== null) return
+  const files = softwareDrivers.filter(existsSync)
+  const named = process.env['VK_ADD_DRIVER_FILES']?.split(':') ?? []
   if (files.length > 0) process.env['VK_ADD_DRIVER_FILES'] = [...new Set([...named, ...files])].join(':')
 }
 
@@ -54,22 +71,32 @@ const filesIn = (folder: string): readonly string[] => {
   }
 }
 
-/** Why Dawn may have found no adapter. */
-const lacking = (software: boolean): Lack => {
-  const softly = software ? '' : ' A software adapter for trials, slow: install chromium, and give --allow-software.'
-  if (process.platform !== 'linux') return { message: 'the system offers no adapter', remedy: `Update the driver of your GPU, or use the device wasm.` }
-  const drivers = driverFolders.flatMap(filesIn)
+const driverFiles = (): readonly string[] => driverFolders.flatMap(filesIn)
+
+/** Whether asking Dawn is of no use: it would only print that it finds no driver. */
+const noDriver = (): boolean =>
+  process.platform === 'linux' && namedDrivers() === null && process.env['VK_ADD_DRIVER_FILES'] === undefined && driverFiles().length === 0
+
+/** Why Dawn may have found no adapter, or will find none. */
+const lacking = (): Lack => {
+  const softly = softwareDrivers.some(existsSync) ? 'To try it without a GPU, slowly: --allow-software.'
+    : 'To try it without a GPU, slowly: install chromium, which brings SwiftShader, and give --allow-software.'
+  if (process.platform !== 'linux') return { message: 'the system offers no adapter', remedy: 'Update the driver of your GPU, or use the device wasm.' }
+  const [named, drivers] = [namedDrivers(), driverFiles()]
+  if (named !== null) {
+    return { message: `the Vulkan drivers of ${named} offer no adapter`, remedy: 'Name other drivers, or none: then all are tried. Or use the device wasm.' }
+  }
   if (['/dev/nvidia0', '/dev/nvidiactl'].some(existsSync) && !drivers.some(name => name.includes('nvidia'))) {
-    return { message: `an NVIDIA GPU is here, but no Vulkan driver for it (no nvidia_icd.json in ${driverFolders.join(', ')})`,
-      remedy: 'In a container: start it with NVIDIA_DRIVER_CAPABILITIES=all. Elsewhere: install libnvidia-gl of the driver\'s version.' }
+    return { message: 'an NVIDIA GPU is here, but no Vulkan driver for it (no nvidia_icd.json in /usr/share/vulkan/icd.d or /etc/vulkan/icd.d)',
+      remedy: `In a container: start it with NVIDIA_DRIVER_CAPABILITIES=all. Elsewhere: install libnvidia-gl of the driver's version. ${softly}` }
   }
   if (drivers.length === 0) {
-    return { message: `there is no Vulkan driver here (no file in ${driverFolders.join(', ')})`,
-      remedy: `Install the driver of your GPU (NVIDIA: its own; AMD and Intel: mesa-vulkan-drivers), or use the device wasm.${softly}` }
+    return { message: 'there is no Vulkan driver here (no file in /usr/share/vulkan/icd.d or /etc/vulkan/icd.d)',
+      remedy: `Install the driver of your GPU (NVIDIA: its own; AMD and Intel: mesa-vulkan-drivers), or use the device wasm. ${softly}` }
   }
-  const gpu = existsSync('/dev/dri') || existsSync('/dev/nvidia0')
-  return { message: `the Vulkan drivers here (${drivers.join(', ')}) offer no adapter that WebGPU can use${gpu ? '' : '; the machine shows no GPU (no /dev/dri, no /dev/nvidia0)'}`,
-    remedy: `Update the driver, look at the rights on /dev/dri (groups video and render), or use the device wasm.${softly}` }
+  const without = existsSync('/dev/dri') || existsSync('/dev/nvidia0') ? '' : '; the machine shows no GPU (no /dev/dri, no /dev/nvidia0)'
+  return { message: `the Vulkan drivers here (${drivers.join(', ')}) offer no adapter that WebGPU can use${without}`,
+    remedy: `Update the driver, look at the rights on /dev/dri (groups video and render), or use the device wasm. ${softly}` }
 }
 
 type Dawn = { readonly create: (options: readonly string[]) => GPU }
@@ -83,8 +110,10 @@ const notLoaded = (error: unknown): Failure => {
   const message = error instanceof Error ? error.message : String(error)
   const code = error instanceof Error && 'code' in error ? error.code : undefined
   return code === 'ERR_MODULE_NOT_FOUND'
-    ? deviceFailure('missing', 'the package webgpu is not installed: optional dependencies were left out', 'npm install webgpu@0.6.2 (132 MB), or use the device wasm.')
-    : deviceFailure('missing', `the package webgpu cannot be loaded here (${message.split('\n')[0] ?? ''})`, 'Install it again: npm ci. Or use the device wasm.')
+    ? deviceFailure('missing', 'the package webgpu is not installed: optional dependencies were left out',
+      'npm install webgpu@0.6.2 (132 MB), or use the device wasm.')
+    : deviceFailure('missing', `the package webgpu cannot be loaded here (${message.split('\n')[0] ?? ''})`,
+      'Install it again: npm ci. Or use the device wasm.')
 }
 
 const loadDawn: TE.TaskEither<Failure, Dawn> = pipe(
@@ -106,20 +135,19 @@ const measured = (): Store => {
   }
 }
 
+const started = ({ create }: Dawn): Started => ({ gpu: create([`backend=${backend}`, 'disable-dawn-features=timestamp_quantization']), backend, lacking })
+
 /** Dawn. Times of single kernels are left exact: it is no browser that strangers could measure. */
 export const dawn: GpuSource = {
   start: software =>
     pipe(
       loadDawn,
       TE.filterOrElse(haveLoader, () => noLoader),
-      TE.chain(({ create }) => TE.tryCatch(
-        async () => {
-          if (software) addSoftwareDrivers()
-          const gpu = create([`backend=${backend}`, 'disable-dawn-features=timestamp_quantization'])
-          return { gpu, backend, lacking: () => lacking(software) }
-        },
-        notLoaded,
-      )),
+      TE.chainFirstIOK(() => () => {
+        if (software) addSoftwareDrivers()
+      }),
+      TE.filterOrElse(() => !noDriver(), () => deviceFailure('missing', lacking().message, lacking().remedy)),
+      TE.chain(module => TE.tryCatch(async () => started(module), notLoaded)),
     ),
   measured: measured(),
 }

@@ -4,12 +4,13 @@
  */
 /// <reference types="@webgpu/types" />
 import { refuse, Refusal, type Failure } from '../../../dsl/errors.ts'
-import { checkLength, feedPairs, finder, sameShape, typeText, type AnyArray, type Executable, type View } from '../../executor.ts'
+import { checkLength, feedPairs, finder, sameShape, typeText, type Executable, type View } from '../../executor.ts'
 import type { GpuProgram, Place } from '../../gpu-program.ts'
 import { sizeOfShape, type ProgramInfo, type Slot } from '../../manifest.ts'
+import { arrayOf, bytesOf, viewOf } from './arrays.ts'
 import { bind, countersFor, recorder, type Command, type Commands, type Recorder, type Slots, type Transfer } from './commands.ts'
 import { alive, failureOf, type Gpu, type Lease } from './gpu.ts'
-import { allocate, kernelsOf, readback, slotName, type Memory } from './memory.ts'
+import { allocate, readback, replaceable, slotName, type Memory } from './memory.ts'
 import { usage } from './source.ts'
 
 /** What programs on one device see of each other. */
@@ -20,33 +21,6 @@ type Inside = {
 }
 
 const insides = new WeakMap<Executable, Inside>()
-
-const bytesOf = (slot: Slot): number => 4 * sizeOfShape(slot.shape)
-
-const viewOf = (dtype: Slot['dtype'], buffer: ArrayBuffer, size: number): View => {
-  switch (dtype) {
-    case 'f32': return new Float32Array(buffer, 0, size)
-    case 'i32': return new Int32Array(buffer, 0, size)
-    case 'u32':
-    case 'bool': return new Uint32Array(buffer, 0, size)
-  }
-}
-
-const arrayOf = ({ dtype, shape }: Slot, buffer: ArrayBuffer): AnyArray => {
-  const view = viewOf(dtype, buffer, sizeOfShape(shape))
-  return dtype === 'bool' ? Uint8Array.from(view) : view
-}
-
-/** Whether an array is alone in its slot and nothing writes there, so that another program's array can take the place of the slot. */
-const replaceable = (file: GpuProgram, place: Place, bytes: number): boolean => {
-  const there = (other: Place): boolean => other.slot === place.slot
-  const copied = (steps: GpuProgram['steps']): readonly Place[] =>
-    steps.flatMap(step => (step.kind === 'copy' ? [step.to] : step.kind === 'loop' ? copied(step.steps) : []))
-  const end = Math.ceil(Math.max(bytes, 1) / 256) * 256
-  const bindings = kernelsOf(file.steps).flatMap(({ choices }) => choices.flat()).flatMap(info => info.bindings).filter(there)
-  return place.offset === 0 && file.inputs.filter(there).length === 1 && !file.outputs.some(there) && !file.constants.some(there)
-    && !copied(file.steps).some(there) && bindings.every(b => b.access === 'read' && b.offset + b.bytes <= end)
-}
 
 /** Makes an executable of a program whose commands are ready; it keeps the lease until it is disposed of. */
 export const executableOn = async (

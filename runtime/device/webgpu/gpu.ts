@@ -39,8 +39,10 @@ export const wordsOf = (message: string): string => message.split('\n').map(line
 /** An error of WebGPU as a failure. Its kind is known by the name of its class, which Node does not have as a global. */
 export const failureOf = (error: GPUError, doing: string): Failure =>
   error.constructor.name === 'GPUOutOfMemoryError'
-    ? deviceFailure('memory', `out of memory while ${doing} (${wordsOf(error.message)})`, 'Use smaller sizes (a smaller batch above all), or the device wasm.')
-    : deviceFailure('validation', `refused while ${doing}: ${wordsOf(error.message)}`, 'This is a bug of vdsm or of the driver; the device wasm computes the same.')
+    ? deviceFailure('memory', `out of memory while ${doing} (${wordsOf(error.message)})`,
+      'Use smaller sizes (a smaller batch above all), or the device wasm.')
+    : deviceFailure('validation', `refused while ${doing}: ${wordsOf(error.message)}`,
+      'This is a bug of vdsm or of the driver; the device wasm computes the same.')
 
 const gpuOn = (found: Found, device: GPUDevice): Gpu => {
   const { about } = found

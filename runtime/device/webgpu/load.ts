@@ -58,7 +58,8 @@ const runnable = (gpu: Gpu, program: ProgramInfo, file: GpuProgram, kernel: Kern
   const obstacles = kernel.choices.map(choice => choice.map(info => obstacleTo(gpu, file, info)).find(obstacle => obstacle !== null) ?? null)
   const choices = kernel.choices.filter((_, i) => obstacles[i] === null)
   return choices.length > 0 || kernel.choices.length === 0 ? choices : refuse({
-    kind: 'limit', what: `WebGPU, ${program.id}`, message: `kernel ${kernel.name} (${kernel.places.join(', ')}) cannot run on ${gpu.about.name}: ${obstacles[0] ?? ''}`,
+    kind: 'limit', what: `WebGPU, ${program.id}`,
+    message: `kernel ${kernel.name} (${kernel.places.join(', ')}) cannot run on ${gpu.about.name}: ${obstacles[0] ?? ''}`,
     remedy: 'Use another adapter, or the device wasm.',
   })
 }

@@ -49,6 +49,17 @@ export const tooLarge = (gpu: Gpu, program: ProgramInfo, file: GpuProgram): Fail
   return wide === undefined ? null : no(wide.slot, wide.bytes, 'maxStorageBufferBindingSize')
 }
 
+/** Whether an array is alone in its slot and nothing writes there, so that another program's array can take the place of the slot. */
+export const replaceable = (file: GpuProgram, place: Place, bytes: number): boolean => {
+  const there = (other: Place): boolean => other.slot === place.slot
+  const copied = (steps: GpuProgram['steps']): readonly Place[] =>
+    steps.flatMap(step => (step.kind === 'copy' ? [step.to] : step.kind === 'loop' ? copied(step.steps) : []))
+  const end = Math.ceil(Math.max(bytes, 1) / unit) * unit
+  const bindings = kernelsOf(file.steps).flatMap(({ choices }) => choices.flat()).flatMap(info => info.bindings).filter(there)
+  return place.offset === 0 && file.inputs.filter(there).length === 1 && !file.outputs.some(there) && !file.constants.some(there)
+    && !copied(file.steps).some(there) && bindings.every(b => b.access === 'read' && b.offset + b.bytes <= end)
+}
+
 /** Buffers of these sizes, all zero. Throws a `Refusal` where the device has no room for them. */
 export const allocate = async ({ device }: Gpu, sizes: readonly number[], labels: (i: number) => string): Promise<readonly Memory[]> => {
   device.pushErrorScope('validation')

@@ -3,7 +3,7 @@
  * adapter and by the text of the shaders. Results may differ in their last bits between alternatives, as sums are in another order.
  */
 /// <reference types="@webgpu/types" />
-import type { DispatchInfo, GpuProgram, KernelStep } from '../../gpu-program.ts'
+import type { DispatchInfo, GpuProgram, GpuStep, KernelStep } from '../../gpu-program.ts'
 import { crc32 } from '../../io/crc32.ts'
 import { bind, countersFor, dispatchesOf, prepare, recorder, type Commands, type Slots } from './commands.ts'
 import { alive, type Gpu } from './gpu.ts'
@@ -104,14 +104,16 @@ const timeOf = async (clock: Clock, commands: Commands, groups: readonly GPUBind
 
 /** A program of this kernel alone, as deep in loops as it is in its own. */
 const alone = (file: GpuProgram, kernel: KernelStep, choice: readonly DispatchInfo[], depth: number): GpuProgram =>
-  ({ ...file, steps: [Array.from({ length: depth }).reduce<GpuProgram['steps'][number]>(step => ({ kind: 'loop', size: 1, steps: [step] }), { ...kernel, choices: [choice] })] })
+  ({ ...file, steps: [Array.from({ length: depth }).reduce<GpuStep>(step => ({ kind: 'loop', size: 1, steps: [step] }), { ...kernel, choices: [choice] })] })
 
-const depths = (steps: GpuProgram['steps'], depth = 0): readonly (readonly [KernelStep, number])[] =>
+const depths = (steps: readonly GpuStep[], depth = 0): readonly (readonly [KernelStep, number])[] =>
   steps.flatMap(step => (step.kind === 'kernel' ? [[step, depth] as const] : step.kind === 'loop' ? depths(step.steps, depth + 1) : []))
 
-const fastest = async (gpu: Gpu, file: GpuProgram, slots: Slots, kernel: KernelStep, depth: number, choices: KernelStep['choices'], precision: Precision): Promise<number> => {
+type Open = { readonly kernel: KernelStep; readonly depth: number; readonly all: KernelStep['choices']; readonly key: string }
+
+const fastest = async (gpu: Gpu, file: GpuProgram, slots: Slots, { kernel, depth, all }: Open, precision: Precision): Promise<number> => {
   const times: number[] = []
-  for (const choice of choices) {
+  for (const choice of all) {
     const commands = await prepare(gpu, alone(file, kernel, choice, depth), ({ choices: [only = []] }) => only, precision)
     const counters = countersFor(gpu, commands)
     const clock = clockOf(gpu, counters.groups)
@@ -128,7 +130,7 @@ export const measuredChoice = async (
 ): Promise<ReadonlyMap<KernelStep, number>> => {
   const before = parseBook(await store.read())
   const known = new Map(Object.entries(before[adapterKey(gpu)] ?? {}))
-  const open = depths(file.steps).flatMap(([kernel, depth]) => {
+  const open = depths(file.steps).flatMap(([kernel, depth]): readonly Open[] => {
     const all = choices.get(kernel) ?? []
     return all.length > 1 ? [{ kernel, depth, all, key: kernelKey(file, all, precision) }] : []
   })
@@ -136,7 +138,7 @@ export const measuredChoice = async (
   if (missing.length > 0) {
     const memories: readonly Memory[] = await allocate(gpu, file.slots, () => 'measuring')
     const slots = memories.map(memory => ({ memory, base: 0 }))
-    for (const { kernel, depth, all, key } of missing) known.set(key, await fastest(gpu, file, slots, kernel, depth, all, precision))
+    for (const kernel of missing) known.set(kernel.key, await fastest(gpu, file, slots, kernel, precision))
     memories.forEach(({ release }) => release())
     alive(gpu)
     const book = parseBook(await store.read())

@@ -14,7 +14,8 @@ export const lease = async (): Promise<Lease> => {
   return opened.right
 }
 
-export const load = async ({ info, file }: Written, options: WebGpuOptions = {}): Promise<Executable> => runnableOn(await lease(), dawn, info, file, { tune: false, ...options })
+export const load = async ({ info, file }: Written, options: WebGpuOptions = {}): Promise<Executable> =>
+  runnableOn(await lease(), dawn, info, file, { tune: false, ...options })
 
 export const refused = async (f: () => unknown): Promise<Failure> => {
   try {
@@ -196,7 +197,8 @@ const loss = async (): Promise<void> => {
   const first = await refused(() => pending)
   assert.is(first.kind === 'device' && first.reason, 'lost')
   assert.match(print(first), /WebGPU: the device was lost: .*load the programs again/s)
-  for (const call of [() => program.run(), () => program.set('x', ramp(0)), () => program.read(['sum']), () => program.done(), () => program.feed('state', 'state')]) {
+  const { run, set, read, done, feed } = program
+  for (const call of [run, () => set('x', ramp(0)), () => read(['sum']), done, () => feed('state', 'state')]) {
     assert.is(await refused(call), first, 'every later call fails in the same way')
   }
   assert.equal(heard, [first])
@@ -246,14 +248,16 @@ const limits = async (): Promise<void> => {
   const wide = 2 ** 40
   assert.match(await refusal(() => load(write({ ...single, slots: [wide], shaders: broken('').file.shaders }))),
     /WebGPU, hand\/made: out: 1048576\.0 MiB in one buffer; .* allows .* MiB \(maxBufferSize\)\n  Bind the program to smaller sizes/)
-  assert.match(await refusal(() => load(write({ ...single, slots: [512, wide], steps: [kernel('wide_sum', 0, 1, [writes(1, wide)])], shaders: broken('').file.shaders }))),
+  const between = { slots: [512, wide], steps: [kernel('wide_sum', 0, 1, [writes(1, wide)])], shaders: broken('').file.shaders }
+  assert.match(await refusal(() => load(write({ ...single, ...between }))),
     /what kernel wide_sum works on \(model\.ts:3:5\): 1048576\.0 MiB/)
   const many = Array.from({ length: 40 }, () => reads(0, 4))
   assert.match(await refusal(() => load(write({ ...single, steps: [kernel('many', 0, 1, many)], shaders: broken('').file.shaders }))),
     /kernel many \(model\.ts:3:5\) cannot run on .*: it works on 40 buffers at once; the adapter allows \d+ \(maxStorageBuffersPerShaderStage\)/)
 }
 
-const chosen = (value: number): ReturnType<typeof shader> => shader('fill', { to: 'w f32' }, `for (var k = 0; k < ${value === 1 ? 20000 : 1}; k++) { to[i] = ${value}.0; }`)
+const chosen = (value: number): ReturnType<typeof shader> =>
+  shader('fill', { to: 'w f32' }, `for (var k = 0; k < ${value === 1 ? 20000 : 1}; k++) { to[i] = ${value}.0; }`)
 
 /** Two alternatives, one of which works far longer; a third that needs what no adapter has. */
 const alternatives = write({
@@ -283,7 +287,7 @@ const tunes = async (): Promise<void> => {
 }
 
 const tile = write({
-  ...single, shaders: [{ ...shader('tiles', { to: 'w f32' }, 'to[i] = f32(tile_t(1.0 / 3.0));') }].map(one => ({ ...one, code: `alias tile_t = f32;\n${one.code}` })),
+  ...single, shaders: [shader('tiles', { to: 'w f32' }, 'to[i] = f32(tile_t(1.0 / 3.0));')].map(one => ({ ...one, code: `alias tile_t = f32;\n${one.code}` })),
 })
 
 const halves = async (): Promise<void> => {
