@@ -18,6 +18,7 @@ const commands: Readonly<Record<string, () => Promise<{ readonly register: Regis
   run: () => import('./commands/run.ts'),
   list: () => import('./commands/list.ts'),
   bench: () => import('./commands/bench.ts'),
+  devices: () => import('./commands/devices.ts'),
   studio: () => import('./commands/studio.ts'),
 }
 
