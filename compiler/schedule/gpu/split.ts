@@ -11,9 +11,10 @@ import { varsOf } from '../kernel/dependence.ts'
 import { indexKey, linear, variable, zero } from '../kernel/indexing.ts'
 import type { Buffer, Expr, Guard, Index, Kernel, Plan, Reduction, Step, Store, Var } from '../kernel/kernel.ts'
 import { loadsOf } from '../kernel/walk.ts'
+import { mostBuffers } from './dispatch.ts'
 
-/** One buffer fewer than any device gives a kernel: one is left for what a schedule needs itself. */
-export const mostOfKernel = 7
+/** The most buffers that a kernel may touch: a reduction leaves one to what its schedule keeps in between. */
+export const mostOf = ({ reduction }: Pick<Kernel, 'reduction'>): number => (reduction === null ? mostBuffers : mostBuffers - 1)
 
 type Ids = ReadonlySet<number>
 const union = (...sets: readonly Ids[]): Ids => new Set(sets.flatMap(s => [...s]))
@@ -168,7 +169,7 @@ const fitter = (vars: readonly Var[], keep: Keep) => {
       const best = children.filter(c => readsOf(c.at).size > 1).sort((x, y) => left(x) - left(y) || size(x) - size(y))[0]
       if (best === undefined) return refuse({ kind: 'bug', where: 'split', message: `an expression over ${readsOf(e).size} buffers cannot be parted` })
       const within = [...conditions, ...best.more]
-      const room = mostOfKernel - 1
+      const room = mostBuffers - 1
       // guards of the conditions may read buffers, too: what is stored includes them
       const parted = readsOf(under(within, best.at)).size > room ? fit(best.at, room, within) : best.at
       e = best.put(parted === best.at ? stored(best.at, within) : parted)
@@ -207,12 +208,12 @@ const joinedUp = (groups: readonly (readonly Store[])[]): readonly (readonly Sto
   groups.reduce<readonly (readonly Store[])[]>((all, g) => {
     const last = all.at(-1)
     const together = [...(last ?? []), ...g]
-    return last !== undefined && union(...together.map(touchedByStore)).size <= mostOfKernel ? [...all.slice(0, -1), together] : [...all, g]
+    return last !== undefined && union(...together.map(touchedByStore)).size <= mostBuffers ? [...all.slice(0, -1), together] : [...all, g]
   }, [])
 
 /** The kernels that together do what one does. */
 const parted = (kernel: Kernel, newBuffer: (aval: Buffer['aval'], name: string) => number, unique: (name: string) => string): readonly Kernel[] => {
-  if (buffersOf(kernel).size <= mostOfKernel) return [kernel]
+  if (buffersOf(kernel).size <= mostOf(kernel)) return [kernel]
   const before: Kernel[] = []
   const { name, vars } = kernel
   const keep: Keep = (value, over, what) => {
@@ -226,7 +227,7 @@ const parted = (kernel: Kernel, newBuffer: (aval: Buffer['aval'], name: string) 
   if (reduction !== null) {
     const all = [...vars, ...reduction.vars]
     const { fit } = fitter(all, keep)
-    const room = mostOfKernel - 1
+    const room = mostOf(kernel) - 1
     if (union(...operandsOf(reduction).map(readsOf)).size > room) {
       if (reduction.kind === 'reduce') reduction = { ...reduction, value: fit(reduction.value, room) }
       else {
@@ -238,7 +239,7 @@ const parted = (kernel: Kernel, newBuffer: (aval: Buffer['aval'], name: string) 
     const own = stores.filter(s => usesAcc(s.value))
     const rest = stores.filter(s => !own.includes(s))
     const early = rest.some(s => own.some(o => readsOfStore(s).has(o.buffer)))
-    if (!early && buffersOf({ reduction, stores: own }).size <= mostOfKernel) {
+    if (!early && buffersOf({ reduction, stores: own }).size <= mostOf(kernel)) {
       before.push({ ...kernel, reduction, stores: own })
       stores = rest
     } else {
@@ -255,16 +256,16 @@ const parted = (kernel: Kernel, newBuffer: (aval: Buffer['aval'], name: string) 
   const fitting = (s: Store): Store => {
     // a place that is computed reads buffers, too
     const others = union(new Set([s.buffer]), readsOfIndex(s.at))
-    return touchedByStore(s).size <= mostOfKernel ? s : { ...s, value: fit(s.value, mostOfKernel - others.size) }
+    return touchedByStore(s).size <= mostBuffers ? s : { ...s, value: fit(s.value, mostBuffers - others.size) }
   }
   // stores that read what the others write, in a circle, and do not fit together: all values come first
   const free = ordered(stores.map(fitting)).flatMap(g =>
-    union(...g.map(touchedByStore)).size <= mostOfKernel ? [g] : g.map(s => [{ ...s, value: stored(fit(s.value, mostOfKernel - 1)) }]))
+    union(...g.map(touchedByStore)).size <= mostBuffers ? [g] : g.map(s => [{ ...s, value: stored(fit(s.value, mostBuffers - 1)) }]))
   const after = joinedUp(ordered(free.flat())).map((g, i): Kernel => ({ ...kernel, name: i === 0 && reduction === null ? name : unique(name), reduction: null, stores: g }))
   return [...before, ...after]
 }
 
-/** A plan that does the same, none of whose kernels touches more than `mostOfKernel` buffers; the new ones are scratch. */
+/** A plan that does the same, none of whose kernels touches more buffers than a device gives it; the new ones are scratch. */
 export const fewBuffers = (plan: Plan): Plan => {
   const buffers = [...plan.buffers]
   const taken = new Set<string>()

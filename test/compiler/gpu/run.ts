@@ -67,7 +67,7 @@ export const runPlan = (plan: Plan, given: ReadonlyMap<number, ArrayLike<number>
 export const differing = (plan: Plan, got: ReadonlyMap<number, ArrayLike<number>>, want: readonly ArrayLike<number>[], tolerance: number): string => {
   for (const { id, aval, name } of plan.buffers)
     for (let i = 0; i < want[id]!.length; i += 1) {
-      const [x, y] = [got.get(id)![i]!, aval.dtype === 'f32' ? Math.fround(want[id]![i]!) : want[id]![i]!]
+      const [x, y] = [got.get(id)![i]!, want[id]![i]!].map(n => (aval.dtype === 'f32' ? Math.fround(n) : n)) as [number, number]
       if (Object.is(x, y) || x === y || Math.abs(x - y) <= tolerance * (1 + Math.abs(y))) continue
       return `${name} (${id}) element ${i}: ${x}, expected ${y}`
     }
