@@ -4,7 +4,7 @@ import * as assert from 'uvu/assert'
 import type { Expr, Index, Kernel, Plan, Var } from '../../../compiler/schedule/kernel/kernel.ts'
 import { add, scale, shift, variable } from '../../../compiler/schedule/kernel/indexing.ts'
 import { product as tiled, productBy } from '../../../compiler/schedule/gpu/product/product.ts'
-import { type Cut, type Size, columnsOf, cutsFor, rowsOf, threadsOf } from '../../../compiler/schedule/gpu/product/tiles.ts'
+import { type Cut, type Size, columnsOf, cutsFor, rowsOf, threadsOf, tilesOf } from '../../../compiler/schedule/gpu/product/tiles.ts'
 import type { Dispatched } from '../../../compiler/schedule/gpu/dispatch.ts'
 import { acc, buffers, guard, ix, kernel, load, num, op, planOf, product, v, when } from '../wasm/plans.ts'
 import { type Schedule, dialect, disagreement, filled, namesFor } from './run.ts'
@@ -40,7 +40,7 @@ test('matrix products in all layouts', () => {
 })
 
 test('every tile, with edges in both directions and a last turn that is not full', () => {
-  const size: Size = { batch: 1, rows: 68, columns: 132, steps: 21, taps: 1, costs: [4, 4] }
+  const size: Size = { batch: 1, rows: 68, columns: 132, steps: 21, elements: 1e5, taps: 1, costs: [4, 4] }
   const all = cutsFor(size)
   assert.ok(all.length >= 15)
   for (const { tile } of all) {
@@ -85,13 +85,14 @@ test('batches, with and without a shared operand, and in a loop', () => {
 
 test('a long sum over few results: parts, added in order by a second dispatch', () => {
   for (const [m, n, k, layout] of [[20, 40, 1300, [0, 1, 0]], [36, 32, 1031, [1, 0, 0]], [5, 65, 600, [0, 1, 1]]] as const) {
-    const size: Size = { batch: 1, rows: m, columns: n, steps: k, taps: 1, costs: [4, 4] }
+    const size: Size = { batch: 1, rows: m, columns: n, steps: k, elements: 1e5, taps: 1, costs: [4, 4] }
     const { tile } = cutsFor(size)[0]!
-    const cut: Choose = () => ({ tile, parts: Math.ceil(Math.ceil(k / tile.depth) / Math.ceil(Math.ceil(k / tile.depth) / 6)) })
+    const cut: Choose = () => ({ tile, parts: 6 })
     const { dispatches, scratch } = made(matmul(m, n, k, layout), cut)
     assert.is(dispatches.length, 2)
-    assert.is(dispatches[0]!.nest.extent % cut(size).parts, 0)
-    assert.ok(scratch[0]!.bytes <= 64 * 2 ** 20)
+    const turns = Math.ceil(k / tile.depth)
+    assert.is(dispatches[0]!.nest.extent, tilesOf(size, tile) * Math.ceil(turns / Math.ceil(turns / 6)))
+    assert.is(scratch[0]!.bytes, 4 * dispatches[0]!.nest.extent * rowsOf(tile) * columnsOf(tile))
     agree(matmul(m, n, k, layout), 1e-4, cut)
   }
 })
@@ -194,7 +195,7 @@ test('what is left to other schedules', () => {
 test('enough workgroups, within the limits of every device', () => {
   const sizes = [[4096, 4096, 4096], [32, 512, 300_000], [20, 40, 2_000_000], [20, 2048, 512], [64, 10_000, 500], [3, 100_000, 256], [1024, 1024, 64]] as const
   for (const [rows, columns, steps] of sizes) {
-    const cuts = cutsFor({ batch: 1, rows, columns, steps, taps: 1, costs: [4, 4] })
+    const cuts = cutsFor({ batch: 1, rows, columns, steps, elements: steps * (rows + columns) + rows * columns, taps: 1, costs: [4, 4] })
     for (const { tile, parts } of cuts) {
       assert.ok(threadsOf(tile) <= 256 && threadsOf(tile) >= 64)
       assert.ok(Math.ceil(rows / rowsOf(tile)) * Math.ceil(columns / columnsOf(tile)) * rowsOf(tile) * columnsOf(tile) * 4 * parts <= 64 * 2 ** 20 || parts === 1)

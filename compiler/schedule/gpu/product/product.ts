@@ -10,10 +10,12 @@
  */
 import type { Names } from '../../choose.ts'
 import { collapse } from '../../kernel/collapse.ts'
+import { elementsRead } from '../../kernel/footprint.ts'
 import type { Kernel, Var } from '../../kernel/kernel.ts'
 import { expressions, loadsOf, walk } from '../../kernel/walk.ts'
 import { divided, multiplied } from '../../nest/builder.ts'
 import { type Composite, decode, sizeOf } from '../../nest/composite.ts'
+import { slow } from '../../nest/extent.ts'
 import type { Dialect } from '../../nest/expression.ts'
 import type { Vars } from '../../nest/loops.ts'
 import { type Local, type Value, apply, i32 } from '../../nest/nest.ts'
@@ -58,15 +60,16 @@ const waysOf = ({ kernel, rows, columns, steps, a, b }: Sides): Ways => {
   return { ...ways, vectors, quads: new Set([quadA, quadB, ...(vectors ? stored : [])].filter(x => x !== null)) }
 }
 
-/** Integer operations for one element of an operand, roughly: an address and a load, and a few for each check and operation. */
+/** Operations for one element of an operand, roughly: an address and a load, and those of its checks and of what is applied to it. */
 const costOf = (way: Way, expr: Sides['a']): number => {
-  let cost = 4
+  let cost = 3
   walk([expr], e => {
-    if (e.kind === 'when') cost += 4 * e.guards.length
-    if (e.kind === 'op') cost += 2
-    if (e.kind === 'load') cost += e.at.terms.length
+    if (e.kind === 'when') cost += 1 + e.guards.length
+    if (e.kind === 'op') cost += slow.has(e.prim) ? 20 : 1
+    if (e.kind === 'random') cost += 80
+    if (e.kind === 'load') cost += 2
   })
-  return way === 'quads' ? 2 : cost
+  return way === 'quads' ? 1 : cost
 }
 
 /** Steps after which the summed variables that only few elements lie between are back where they were. */
@@ -83,7 +86,7 @@ const tapsOf = ({ steps, a, b }: Sides): number => {
 }
 
 /** One way to dispatch a product. */
-const dispatched = (sides: Sides, ways: Ways, { tile, parts }: Cut, size: Size, counters: readonly Var[], dialect: Dialect, names: Names): Dispatched => {
+const dispatched = (sides: Sides, ways: Ways, { tile, parts: wished }: Cut, size: Size, counters: readonly Var[], dialect: Dialect, names: Names): Dispatched => {
   const { kernel, batch, rows, columns, steps } = sides
   const [m, n, threads] = [rowsOf(tile), columnsOf(tile), threadsOf(tile)]
   const [spaceA, spaceB] = [names.space(1), names.space(1)]
@@ -92,7 +95,8 @@ const dispatched = (sides: Sides, ways: Ways, { tile, parts }: Cut, size: Size, 
   const [down, across] = [Math.ceil(size.rows / m), Math.ceil(size.columns / n)]
   const tiles = tilesOf(size, tile)
   const turns = Math.ceil(size.steps / tile.depth)
-  const each = Math.ceil(turns / parts)
+  const each = Math.ceil(turns / wished)
+  const parts = Math.ceil(turns / each)
   const inside = { row: size.rows % m === 0, column: size.columns % n === 0 }
   const elements = (side: Side): number => (tile.buffers * tile.depth * side.extent) / 4
   const shared: readonly Shared[] = [left, right].map(side => ({ space: side.space, type: 'f32x4', elements: elements(side) }))
@@ -194,7 +198,9 @@ const sized = (given: Kernel, counters: readonly Var[], names: Names): { readonl
   if (sides === null) return null
   const [rows, columns, steps] = [sizeOf(sides.rows), sizeOf(sides.columns), sizeOf(sides.steps)]
   const ways = waysOf(sides)
-  const size: Size = { batch: sizeOf(sides.batch), rows, columns, steps, taps: tapsOf(sides), costs: [costOf(ways.a, sides.a), costOf(ways.b, sides.b)] }
+  const read = [...elementsRead(given, () => Infinity, counters).values()].reduce((n, m) => n + m, 0)
+  const elements = read + given.stores.length * sizeOf(given.vars)
+  const size: Size = { batch: sizeOf(sides.batch), rows, columns, steps, elements, taps: tapsOf(sides), costs: [costOf(ways.a, sides.a), costOf(ways.b, sides.b)] }
   return { sides, ways, size }
 }
 

@@ -62,9 +62,9 @@ const stepVars = (b: Builder, { vars, depth }: Steps, turn: Value, within: Value
   while (n > 0 && depth % sizeOf(vars.slice(n - 1)) === 0) n -= 1
   const fixed = vars.slice(n)
   const each = sizeOf(fixed)
-  const inside = fixed.length === 0 ? [] : [...decode(b, fixed, n === 0 ? within : divided(b, within, 'mod', each))]
+  const inside = fixed.length === 0 ? [] : [...decode(b, fixed, n === 0 || each === depth ? within : divided(b, within, 'mod', each))]
   if (n === 0) return new Map(inside)
-  const outer = b.call('add', 'i32', multiplied(b, turn, depth / each), each === 1 ? within : divided(b, within, 'div', each))
+  const outer = each === depth ? turn : b.call('add', 'i32', multiplied(b, turn, depth / each), each === 1 ? within : divided(b, within, 'div', each))
   // what is fixed comes first: sums begin with it, and so it leaves the loop
   return new Map([...inside, ...decode(b, vars.slice(0, n), outer)])
 }

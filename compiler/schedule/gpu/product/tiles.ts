@@ -31,8 +31,8 @@ export const sharedBytes = (t: Tile): number => 4 * t.buffers * t.depth * (rowsO
 const shape = (down: number, across: number, p: number, q: number): Omit<Tile, 'depth' | 'buffers'> => ({ down, across, p, q })
 /** All have powers of two, at most 256 threads, and at least two warps. */
 const shapes = [
-  shape(16, 16, 2, 2), shape(16, 8, 2, 2), shape(8, 16, 2, 2), shape(8, 8, 2, 2),
-  shape(8, 16, 1, 2), shape(16, 8, 2, 1), shape(8, 8, 1, 2), shape(8, 8, 2, 1), shape(8, 8, 1, 1),
+  shape(16, 16, 2, 2), shape(16, 8, 2, 2), shape(8, 16, 2, 2), shape(8, 8, 2, 2), shape(16, 16, 1, 1),
+  shape(8, 16, 2, 1), shape(8, 16, 1, 2), shape(16, 8, 2, 1), shape(8, 8, 1, 2), shape(8, 8, 2, 1), shape(8, 16, 1, 1), shape(8, 8, 1, 1),
   shape(4, 32, 1, 2), shape(4, 16, 1, 2), shape(4, 16, 1, 1), shape(16, 4, 1, 1),
   shape(2, 32, 1, 1), shape(1, 64, 1, 1), shape(32, 2, 1, 1), shape(64, 1, 1, 1),
 ]
@@ -42,32 +42,35 @@ export type Size = {
   readonly rows: number
   readonly columns: number
   readonly steps: number
+  /** Elements of memory that are read or written, each once. */
+  readonly elements: number
   /** Steps after which the fastest summed variables are back where they were: a depth that it divides fixes them for each thread. */
   readonly taps: number
-  /** Integer operations for one staged element, roughly, of the two operands. */
+  /** Integer operations for one staged element, roughly, of the two operands, where the depth of a tile is a multiple of `taps`; else twice as many. */
   readonly costs: readonly [number, number]
 }
 export type Cut = { readonly tile: Tile; readonly parts: number }
 
 /** Vectors that a thread has under way for one step of the loop, at most. */
-const mostStaged = 6
+const mostStaged = 8
+/** Registers for what is staged and for the sums, at most, in vectors: with operands and addresses they stay within 128 registers. */
+const mostVectors = 22
 const stagedBy = (t: Omit<Tile, 'buffers'>): number =>
   [rowsOf({ ...t, buffers: 1 }), columnsOf({ ...t, buffers: 1 })].reduce((n, side) => n + Math.ceil((side * t.depth) / 4 / t.down / t.across), 0)
 
 const tilesFor = ({ taps }: Size): readonly Tile[] =>
   shapes.flatMap(s => {
-    const fits = [16, 8, 4].flatMap(depth => ([2, 1] as const).map((buffers): Tile => ({ ...s, depth, buffers })))
-      .filter(t => sharedBytes(t) <= 16384 && (stagedBy(t) <= mostStaged || t.depth === 4))
-    // the deepest, two buffers before one - but what fixes the taps comes first
-    const whole = taps > 1 && taps <= 16 ? fits.find(t => t.depth % taps === 0) : undefined
-    const first = whole ?? fits.find(t => t.buffers === 2) ?? fits[0]
+    const light = (t: Tile): boolean => (stagedBy(t) <= mostStaged && stagedBy(t) + 4 * t.p * t.q <= mostVectors) || t.depth === 4
+    const fits = ([2, 1] as const).flatMap(buffers => [32, 16, 8, 4].map((depth): Tile => ({ ...s, depth, buffers }))).filter(t => sharedBytes(t) <= 16384 && light(t))
+    // two buffers before one, the deepest first - but what fixes the taps before all else
+    const first = fits.find(t => t.depth % taps === 0) ?? fits[0]
     return first === undefined ? [] : [first]
   })
 
-/** Clocks: until a dispatch begins; of a barrier and the waiting around it; and a second dispatch's share for each partial result. */
-const [launch, waiting] = [6000, 60]
-/** Bytes that one multiprocessor moves from far memory in a clock. */
-const bandwidth = 12
+/** Clocks: until a dispatch begins; of a barrier and the waiting around it; until what is read from far memory is there. */
+const [launch, waiting, latency] = [5000, 60, 500]
+/** Bytes that one multiprocessor moves in a clock: from far memory, from the cache that all share, and from workgroup memory. */
+const [far, cached, near] = [12, 24, 128]
 /** Partial results, at most. */
 const scratchBytes = 64 * 2 ** 20
 const leastSteps = 256
@@ -76,23 +79,21 @@ export const tilesOf = (size: Size, t: Tile): number => size.batch * Math.ceil(s
 
 /** Clocks that a product takes, roughly, on a device of `processors` multiprocessors. */
 export const clocksOf = (size: Size, { tile: t, parts }: Cut): number => {
-  const [m, n] = [rowsOf(t), columnsOf(t)]
+  const [m, n, threads] = [rowsOf(t), columnsOf(t), threadsOf(t)]
   const groups = tilesOf(size, t) * parts
+  const turns = Math.ceil(size.steps / parts / t.depth)
+  const [a, b] = t.depth % size.taps === 0 ? size.costs : size.costs.map(c => 2 * c) as [number, number]
+  // a step of one workgroup, whose pauses others fill: arithmetic, or what hides it, and the integers of staging
+  const working = Math.max((m * n) / 128, (0.85 * 16 * threads * (t.p + t.q)) / near, (4 * (m + n)) / cached) + (m * a + n * b) / 96
+  // a turn of one that is alone: a warp issues an instruction in a clock, four warps at a time
+  const alone = Math.max(t.depth * (16 * t.p * t.q + 12) * Math.max(1, threads / 128), latency) + (3 - t.buffers) * waiting + 100
   const each = Math.ceil(groups / processors)
-  const steps = Math.ceil(size.steps / parts / t.depth) * t.depth
-  const threads = threadsOf(t)
-  // of one workgroup, where others fill its pauses
-  const arithmetic = (m * n) / 128
-  const reading = (threads * (t.p + t.q)) / 16
-  const staging = (m * size.costs[0] + n * size.costs[1]) / 96
-  const busy = steps * (Math.max(arithmetic, reading * 0.75) + staging) + 0.02 * steps * threads / t.depth
-  // and where it is alone: a step of the loop takes as long as its chain of dependent operations
-  const live = Math.min(each, Math.floor(512 / threads))
-  const alone = (steps / t.depth) * (waiting * (t.buffers === 1 ? 2 : 1) + t.depth * (4 * t.p * t.q + 12) + 300)
-  const computing = Math.max(each * busy, Math.ceil(each / live) * alone) + 1500
-  const bytes = 4 * size.batch * (size.steps * (size.rows + size.columns) + size.rows * size.columns)
-  const adding = parts === 1 ? 0 : launch + (8 * groups * m * n) / (bandwidth * processors) + 40 * parts
-  return Math.max(computing, bytes / (bandwidth * processors)) + adding
+  const live = Math.max(1, Math.min(each, Math.floor((1280 - 192 * t.p * t.q) / threads)))
+  const computing = (each / live) * turns * Math.max(live * t.depth * working, alone)
+  const moving = (4 * size.elements) / (far * processors)
+  const adding = parts === 1 ? 0 : launch + (8 * groups * m * n) / (cached * processors) + 40 * parts
+  // where memory sets the pace, the tile that computes less in vain still wins
+  return Math.max(computing + latency, moving) + 0.05 * computing + adding
 }
 
 /** Into how many parts a sum may be cut so that there are enough workgroups. */
@@ -103,7 +104,7 @@ const partsFor = (size: Size, t: Tile): readonly number[] => {
   return [...new Set(most > 1 && tiles < processors ? [...options, most] : options)]
 }
 
-/** Parts of whole steps of the loop, none of them empty. */
+/** Parts of whole turns of the loop, none of them empty. */
 const even = (size: Size, { tile, parts }: Cut): Cut => {
   const turns = Math.ceil(size.steps / tile.depth)
   return { tile, parts: Math.ceil(turns / Math.ceil(turns / parts)) }
