@@ -3,6 +3,7 @@
 import * as TE from 'fp-ts/lib/TaskEither.js'
 import type { Failure } from '../../dsl/errors.ts'
 import type { Host, Threads } from './host.ts'
+import { webStore } from './web-store.ts'
 import { deviceFailure, type GpuSource } from './webgpu/source.ts'
 
 const fetchBytes = async (url: string): Promise<Uint8Array> => {
@@ -55,8 +56,7 @@ const gpu: GpuSource = {
       ? deviceFailure('missing', 'the browser blocks it on this page, which is not a secure context', 'Serve the page by https, or from localhost.')
       : deviceFailure('missing', 'this browser does not have it', 'Use a current Chrome, Edge, Safari or Firefox, or the device wasm.'))
   },
-  // Nothing is kept: pages measure anew.
-  measured: { read: async () => null, write: async () => undefined },
+  measured: webStore('measured'),
 }
 
 /**

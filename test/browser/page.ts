@@ -3,6 +3,7 @@ import { Refusal } from '../../dsl/errors.ts'
 import { arr, load, openBuild, webHost, type Arr, type Build, type LoadOptions, type LocalOptions } from '../../runtime/index.ts'
 import { perform } from '../conformance/perform.ts'
 import type { Answer, Task } from '../conformance/transport.ts'
+import { webStore } from '../../runtime/device/web-store.ts'
 import { outcome } from './outcome.ts'
 
 type Programs = { readonly 'model/double': { readonly inputs: { readonly x: Arr<[3]> }; readonly outputs: Arr<[3]> } }
@@ -35,6 +36,9 @@ const page = {
     const double = await load<Programs>({ build: '/build' })('model/double')
     return [...double({ x: arr([3], x) }).data]
   },
+  /** Keeps a text, or finds the one that was kept. */
+  keep: (name: string, text: string) => webStore(name).write(text),
+  kept: (name: string) => webStore(name).read(),
   refusals: () => Promise.all([
     messageOf(() => load<Programs>({ build: webHost('/nowhere') })('model/double')),
     messageOf(() => load<Programs>({ build: webHost('/build'), device: 'eager' })('model/double')),

@@ -120,6 +120,16 @@ inBrowser('a page is told what is missing, and what a browser cannot do', async 
   assert.match(wrong ?? '', /x: expected f32\[3\], got a number/)
 })
 
+inBrowser('a text is kept from one visit to the next', async () => {
+  assert.is(await ask(page, 'kept', 'note'), null)
+  await ask(page, 'keep', 'note', 'of old')
+  await ask(page, 'keep', 'note', 'of late')
+  await page?.reload()
+  await page?.waitForFunction('globalThis.page !== undefined')
+  assert.is(await ask(page, 'kept', 'note'), 'of late')
+  assert.is(await ask(page, 'kept', 'other'), null)
+})
+
 inBrowser('nothing went wrong in the page unseen', async () => assert.equal(troubles, []))
 
 test.run()
