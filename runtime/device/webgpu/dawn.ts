@@ -135,7 +135,12 @@ const measured = (): Store => {
   }
 }
 
-const started = ({ create }: Dawn): Started => ({ gpu: create([`backend=${backend}`, 'disable-dawn-features=timestamp_quantization']), backend, lacking })
+/**
+ * Workgroup memory is not filled with zeros: programs read there only what they have written, and filling it makes
+ * pipelines of tiled products six times as long to compile on a software adapter.
+ */
+const features = ['disable-dawn-features=timestamp_quantization', 'enable-dawn-features=disable_workgroup_init']
+const started = ({ create }: Dawn): Started => ({ gpu: create([`backend=${backend}`, ...features]), backend, lacking })
 
 /** Dawn. Times of single kernels are left exact: it is no browser that strangers could measure. */
 export const dawn: GpuSource = {
