@@ -18,8 +18,8 @@ import { product } from './product/product.ts'
 import { reduce } from './reduce.ts'
 
 /** A kernel without a tiled schedule of its own. */
-export const plainly = (kernel: Kernel, counters: readonly Var[], dialect: Dialect, names: Names): Dispatched =>
-  kernel.reduction === null ? elementwise(kernel, counters, dialect) : reduce({ ...kernel, reduction: asReduce(kernel.reduction) }, counters, dialect, names)
+export const plainly = (kernel: Kernel, counters: readonly Var[], dialect: Dialect, names: Names): Alternatives =>
+  kernel.reduction === null ? [elementwise(kernel, counters, dialect)] : reduce({ ...kernel, reduction: asReduce(kernel.reduction) }, counters, dialect, names)
 
 /** The dispatches of several kernels, one after the other: each in its n-th way, or its best where it has fewer. */
 const inTurn = (all: readonly Alternatives[]): Alternatives => {
@@ -36,5 +36,5 @@ export const scheduleGpu = (kernel: Kernel, counters: readonly Var[], dialect: D
   const whole = product(kernel, counters, dialect, names)
   if (whole !== null) return whole
   const parts = phases(kernel, names.variable, id => counters.find(c => c.id === id)?.size ?? 1)
-  return inTurn(parts.map(part => (parts.length === 1 ? null : product(part, counters, dialect, names)) ?? [plainly(part, counters, dialect, names)]))
+  return inTurn(parts.map(part => (parts.length === 1 ? null : product(part, counters, dialect, names)) ?? plainly(part, counters, dialect, names)))
 }

@@ -7,67 +7,40 @@
  */
 import type { Names } from '../choose.ts'
 import { type Reduce, accumulator, joined } from '../elementwise/reduce.ts'
-import { collapse, kernelIndices } from '../kernel/collapse.ts'
+import { collapse } from '../kernel/collapse.ts'
 import { add, linear, scale, variable } from '../kernel/indexing.ts'
-import type { Kernel, Var } from '../kernel/kernel.ts'
+import type { Expr, Index, Kernel, Var } from '../kernel/kernel.ts'
+import { loadsOf } from '../kernel/walk.ts'
 import { divided, multiplied } from '../nest/builder.ts'
 import { type Composite, decode, sizeOf } from '../nest/composite.ts'
 import { type Dialect, perform } from '../nest/expression.ts'
-import { type Vars, byStride, envOf, loops, roundDown, unitStrides } from '../nest/loops.ts'
+import { bare, holdThroughout, operations, unrolledOperations } from '../nest/interior.ts'
+import { type Vars, byStride, envOf, loops, roundDown, taps } from '../nest/loops.ts'
 import { type Value, i32 } from '../nest/nest.ts'
-import type { Dispatch, Dispatched } from './dispatch.ts'
-import { type Threads, openThreads, powerAbove, processors } from './threads.ts'
+import type { Alternatives, Dispatch, Dispatched } from './dispatch.ts'
+import { sectors } from './product/sides.ts'
+import { type Reads, type Shares, sharesFor } from './shares.ts'
+import { type Threads, openThreads } from './threads.ts'
 
 export type Reducing = Kernel & { readonly reduction: Reduce }
 
-/** The loops of a reduction, each group with the contiguous variable last; `across`: what is read is contiguous along the results. */
-type Layout = { readonly results: Composite; readonly terms: Composite; readonly across: boolean }
+/** The loops of a reduction, each group in the order in which neighbours lie closest together in what is read. */
+type Layout = { readonly results: Composite; readonly terms: Composite }
 
-const layoutOf = ({ vars, reduction, stores }: Reducing): Layout => {
-  const loads = kernelIndices({ reduction, stores: [] })
-  const most = (all: readonly Var[]): { readonly v: Var | null; readonly count: number } =>
-    all.reduce<{ v: Var | null; count: number }>((best, v) => (unitStrides(loads, v) > best.count ? { v, count: unitStrides(loads, v) } : best), { v: null, count: 0 })
-  const [out, over] = [most(vars), most(reduction.vars)]
-  const across = out.count > over.count || (out.count === over.count && (out.v?.size ?? 0) > (over.v?.size ?? 0))
-  const last = (all: readonly Var[], v: Var | null): Composite => (v === null ? all : [...all.filter(x => x !== v), v])
-  const lead = loads.find(i => reduction.vars.some(v => unitStrides([i], v) > 0)) ?? loads[0]
-  return { results: last(byStride(vars, stores[0]?.at), across ? out.v : null), terms: last(byStride(reduction.vars, lead), over.v), across }
+const closest = (vars: readonly Var[], first: Index | undefined, value: Expr): Composite => {
+  const orders = [first, ...loadsOf([value]).map(l => l.at)].map(at => byStride(vars, at))
+  const cost = new Map(orders.map(order => [order, sectors(value, order, 32)]))
+  return orders.reduce((best, order) => (cost.get(order)! < cost.get(best)! ? order : best))
 }
 
-/** How the work is shared out: `outputs` times `lanes` threads make a workgroup; `chunks` of the terms are on their own. */
-export type Shares = { readonly outputs: number; readonly lanes: number; readonly chunks: number }
+const layoutOf = ({ vars, reduction, stores }: Reducing): Layout =>
+  ({ results: closest(vars, stores[0]?.at, reduction.value), terms: closest(reduction.vars, undefined, reduction.value) })
 
-/**
- * Nanoseconds: of a turn of a loop, with four loads under way; of one level of a tree; of a dispatch. Bytes moved in one. All are
- * of a large device, and rough: they have to tell few long sums from many short ones.
- */
-const [turn, level, launch, bandwidth] = [100, 80, 3000, 2500]
-/** Threads that run at one time. */
-const running = processors * 2048
-
-/**
- * Roughly the nanoseconds that a reduction takes. Memory comes in sectors of eight elements: where neighbouring threads read
- * fewer than eight beside each other (along the results if `across`, along the terms if not), the rest is read in vain.
- */
-const timeOf = (results: number, terms: number, across: boolean, { outputs, lanes, chunks }: Shares): number => {
-  const turns = Math.ceil(terms / (lanes * chunks))
-  const waves = Math.max(1, (results * lanes * chunks) / running)
-  const spread = across ? Math.min(8, results) / Math.min(8, results, outputs) : Math.min(8, terms) / Math.min(8, terms, lanes)
-  const reading = Math.max(turns * turn * waves, (4 * results * terms * spread) / bandwidth)
-  const joining = chunks === 1 ? 0 : launch + Math.ceil(chunks / 32) * turn + (4 * results * chunks) / bandwidth
-  return reading + Math.log2(lanes) * level + joining
-}
-
-/** The shares that take least time by the estimate above. */
-export const sharesFor = (results: number, terms: number, across: boolean): Shares => {
-  const powers = (from: number, to: number): readonly number[] => (from > to ? [] : [from, ...powers(2 * from, to)])
-  const options = powers(1, Math.min(256, powerAbove(terms))).flatMap(lanes => {
-    const most = Math.min(256 / lanes, powerAbove(results))
-    const outputs = lanes === 1 ? [results >= 2 * 256 * processors ? 256 : 64] : across ? powers(1, most) : [most]
-    const chunks = lanes === 1 ? [1] : [1, ...powers(2, Math.min(1024, Math.floor(terms / (lanes * 8))))]
-    return outputs.flatMap(o => (o * lanes < 32 && o < most ? [] : chunks.map((c): Shares => ({ outputs: o, lanes, chunks: c }))))
-  })
-  return options.reduce((best, s) => (timeOf(results, terms, across, s) < timeOf(results, terms, across, best) ? s : best))
+/** What neighbours read, in sectors for each load. */
+const readsOf = ({ reduction }: Reducing, { results, terms }: Layout): Reads => {
+  const loads = Math.max(1, loadsOf([reduction.value]).length)
+  const of = (vars: Composite) => (n: number): number => Math.max(1, sectors(reduction.value, vars, n)) / loads
+  return { results: of(results), terms: of(terms) }
 }
 
 /** Visits the terms from, from + lanes, ... of a span for one lane: `body` gets the place of each, and which partial result takes it. */
@@ -85,8 +58,28 @@ const strided = ({ b }: Threads, lane: Value, lanes: number, wide: number, from:
 /** How many partial results a lane carries side by side. */
 const chains = 4
 
-/** The reduced value of one result, as far as one lane has it: the terms of a span, or all. */
-const serial = (scope: Threads, r: Reduce, terms: Composite, vars: Vars, lane: Value, lanes: number, span: { from: Value; to: Value } | null, run: (body: () => void) => void): Value => {
+/** A thread that has a result to itself: short sums unrolled, and without the checks of a window's bounds where all of it is inside. */
+const alone = (scope: Threads, r: Reduce, terms: Composite, vars: Vars): Value => {
+  const { b } = scope
+  const inside = bare(r.value)
+  const last = terms.slice(-1)
+  const wide = sizeOf(terms) >= 2 * chains ? chains : 1
+  const accs = Array.from({ length: wide }, () => accumulator(b, r, false))
+  const run = (value: Expr, unroll: boolean): void => {
+    const take = (here: Vars, i: number, copy: number): void => accs[i]!.take({ ...envOf(scope, here, null), copy }, value)
+    if (unroll) taps(b, terms, vars, (here, step) => take(here, step % wide, step))
+    else
+      loops(b, terms.slice(0, -1), vars, here =>
+        strided(scope, i32(0), 1, sizeOf(last) >= 2 * wide ? wide : 1, i32(0), i32(sizeOf(last)), (place, i) => take(new Map([...here, ...decode(b, last, place)]), i, i)))
+  }
+  const small = sizeOf(terms) * operations(inside.expr) <= unrolledOperations
+  if (inside.guards.length === 0) run(r.value, small)
+  else b.branch(holdThroughout([envOf(scope, vars, null)], inside.guards, terms), () => run(inside.expr, small), () => run(r.value, false))
+  return accs.map(acc => acc.read()).reduce((x, y) => b.let(joined(r.op, x, y)))
+}
+
+/** The reduced value of one result, as far as one lane of several has it: the terms of a span, or all. */
+const shared = (scope: Threads, r: Reduce, terms: Composite, vars: Vars, lane: Value, lanes: number, span: { from: Value; to: Value } | null, run: (body: () => void) => void): Value => {
   const { b } = scope
   // loops over the outer variables, as far as the inner ones keep the lanes busy; with a span the terms count as one
   let outer = 0
@@ -127,15 +120,14 @@ const tree = ({ b, thread }: Threads, r: Reduce, space: number, lane: Value, lan
 /** Terms of a chunk: whole turns of all lanes. */
 const chunkOf = (terms: number, lanes: number, chunks: number): number => Math.ceil(terms / chunks / (chains * lanes)) * chains * lanes
 /** Chunks that have any terms. */
-const filled = (terms: number, { outputs, lanes, chunks }: Shares): Shares =>
-  ({ outputs, lanes, chunks: chunks === 1 ? 1 : Math.ceil(terms / chunkOf(terms, lanes, chunks)) })
+const filled = (terms: number, shares: Shares): Shares =>
+  ({ ...shares, chunks: shares.chunks === 1 ? 1 : Math.ceil(terms / chunkOf(terms, shares.lanes, shares.chunks)) })
 
 /** One dispatch: the reductions of a kernel by given shares. `done` stores a result, given its place and its chunk. */
 const dispatchOf = (
-  kernel: Reducing, layout: Layout, { outputs, lanes, chunks }: Shares, counters: readonly Var[], dialect: Dialect, names: Names, name: string,
+  kernel: Reducing, { results, terms }: Layout, { outputs, lanes, chunks, across }: Shares, counters: readonly Var[], dialect: Dialect, names: Names, name: string,
   done: (scope: Threads, vars: Vars, place: Value, chunk: Value, acc: Value) => void,
 ): Dispatch => {
-  const { results, terms, across } = layout
   const [count, length] = [sizeOf(results), sizeOf(terms)]
   const scope = openThreads(name, counters, dialect)
   const { b, group, thread } = scope
@@ -151,11 +143,11 @@ const dispatchOf = (
   const span = chunks === 1 ? null : { from, to: b.call('min', 'i32', b.call('add', 'i32', from, i32(size)), i32(length)) }
   const vars = new Map([...scope.vars, ...decode(b, results, place)])
   const guarded = (condition: Value | null, body: () => void): void => (condition === null ? body() : b.branch(condition, body))
-  const sum = (run: (body: () => void) => void): Value => serial(scope, kernel.reduction, terms, vars, lane, lanes, span, run)
   const [space, stride] = [names.space(1), across ? outputs : 1]
-  if (lanes === 1) guarded(inside, () => done(scope, vars, place, chunk, sum(body => body())))
+  if (lanes === 1) guarded(inside, () => done(scope, vars, place, chunk, alone(scope, kernel.reduction, terms, vars)))
   else {
-    const acc = tree(scope, kernel.reduction, space, lane, lanes, stride, sum(body => guarded(inside, body)))
+    const own = shared(scope, kernel.reduction, terms, vars, lane, lanes, span, body => guarded(inside, body))
+    const acc = tree(scope, kernel.reduction, space, lane, lanes, stride, own)
     const first = b.call('eq', 'bool', lane, i32(0))
     guarded(inside === null ? first : b.call('and', 'bool', first, inside), () => done(scope, vars, place, chunk, acc))
   }
@@ -166,25 +158,40 @@ const dispatchOf = (
   }
 }
 
-/** Schedules a reduction; `wished` takes the place of the shares that are estimated to be best. */
-export const reduce = (given: Reducing, counters: readonly Var[], dialect: Dialect, names: Names, wished?: Shares): Dispatched => {
-  const flat = collapse(given)
-  const kernel: Reducing = { ...flat, reduction: flat.reduction as Reduce } // collapsing keeps the kind of a reduction
-  const layout = layoutOf(kernel)
-  const { results, terms, across } = layout
-  const shares = filled(sizeOf(terms), wished ?? sharesFor(sizeOf(results), sizeOf(terms), across))
-  const whole = (k: Reducing, l: Layout, s: Shares, name: string): Dispatch =>
-    dispatchOf(k, l, s, counters, dialect, names, name, (scope, vars, _place, _chunk, acc) => perform({ ...envOf(scope, vars, null), acc }, k.stores))
-  if (shares.chunks === 1) return { dispatches: [whole(kernel, layout, shares, kernel.name)], scratch: [] }
+/** A reduction in the way that is given. */
+const shareOut = (kernel: Reducing, layout: Layout, shares: Shares, counters: readonly Var[], dialect: Dialect, names: Names): Dispatched => {
+  const { results, terms } = layout
+  const whole = (k: Reducing, l: Layout, s: Shares): Dispatch =>
+    dispatchOf(k, l, s, counters, dialect, names, k.name, (scope, vars, _place, _chunk, acc) => perform({ ...envOf(scope, vars, null), acc }, k.stores))
+  const { chunks, ...way } = filled(sizeOf(terms), shares)
+  if (chunks === 1) return { dispatches: [whole(kernel, layout, { ...way, chunks })], scratch: [] }
   const [space, count] = [names.space(1), sizeOf(results)]
-  const partial = dispatchOf(kernel, layout, shares, counters, dialect, names, `${kernel.name}_partial`, ({ b }, _vars, place, chunk, acc) =>
+  const partial = dispatchOf(kernel, layout, { ...way, chunks }, counters, dialect, names, `${kernel.name}_partial`, ({ b }, _vars, place, chunk, acc) =>
     b.store(space, b.call('add', 'i32', multiplied(b, chunk, count), place), 0, acc))
-  const each: Var = { id: names.variable(), size: shares.chunks, name: 'chunk' }
+  const each: Var = { id: names.variable(), size: chunks, name: 'chunk' }
   const at = add(scale(variable(each), count), linear(results.map(variable), results.map(v => v.size)))
   const joining: Reducing = { ...kernel, reduction: { ...kernel.reduction, vars: [each], value: { kind: 'load', buffer: space, at, dtype: kernel.reduction.dtype } } }
-  const last: Layout = { results, terms: [each], across: true }
-  return {
-    dispatches: [partial, whole(joining, last, { ...sharesFor(count, shares.chunks, true), chunks: 1 }, kernel.name)],
-    scratch: [{ space, bytes: 4 * count * shares.chunks, each: 'kernel' }],
-  }
+  const last: Layout = { results, terms: [each] }
+  const [best] = sharesFor(count, chunks, readsOf(joining, last), false)
+  return { dispatches: [partial, whole(joining, last, best)], scratch: [{ space, bytes: 4 * count * chunks, each: 'kernel' }] }
+}
+
+const prepared = (given: Reducing): { readonly kernel: Reducing; readonly layout: Layout } => {
+  const flat = collapse(given)
+  const kernel: Reducing = { ...flat, reduction: flat.reduction as Reduce } // collapsing keeps the kind of a reduction
+  return { kernel, layout: layoutOf(kernel) }
+}
+
+/** Schedules a reduction in a given way. */
+export const reduceBy = (given: Reducing, shares: Shares, counters: readonly Var[], dialect: Dialect, names: Names): Dispatched => {
+  const { kernel, layout } = prepared(given)
+  return shareOut(kernel, layout, shares, counters, dialect, names)
+}
+
+/** Schedules a reduction, in the ways that are estimated to be best. */
+export const reduce = (given: Reducing, counters: readonly Var[], dialect: Dialect, names: Names): Alternatives => {
+  const { kernel, layout } = prepared(given)
+  const [best, ...others] = sharesFor(sizeOf(layout.results), sizeOf(layout.terms), readsOf(kernel, layout), true)
+  const way = (shares: Shares): Dispatched => shareOut(kernel, layout, shares, counters, dialect, names)
+  return [way(best), ...others.map(way)]
 }

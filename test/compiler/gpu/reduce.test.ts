@@ -3,7 +3,8 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import type { Schedule } from './run.ts'
 import { plainly } from '../../../compiler/schedule/gpu/choose.ts'
-import { type Reducing, type Shares, reduce, sharesFor } from '../../../compiler/schedule/gpu/reduce.ts'
+import { type Reducing, reduce, reduceBy } from '../../../compiler/schedule/gpu/reduce.ts'
+import { type Reads, type Shares, sharesFor } from '../../../compiler/schedule/gpu/shares.ts'
 import { variable } from '../../../compiler/schedule/kernel/indexing.ts'
 import type { Expr, Kernel, Plan, Reduction, Var } from '../../../compiler/schedule/kernel/kernel.ts'
 import { processors } from '../../../compiler/schedule/gpu/threads.ts'
@@ -51,13 +52,14 @@ for (const n of [3, 65] as const)
 
 /** All ways to share one reduction out. */
 const shares: readonly Shares[] = [
-  { outputs: 64, lanes: 1, chunks: 1 }, { outputs: 4, lanes: 2, chunks: 1 }, { outputs: 1, lanes: 64, chunks: 1 }, { outputs: 8, lanes: 8, chunks: 1 },
-  { outputs: 32, lanes: 8, chunks: 3 }, { outputs: 1, lanes: 256, chunks: 2 }, { outputs: 2, lanes: 32, chunks: 5 },
+  { outputs: 64, lanes: 1, chunks: 1, across: true }, { outputs: 4, lanes: 2, chunks: 1, across: false }, { outputs: 1, lanes: 64, chunks: 1, across: false },
+  { outputs: 8, lanes: 8, chunks: 1, across: true }, { outputs: 8, lanes: 16, chunks: 1, across: false }, { outputs: 32, lanes: 8, chunks: 3, across: true },
+  { outputs: 1, lanes: 256, chunks: 2, across: false }, { outputs: 2, lanes: 32, chunks: 5, across: false },
 ]
-const by = (wished: Shares): Schedule => (k, counters, d, names) => [reduce(k as Reducing, counters, d, names, wished)]
+const by = (wished: Shares): Schedule => (k, counters, d, names) => [reduceBy(k as Reducing, wished, counters, d, names)] // all kernels of these tests reduce
 
 for (const s of shares)
-  test(`${s.outputs} results by ${s.lanes} lanes in ${s.chunks} chunks`, () => {
+  test(`${s.outputs} results by ${s.lanes} lanes${s.across ? ', across,' : ''} in ${s.chunks} chunks`, () => {
     for (const [shape, axis] of [[[5, 7, 300], 2], [[300, 5, 7], 0], [[1, 2500, 1], 1], [[33, 1, 65], 2]] as const)
       for (const each of ['sum', 'max'] as const) agree(overAxis(shape, axis, each), tolerance, undefined, by(s))
     agree(overAxis([3, 4, 100], 2, 'sum', 'i32'), 0, undefined, by(s))
@@ -74,6 +76,17 @@ test('several reduced variables, with and without gaps between them', () => {
   agree(planOf(buffers(10800, 30), kernel([k], r(load(0, at), [i, j]), { buffer: 1, at: ix(0, [1, k]), value: acc })), tolerance)
   agree(planOf(buffers(20000, 9), kernel([i], r(load(0, ix(5, [2000, i], [40, j], [1, k])), [j, k]), { buffer: 1, at: ix(0, [1, i]), value: acc })), tolerance)
   for (const s of shares) agree(planOf(buffers(10800, 40), kernel([j], r(load(0, at), [i, k]), { buffer: 1, at: ix(0, [1, j]), value: acc })), tolerance, undefined, by(s))
+})
+
+test('windows: short sums unrolled, without checks where they are inside', () => {
+  const [i, j, p, q] = [v(20), v(50), v(3), v(3)]
+  const image = when([guard(ix(-1, [1, i], [1, p]), 20), guard(ix(-1, [1, j], [1, q]), 50)], load(0, ix(-51, [50, i], [50, p], [1, j], [1, q])))
+  const value = op('mul', [image, load(1, ix(0, [3, p], [1, q]))])
+  for (const each of ['sum', 'max'] as const) {
+    const k = kernel([i, j], { kind: 'reduce', op: each, vars: [p, q], value, dtype: 'f32' }, { buffer: 2, at: ix(0, [50, i], [1, j]), value: acc })
+    agree(planOf(buffers(1000, 9, 1000), k), tolerance)
+    for (const s of shares) agree(planOf(buffers(1000, 9, 1000), k), tolerance, undefined, by(s))
+  }
 })
 
 test('what a guard keeps out is not read', () => {
@@ -98,7 +111,7 @@ test('NaN goes through extremes, infinities through sums', () => {
 })
 
 test('products that no tile fits, as sums', () => {
-  const schedule: Schedule = (k, counters, d, names) => [plainly(k, counters, d, names)]
+  const schedule: Schedule = plainly
   for (const [m, n, k] of [[1, 1, 1000], [5, 1, 70], [3, 4, 5], [1, 80, 300]] as const) {
     const [i, j, l] = [v(m), v(n), v(k)]
     const p = product([l], load(0, ix(0, [k, i], [1, l])), load(1, ix(0, [n, l], [1, j])))
@@ -117,20 +130,22 @@ test('reductions in loops read and store by the counters', () => {
 test('one order of additions, whatever the device: bits do not change from run to run', () => {
   const plan = overAxis([1, 70000, 1], 1, 'sum')
   const k = plan.steps[0] as Kernel // the only step
-  const { dispatches, scratch } = reduce(k as Reducing, [], dialect, namesFor(3))
+  const [{ dispatches, scratch }] = reduce(k as Reducing, [], dialect, namesFor(3))
   assert.is(dispatches.length, 2)
   assert.is(scratch.length, 1)
 })
 
 test('shares: enough groups for the device, never two dispatches for small sums', () => {
   const groups = (results: number, { outputs, chunks }: Shares): number => Math.ceil(results / outputs) * chunks
-  for (const across of [false, true])
+  const rows: Reads = { results: n => n, terms: n => Math.ceil(n / 8) }
+  const columns: Reads = { results: n => Math.ceil(n / 8), terms: n => n }
+  for (const reads of [rows, columns])
     for (const results of [1, 2, 10, 100, 1000, 10000, 1e6])
       for (const terms of [1, 4, 30, 100, 1000, 1e5, 1e7]) {
-        const s = sharesFor(results, terms, across)
-        const text = `${results} sums of ${terms}${across ? ', across' : ''}: ${JSON.stringify(s)}`
+        const [s] = sharesFor(results, terms, reads, true)
+        const text = `${results} sums of ${terms}${reads === rows ? '' : ', columns'}: ${JSON.stringify(s)}`
         assert.ok(s.outputs * s.lanes <= 256, text)
-        if (results * terms >= 1e7) assert.ok(groups(results, s) >= processors, text)
+        if (results * terms >= 1e7) assert.ok(groups(results, s) >= 0.9 * processors, text)
         if (results * terms <= 1e4) assert.ok(s.chunks === 1, text)
         // a serial loop of some hundred turns is longer than a dispatch
         if (terms >= 1e4) assert.ok(terms / (s.lanes * s.chunks) <= 1000 || groups(results, s) >= processors, text)
