@@ -1,6 +1,5 @@
 /** `vdsm evaluate RUN`: what can be read from the latents of a trained model, as tables and as JSON. */
 import { join } from 'node:path'
-import type { LocalOptions } from '../build.ts'
 import { movedDataConfig, openData } from '../data/open.ts'
 import { evaluate, type Subject } from '../evaluate/evaluate.ts'
 import { openTrained } from '../evaluate/opening.ts'
@@ -14,10 +13,11 @@ import { duration } from '../train/progress.ts'
 import { attempt, orThrow } from '../train/task.ts'
 import { ownVersion } from '../version.ts'
 import { oneOf, positive, say, seedOption, withBuild, withThreads, type Register } from './command.ts'
+import { chooseDevice, withDevice, type DeviceOptions } from './device.ts'
 
 const DEFAULTS = { seed: 0, seeds: 3, train: 2000, heldOut: 2000 } as const
 
-type Options = {
+type Options = DeviceOptions & {
   readonly build: string
   readonly checkpoint?: string
   readonly stage?: '1' | '2'
@@ -27,16 +27,14 @@ type Options = {
   readonly heldOut: number
   readonly dataDir?: string
   readonly out?: string
-  readonly threads?: number
 }
 
 /** The features of the widest latent that `encode` returns. */
 const widest = ({ outputs }: ProgramInfo): number => Math.max(...outputs.map(({ shape }) => shape.at(-1) ?? 0))
 
 const evaluateCommand = async (given: string | undefined, o: Options): Promise<void> => {
-  const options: LocalOptions = o.threads === undefined ? {} : { threads: o.threads }
   const trained = await openTrained({ run: given, checkpoint: o.checkpoint, stage: o.stage === undefined ? undefined : o.stage === '1' ? 1 : 2 },
-    o.build, options)
+    o.build, async (host, programs) => (await chooseDevice(o, host, programs)).options)
   const { run, config, checkpoint, programs } = trained
   const { stage, step } = checkpoint
   const out = o.out ?? join(run, 'evaluation.json')
@@ -52,11 +50,11 @@ const evaluateCommand = async (given: string | undefined, o: Options): Promise<v
     stage, encode: await programs.load.encode(), evaluate: await programs.load.evaluate(), temperature: trained.temperature, priors: trained.priors,
     data, probes,
   }
-  const title = `${checkpoint.path} (vdsm/${checkpoint.metadata.config} on ${data.name}, stage ${stage}, step ${step})`
+  const title = `${checkpoint.path} (vdsm/${checkpoint.metadata.config} on ${data.name}, stage ${stage}, step ${step}), on ${subject.encode.variant}`
   await say(title)()
   data.notes.forEach(note => process.stderr.write(`${note}\n`))
   const progress = startShares(process.stderr)
-  const evaluation = await evaluate(subject, plan, progress.add).finally(progress.stop)
+  const evaluation = await evaluate(subject, plan, progress.add).finally(progress.stop).finally(programs.release)
 
   const seconds = Math.round((performance.now() - started) / 1000)
   const record = {
@@ -72,7 +70,7 @@ const evaluateCommand = async (given: string | undefined, o: Options): Promise<v
 }
 
 export const register: Register = (cli, settle) => {
-  withThreads(withBuild(cli.command('evaluate')))
+  withDevice(withThreads(withBuild(cli.command('evaluate'))), ['webgpu', 'wasm'])
     .description('how much of each factor small classifiers can read from s, d and z of held-out sequences; the bound by site')
     .argument('[run]', 'the folder of a run (its newest checkpoint is evaluated), or a checkpoint (default: the newest run in runs/)')
     .option('--checkpoint <file>', 'this checkpoint instead of the newest of the run')

@@ -1,25 +1,23 @@
 /** What the commands that use a trained model share: their options, how videos are read, and the way from a model to files. */
 import type { Command } from 'commander'
 import { refuse } from '../../dsl/errors.ts'
-import type { Device, LocalOptions } from '../build.ts'
 import { FRAME, SIDE } from '../data/dataset.ts'
 import { checkPlace, writeProduct, type Product } from '../infer/folder.ts'
 import { openModel, type Model } from '../infer/model.ts'
 import type { Outgoing } from '../io/npy.ts'
 import { fitVideo } from '../io/resize.ts'
 import { readVideo } from '../io/video.ts'
-import { oneOf, positive, positiveNumber, say, withBuild, withThreads } from './command.ts'
+import { positive, positiveNumber, say, withBuild, withThreads } from './command.ts'
+import { chooseDevice, withDevice, type DeviceOptions } from './device.ts'
 
 /** What is common to all of them, under commander's names. */
-export type Options = {
+export type Options = DeviceOptions & {
   readonly checkpoint?: string
   readonly out?: string
   readonly force?: true
   readonly fps: number
   readonly scale: number
   readonly build: string
-  readonly device?: Exclude<Device, 'webgpu'>
-  readonly threads?: number
 }
 
 /** What the commands take, for their help. */
@@ -28,14 +26,13 @@ export const VIDEOS = 'Videos are GIFs, folders of PNGs, PNGs, or .npy and .npz 
 
 /** Adds the run and the common options, behind the command's own. */
 export const withModel = (command: Command): Command =>
-  withThreads(withBuild(command.argument('[run]',
-    'the folder of a run (its newest checkpoint of stage 2 is used), or a checkpoint (default: the newest in runs/)')))
+  withDevice(withThreads(withBuild(command.argument('[run]',
+    'the folder of a run (its newest checkpoint of stage 2 is used), or a checkpoint (default: the newest in runs/)'))))
     .option('--checkpoint <file>', 'this checkpoint of stage 2 instead of the newest of the run')
     .option('--out <folder>', `where the files go; those of an earlier call are replaced (default: made/${command.name()})`)
     .option('--force', 'replace what is there, whoever made it')
     .option('--fps <n>', 'frames a second of the GIF', positiveNumber, 8)
     .option('--scale <n>', 'enlarges the GIF so many times', positive, 2)
-    .option('--device <name>', 'wasm or eager (slow; float64) (default: wasm)', oneOf('wasm', 'eager'))
 
 /** What a GIF can play is refused early. */
 const checkStyle = ({ fps, scale }: Options): void => {
@@ -82,12 +79,11 @@ export type Task = {
 export const makeVideos = async ({ command, run, options, make }: Task): Promise<void> => {
   checkStyle(options)
   const folder = options.out ?? `made/${command}`
-  const load: LocalOptions =
-    { ...(options.device === undefined ? {} : { device: options.device }), ...(options.threads === undefined ? {} : { threads: options.threads }) }
-  const model = await openModel({ run, checkpoint: options.checkpoint }, options.build, load)
+  const model = await openModel({ run, checkpoint: options.checkpoint }, options.build,
+    async (host, programs) => (await chooseDevice(options, host, programs)).options)
   const { checkpoint, credit } = model.source
   checkPlace(folder, command, credit, options.force === true)
-  const { text, ...product } = await make(model)
+  const { text, ...product } = await make(model).finally(model.release)
   const about = { checkpoint: checkpoint.path, config: model.config, step: checkpoint.step, temperature: model.temperature, ...product.about }
   const names = await writeProduct(folder, command, { ...product, fps: options.fps, about }, credit)
   await say(`${folder}: ${names.join(', ')}\n  ${text}, from ${checkpoint.path} (${model.device()})`)()

@@ -10,9 +10,9 @@ import * as TE from 'fp-ts/lib/TaskEither.js'
 import { extname } from 'node:path'
 import type { Failure } from '../../dsl/errors.ts'
 import { fitArrays } from '../arrays.ts'
-import { attempt, openBuild, type Device } from '../build.ts'
+import { attempt, openBuild } from '../build.ts'
 import { nodeHost } from '../device/node.ts'
-import type { LocalExecutable } from '../executor.ts'
+import type { Executable } from '../executor.ts'
 import { checkFresh } from '../fresh.ts'
 import type { FileArray, Values } from '../io/element.ts'
 import { checkWritable, readBytes, writeAtomic } from '../io/files.ts'
@@ -20,17 +20,16 @@ import type { Outgoing } from '../io/npy.ts'
 import { parseNpz, printNpz, type FileArrays } from '../io/npz.ts'
 import { parseSafetensors, printSafetensors } from '../io/safetensors.ts'
 import { findProgram, type ProgramInfo } from '../manifest.ts'
-import { oneOf, say, seedOption, withBuild, withThreads, type Register } from './command.ts'
+import { say, seedOption, withBuild, withThreads, type Register } from './command.ts'
+import { chooseDevice, withDevice, type DeviceOptions } from './device.ts'
 import { chooseParameters } from './parameters.ts'
 
-type Options = {
+type Options = DeviceOptions & {
   readonly build: string
   readonly inputs?: string
   readonly params?: string
   readonly out: string
-  readonly device: Exclude<Device, 'webgpu'>
   readonly seed?: number
-  readonly threads?: number
 }
 
 const formatOf = (option: string, path: string): E.Either<Failure, 'npz' | 'safetensors'> => {
@@ -93,14 +92,14 @@ const gather = (program: ProgramInfo, inputs: FileArrays, params: FileArrays, op
     E.mapLeft(failure => withOptions(failure, program, given, options)))
 }
 
-const outgoing = (executable: LocalExecutable): ReadonlyMap<string, Outgoing> =>
-  new Map(executable.program.outputs.map(({ path, shape, dtype }) => [path === '' ? 'output' : path, { shape, dtype, data: executable.get(path) }]))
-
-const execute = (executable: LocalExecutable, values: ReadonlyMap<string, Values>): TE.TaskEither<Failure, ReadonlyMap<string, Outgoing>> =>
-  attempt(`running ${executable.program.id}`, () => {
+/** Runs it once; its memory is given back. */
+const execute = (executable: Executable, values: ReadonlyMap<string, Values>): TE.TaskEither<Failure, ReadonlyMap<string, Outgoing>> =>
+  attempt(`running ${executable.program.id}`, async () => {
+    const { outputs } = executable.program
     values.forEach((data, path) => executable.set(path, data))
     executable.run()
-    return outgoing(executable)
+    const results = await executable.read(outputs.map(({ path }) => path)).finally(executable.dispose)
+    return new Map(outputs.map(({ path, shape, dtype }, i) => [path === '' ? 'output' : path, { shape, dtype, data: results[i] ?? [] }]))
   })
 
 /** A line for every array that holds a NaN or an infinity: legal, and seldom meant. */
@@ -122,11 +121,12 @@ const runProgram = (id: string, options: Options): TE.TaskEither<Failure, void> 
     TE.bind('build', () => openBuild(nodeHost(options.build))),
     TE.bind('program', ({ build }) => TE.fromEither(findProgram(build.manifest, id))),
     // The eager device runs the source as it is now; a compiled program must still be what the source says.
-    TE.chainFirstEitherK(({ program }) => (options.device === 'wasm' ? checkFresh(options.build, program) : E.right(program))),
+    TE.chainFirstEitherK(({ program }) => (options.device === 'eager' ? E.right(program) : checkFresh(options.build, program))),
     TE.chainFirst(() => checkWritable(options.out)),
     TE.bind('files', () => sequenceS(TE.ApplySeq)({ inputs: readArrays('--inputs', options.inputs), params: readArrays('--params', options.params) })),
     TE.bind('values', ({ program, files }) => TE.fromEither(gather(program, files.inputs, files.params, options))),
-    TE.bind('executable', ({ build }) => build.load(id, { device: options.device, ...(options.threads === undefined ? {} : { threads: options.threads }) })),
+    TE.bind('chosen', ({ build, program }) => attempt('choosing a device', () => chooseDevice(options, build.host, [program]))),
+    TE.bind('executable', ({ build, chosen }) => build.loadOn(id, chosen.options)),
     TE.bind('results', ({ executable, values }) => execute(executable, values)),
     TE.chainFirstTaskK(({ values, results }) => warn([...nonFinite('input', values), ...nonFinite('output', [...results].map(([name, { data }]) => [name, data]))])),
     TE.chainFirst(({ format, results }) => writeAtomic(options.out, format === 'npz' ? printNpz(results) : printSafetensors(results))),
@@ -134,13 +134,12 @@ const runProgram = (id: string, options: Options): TE.TaskEither<Failure, void> 
   )
 
 export const register: Register = (cli, settle) => {
-  withThreads(withBuild(cli.command('run')))
+  withDevice(withThreads(withBuild(cli.command('run'))))
     .description('run a compiled program on arrays from files')
     .argument('<program>', 'its id, as `vdsm list` shows it')
     .option('--inputs <file>', 'the arrays that it takes (.npz or .safetensors), named by argument path')
     .option('--params <file>', 'parameters to go with them, e.g. a checkpoint (.safetensors or .npz)')
     .requiredOption('--out <file>', 'where the results are written (.npz or .safetensors)')
-    .option('--device <name>', 'wasm (compiled) or eager (the source itself, in float64)', oneOf('wasm', 'eager'), 'wasm')
     .option('--seed <n>', 'makes the input `key`, as key(n) of the language does; refused where a file holds one', seedOption)
     .action((id: string, options: Options) => settle(runProgram(id, options)))
 }

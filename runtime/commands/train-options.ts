@@ -4,11 +4,12 @@ import { join, resolve } from 'node:path'
 import { refuse } from '../../dsl/errors.ts'
 import { configs } from '../../models/vdsm/config.ts'
 import { schedules } from '../../models/vdsm/schedules.ts'
-import type { Device } from '../build.ts'
 import { dataConfig, DEFAULT_DATA, movedDataConfig, type DataName, type DataOptions } from '../data/open.ts'
 import { dataOf, readCheckpoint, type Checkpoint } from '../train/checkpoint.ts'
 import { runVersion, type RunConfig } from '../train/config.ts'
 import { listCheckpoints, openRun } from '../train/folder.ts'
+import type { OnDeviceFailure } from '../train/recovery.ts'
+import type { DeviceOptions } from './device.ts'
 
 export type ConfigName = keyof typeof schedules
 
@@ -40,7 +41,7 @@ export const knownConfig = (name: string): ConfigName =>
     remedy: `There are: ${configNames.join(', ')}.` })
 
 /** What the options say, under commander's names. */
-export type Options = DataOptions & {
+export type Options = DataOptions & DeviceOptions & {
   readonly config?: ConfigName
   readonly stage?: keyof typeof STAGES
   readonly from?: string
@@ -51,11 +52,11 @@ export type Options = DataOptions & {
   readonly resume?: string | true
   readonly seed?: number
   readonly build: string
-  readonly device?: Exclude<Device, 'webgpu'>
   readonly lr?: number
   readonly checkpointEvery?: number
   readonly pictureEvery?: number
-  readonly threads?: number
+  readonly verify?: number
+  readonly onDeviceFailure?: OnDeviceFailure
 }
 
 /** The config of a new run. What a run of stage 2 alone is not told, it has from the checkpoint that it starts from. */

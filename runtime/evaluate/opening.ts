@@ -4,8 +4,7 @@ import { dirname } from 'node:path'
 import { refuse } from '../../dsl/errors.ts'
 import { configs, type ConfigName } from '../../models/vdsm/config.ts'
 import { schedules } from '../../models/vdsm/schedules.ts'
-import type { LoadOptions } from '../build.ts'
-import { openPrograms, type Programs } from '../infer/programs.ts'
+import { openPrograms, type Programs, type Where } from '../infer/programs.ts'
 import { readText } from '../io/files.ts'
 import { dataOf, readCheckpoint, type Checkpoint } from '../train/checkpoint.ts'
 import { parseRunConfig, stepsOf, type RunConfig, type StageNumber } from '../train/config.ts'
@@ -77,7 +76,7 @@ const checkData = ({ data }: RunConfig, checkpoint: Checkpoint, run: string): vo
 }
 
 /** Opens what is to be evaluated. Throws a `Refusal`. */
-export const openTrained = async (wanted: Wanted, build: string, options: LoadOptions): Promise<Trained> => {
+export const openTrained = async (wanted: Wanted, build: string, where: Where): Promise<Trained> => {
   const { run, path } = placesOf(wanted)
   const { config: at } = runFolder(run)
   const config = right(parseRunConfig(right(readText(at)), at))
@@ -94,6 +93,6 @@ export const openTrained = async (wanted: Wanted, build: string, options: LoadOp
     run, config, checkpoint,
     temperature: schedules[name][part].temperature(Math.min(checkpoint.step, steps - 1) / steps),
     priors: priorsOf(name, checkpoint),
-    programs: await openPrograms(build, checkpoint, { encode: `${part}/encode`, evaluate: `${part}/evaluate` }, options),
+    programs: await openPrograms(build, checkpoint, { encode: `${part}/encode`, evaluate: `${part}/evaluate` }, where),
   }
 }

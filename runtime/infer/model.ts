@@ -8,10 +8,9 @@
  */
 import { refuse } from '../../dsl/errors.ts'
 import { schedules } from '../../models/vdsm/schedules.ts'
-import type { LoadOptions } from '../build.ts'
 import { FRAME } from '../data/dataset.ts'
 import { keyOf, PURPOSE } from '../data/random.ts'
-import { openPrograms, PLACES, type Programs } from './programs.ts'
+import { openPrograms, PLACES, type Programs, type Where } from './programs.ts'
 import { openSource, type Source } from './source.ts'
 
 /** Locations of the latents of a video of n frames: s [S], d [D], z [n, Z]. */
@@ -49,6 +48,8 @@ export type Model = {
   readonly transfer: (identity: Float32Array, action: Float32Array) => Promise<Made>
   /** x by way of its latents. */
   readonly reconstruct: (x: Float32Array) => Promise<Made>
+  /** Gives back what it holds on a GPU; it cannot be used afterwards. */
+  readonly release: () => void
 }
 
 /** One window of a video: where it begins, its first frame that no window before it has, and its latents. */
@@ -86,7 +87,7 @@ const finite = (what: string, made: Made): Made => {
     remedy: 'The parameters of this checkpoint are of no use there: try another, or fewer frames.' })
 }
 
-const modelOf = (source: Source, { info, load }: Programs, temperature: number): Model => {
+const modelOf = (source: Source, { info, load, release }: Programs, temperature: number): Model => {
   const sizeOf = (name: keyof Programs['info'], path: string, axis: number): number => info[name].outputs.find(slot => slot.path === path)?.shape[axis] ?? 0
   const window = sizeOf('encode', 'z.loc', 0)
   const sizes = { s: sizeOf('encode', 's.loc', 0), d: sizeOf('encode', 'd.loc', 0), z: sizeOf('encode', 'z.loc', 1) }
@@ -178,7 +179,7 @@ const modelOf = (source: Source, { info, load }: Programs, temperature: number):
 
   return {
     source, config: source.checkpoint.metadata.config, temperature, window, sizes, device: () => device,
-    encode, encodeImage: encode, decode, generate, continueFrom, transfer, reconstruct,
+    encode, encodeImage: encode, decode, generate, continueFrom, transfer, reconstruct, release,
   }
 }
 
@@ -193,9 +194,9 @@ const lastTemperature = (config: string, path: string): number => {
 
 /** Opens the model of a run (its newest checkpoint of stage 2), or of a checkpoint; without both, of the newest run. Throws a `Refusal`. */
 export const openModel = async (
-  place: { readonly run?: string | undefined; readonly checkpoint?: string | undefined }, build: string, options: LoadOptions = {},
+  place: { readonly run?: string | undefined; readonly checkpoint?: string | undefined }, build: string, where: Where = {},
 ): Promise<Model> => {
   const source = await openSource(place)
   const temperature = lastTemperature(source.checkpoint.metadata.config, source.checkpoint.path)
-  return modelOf(source, await openPrograms(build, source.checkpoint, PLACES, options), temperature)
+  return modelOf(source, await openPrograms(build, source.checkpoint, PLACES, where), temperature)
 }

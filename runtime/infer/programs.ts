@@ -3,6 +3,7 @@ import * as E from 'fp-ts/lib/Either.js'
 import { refuse, type Failure } from '../../dsl/errors.ts'
 import { misfit } from '../arrays.ts'
 import { openBuild, type LoadOptions } from '../build.ts'
+import type { Host } from '../device/host.ts'
 import { nodeHost } from '../device/node.ts'
 import { typeText, type Executable } from '../executor.ts'
 import { checkFresh } from '../fresh.ts'
@@ -21,11 +22,16 @@ export type Programs<N extends string = Name> = {
   /** Loaded, and given the parameters, when they are first asked for: each holds memory of its own. */
   readonly load: Readonly<Record<N, Load>>
   readonly info: Readonly<Record<N, ProgramInfo>>
+  /** Gives back what they hold on a GPU; they cannot be used afterwards. */
+  readonly release: () => void
 }
 
 /** Where a build lacks the model's programs, it was made of other sources. */
 export const toCompile = (failure: Failure): Failure =>
   failure.kind === 'usage' ? { ...failure, remedy: 'Compile VDSM first: npm run compile (or: npx vdsm compile node_modules/vdsm/models).' } : failure
+
+/** Where programs run: what is said, or what is chosen when it is known which programs they are. */
+export type Where = LoadOptions | ((host: Host, programs: readonly ProgramInfo[]) => Promise<LoadOptions>)
 
 const parametersOf = (program: ProgramInfo) => program.inputs.filter(({ path }) => restOf(path, 'params') !== null)
 
@@ -46,24 +52,34 @@ const checkParameters = ({ file, path, metadata }: Checkpoint, program: ProgramI
  * parameters that they take. Throws a `Refusal`.
  */
 export const openPrograms = async <N extends string>(
-  folder: string, checkpoint: Checkpoint, places: Readonly<Record<N, string>>, options: LoadOptions = {},
+  folder: string, checkpoint: Checkpoint, places: Readonly<Record<N, string>>, where: Where = {},
 ): Promise<Programs<N>> => {
-  const build = await orThrow(openBuild(nodeHost(folder)))
+  const host = nodeHost(folder)
+  const build = await orThrow(openBuild(host))
   const { config } = checkpoint.metadata
   const names = Object.keys(places) as readonly string[] as readonly N[] // keys of a closed record
   const idOf = (name: N): string => `vdsm/${config}/${places[name]}`
   const byName = <A>(make: (name: N) => A): Readonly<Record<N, A>> =>
     Object.fromEntries(names.map(name => [name, make(name)])) as Record<N, A> // all names are there
-  const info = byName(name => {
-    const program = right(E.mapLeft(toCompile)(findProgram(build.manifest, idOf(name))))
+  const info = byName(name => right(E.mapLeft(toCompile)(findProgram(build.manifest, idOf(name)))))
+  const programs: readonly ProgramInfo[] = names.map(name => info[name])
+  const options = typeof where === 'function' ? await where(host, programs) : where
+  for (const program of programs) {
     if (options.device !== 'eager') right(checkFresh(folder, program))
     checkParameters(checkpoint, program)
-    return program
-  })
+  }
+  /** On a GPU: those that have parameters already, which others share. */
+  const loaded: Executable[] = []
   const load = byName(name => once(async (): Promise<Executable> => {
     const program = await orThrow(build.loadOn(idOf(name), options))
-    for (const { path } of parametersOf(info[name])) program.set(path, checkpoint.file.arrays.get(path)?.data ?? [])
+    const missing = new Set(parametersOf(info[name]).map(({ path }) => path))
+    for (const other of loaded) {
+      const theirs = parametersOf(other.program).filter(({ path }) => missing.has(path)).map(({ path }) => [path, path] as const)
+      if (theirs.length > 0 && program.share(other, theirs)) theirs.forEach(([path]) => missing.delete(path))
+    }
+    for (const path of missing) program.set(path, checkpoint.file.arrays.get(path)?.data ?? [])
+    if (options.device === 'webgpu') loaded.push(program)
     return program
   }))
-  return { info, load }
+  return { info, load, release: () => loaded.forEach(program => program.dispose()) }
 }

@@ -1,5 +1,5 @@
 /** Seeded random values for a program's inputs, where only its speed is of interest. */
-import type { LocalExecutable } from '../executor.ts'
+import type { Executable } from '../executor.ts'
 import { sizeOfShape, type Slot } from '../manifest.ts'
 
 /** Numbers uniform in [0, 1), by seed: a plain linear congruential step with a scrambled output. */
@@ -25,7 +25,7 @@ const randomArray = (slot: Slot, next: () => number): Float64Array => {
 }
 
 /** Gives every input random values. */
-export const fillInputs = (executable: LocalExecutable, seed: number): void => {
+export const fillInputs = (executable: Executable, seed: number): void => {
   const next = uniform(seed)
   executable.program.inputs.forEach(slot => executable.set(slot.path, randomArray(slot, next)))
 }

@@ -3,10 +3,10 @@
  * and the steps that lose most. What a step loses is its time beyond the floor: the list of those says what to optimise.
  */
 import type { Rates } from '../device/rates.ts'
-import type { LocalExecutable } from '../executor.ts'
+import type { Executable } from '../executor.ts'
 import type { ProgramInfo } from '../manifest.ts'
 import { floorOf, floorOfAll } from './floor.ts'
-import { median, msText, repeat, timed } from './times.ts'
+import { measureCalls, median, msText, repeat, timed } from './times.ts'
 
 export type StepTime = {
   readonly step: number
@@ -36,10 +36,33 @@ export type Profile = {
 }
 
 /** Times of every step by itself, turn by turn for about so many seconds. */
-export const stepTimes = (executable: LocalExecutable, seconds: number): readonly (readonly number[])[] => {
+export const stepTimes = async (executable: Executable, seconds: number): Promise<readonly (readonly number[])[]> => {
+  if (executable.device === 'webgpu') {
+    const each: (readonly number[])[] = []
+    for (let step = 0; step < executable.steps; step++) {
+      each.push(await measureCalls(() => executable.runStep(step), executable.done, seconds / executable.steps, 3))
+    }
+    return each
+  }
   const times = Array.from({ length: executable.steps }, (): number[] => [])
   repeat(seconds, 3, () => times.forEach((list, step) => list.push(timed(() => executable.runStep(step)))))
   return times
+}
+
+/** What `stepTimes` found where nothing is known of the least time: all steps, slowest first, with what it takes to hand each to the device. */
+export const plainText = ({ kernels: all }: Pick<ProgramInfo, 'kernels'>, times: readonly (readonly number[])[]): string => {
+  const steps = times.map((list, step) => ({ step, ms: Math.min(...list), kernels: all.filter(kernel => kernel.step === step) }))
+  const total = steps.reduce((sum, { ms }) => sum + ms, 0)
+  return [
+    '  steps, slowest first (ms: the best of its runs, each handed to the device by itself)',
+    `  ${['ms', 'share', 'GFLOP/s'].map((head, i) => head.padStart(widths[i] ?? 0)).join(' ')}  ${'step'.padEnd(32)} source`,
+    ...steps.sort((a, b) => b.ms - a.ms).map(({ step, ms, kernels }) => {
+      const flops = kernels.reduce((sum, kernel) => sum + kernel.flops * kernel.count, 0)
+      const name = `s${step} ${kernels.slice(0, 2).map(kernel => kernel.name).join(' ')}${kernels.length > 2 ? ` +${kernels.length - 2}` : ''}`
+      const cells = [bare(ms), percent(ms / total), (flops / ms / 1e6).toFixed(1)].map((cell, i) => cell.padStart(widths[i] ?? 0)).join(' ')
+      return `  ${cells}  ${cut(name, 32).padEnd(32)} ${placed([...new Set(kernels.flatMap(kernel => kernel.places))])}`.trimEnd()
+    }),
+  ].join('\n')
 }
 
 /** What `stepTimes` found, beside what the machine can do. */

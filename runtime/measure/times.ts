@@ -21,6 +21,26 @@ export const repeat = (seconds: number, least: number, f: () => void): readonly 
   return times
 }
 
+/**
+ * Milliseconds of a call on a device with a queue, where only a wait says that something has been done: so many calls are handed
+ * over between two waits that these weigh little. Each entry is the mean of one such series; for about so many seconds, at least `least` of them.
+ */
+export const measureCalls = async (call: () => void, done: () => Promise<void>, seconds: number, least: number): Promise<readonly number[]> => {
+  const series = async (calls: number): Promise<number> => {
+    const start = performance.now()
+    for (let i = 0; i < calls; i++) call()
+    await done()
+    return (performance.now() - start) / calls
+  }
+  await series(1)
+  const once = await series(1)
+  const calls = Math.max(1, Math.min(100, Math.ceil(Math.min(50, 200 * seconds) / Math.max(once, 0.01))))
+  const end = performance.now() + 1000 * seconds
+  const times: number[] = []
+  while (times.length < least || (performance.now() < end && times.length < 10_000)) times.push(await series(calls))
+  return times
+}
+
 const digits = (value: number): string => {
   const size = Math.abs(value)
   return size >= 10 ? value.toFixed(1) : size >= 0.1 || size === 0 ? value.toFixed(3) : value.toPrecision(2)

@@ -99,7 +99,7 @@ test('stage 1 alone, from the command line: s and z, and the numbers as JSON', a
   const { code, out, err } = await call(run, '--stage', '1', '--seeds', '1', '--train', '40', '--held-out', '30')
   assert.is(code, 0, err)
   assert.is(`${out}${err}`.split('(vdsm/tiny on pendulum, stage 1, step 1)').length, 2, 'once')
-  assert.match(out, /^[^\n]*stage1-step-00000001\.safetensors \(vdsm\/tiny on pendulum, stage 1, step 1\)\n/)
+  assert.match(out, /^[^\n]*stage1-step-00000001\.safetensors \(vdsm\/tiny on pendulum, stage 1, step 1\), on wasm, [^\n]*\n/)
   assert.match(out, /chance +s linear +s mlp +z linear +z mlp\n/)
   assert.match(out, /bound on held-out groups \(\d+ parts of 2 frames\)/)
   const record = JSON.parse(readFileSync(join(run, 'evaluation.json'), 'utf8')) as { readonly stage: number; readonly seeds: readonly number[];

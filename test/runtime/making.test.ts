@@ -183,7 +183,7 @@ const refused: readonly (readonly [name: string, args: readonly string[], code: 
   ['more frames than are made', ['generate', '--frames', '1000', '--count', '50'], 1, /50000 frames are asked for; 4096/],
   ['a GIF too large to make', ['generate', '--frames', '200', '--scale', '16'], 1, /the GIF: 200 frames, enlarged 16 times/],
   ['an unknown option', ['generate', '--frame', '2'], 2, /unknown option '--frame'\n {2}Did you mean --frames\? See: vdsm generate --help/],
-  ['a device that is not there', ['generate', '--device', 'gpu'], 2, /Expected wasm or eager/],
+  ['a device that is not there', ['generate', '--device', 'gpu'], 2, /Expected auto or webgpu or wasm or eager/],
   ['threads of the eager device', ['generate', '--device', 'eager', '--threads', '2'], 2, /the eager device runs on one thread/],
   ['a run that is not there', ['generate', 'runs/none'], 1, /runs\/none: no such folder/],
   ['a checkpoint of stage 1', ['generate', wrong], 1, /vdsm train --stage 2/],

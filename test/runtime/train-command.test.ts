@@ -46,7 +46,7 @@ const refused: readonly (readonly [string, readonly string[], number, RegExp])[]
   ['no steps', ['--steps', '0'], 2, /'0' is invalid\. Expected a whole number of at least 1/],
   ['half a seed', ['--seed', '1.5'], 2, /'1\.5' is invalid\. Expected a whole number from 0/],
   ['a learning rate that is none', ['--lr', '-1'], 2, /'--lr <rate>'/],
-  ['a device that is not there', ['--device', 'gpu'], 2, /Expected wasm or eager/],
+  ['a device that is not there', ['--device', 'gpu'], 2, /Expected auto or webgpu or wasm or eager/],
   ['an argument', ['small'], 2, /too many arguments/],
   ['a folder for generated data', ['--data-dir', 'x'], 2, /^--data-dir means nothing to the data set pendulum/],
   ['sprites without a folder', ['--data', 'sprites'], 2, /needs the folder.*\n {2}Add --data-dir FOLDER/],

@@ -177,7 +177,7 @@ test('both stages learn: the bound of the same held-out frames, with the same no
     version: 2, config: 'tiny', stages: [1, 2], data: { name: 'pendulum', splitSeed: 0 }, seed: 3, steps: { frames: 300, video: 100 }, learningRate: 6e-3,
     checkpointEvery: 1000, pictureEvery: 20,
   }
-  const stages = (await loadStages(join(folder, 'build'), config, {})).map((stage): Stage => ({ ...stage, load: async () => {
+  const stages = (await loadStages(join(folder, 'build'), config, { device: 'wasm' })).stages.map((stage): Stage => ({ ...stage, load: async () => {
     const { trainStep, init, evaluate } = await stage.load()
     return { trainStep, init, ...(evaluate === undefined ? {} : { evaluate }) } // no pictures
   } }))

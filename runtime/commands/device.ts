@@ -1,0 +1,81 @@
+/** The options of the commands that say where programs run, and what `auto` means: a GPU where there is one, otherwise the processor. */
+import type { Command } from 'commander'
+import * as E from 'fp-ts/lib/Either.js'
+import { existsSync } from 'node:fs'
+import { refuse } from '../../dsl/errors.ts'
+import type { Device, LoadOptions } from '../build.ts'
+import type { Host } from '../device/host.ts'
+import type { ProgramInfo } from '../manifest.ts'
+import { oneOf } from './command.ts'
+
+const PRECISIONS = ['f32', 'f16-tiles'] as const
+
+/** What the options say, under commander's names. */
+export type DeviceOptions = {
+  readonly device?: 'auto' | Device
+  readonly allowSoftware?: true
+  readonly precision?: (typeof PRECISIONS)[number]
+  /** False: --no-tune. */
+  readonly tune?: boolean
+  readonly threads?: number
+}
+
+const WORDS: Readonly<Record<'auto' | Device, string>> =
+  { auto: 'a GPU where there is one, otherwise wasm', webgpu: 'a GPU', wasm: 'the processor', eager: 'the source itself, slow; float64' }
+
+/** Adds --device and what goes with it. `devices`: those that the command knows besides auto; `byDefault`: what is taken where none is named. */
+export const withDevice = (command: Command, devices: readonly Device[] = ['webgpu', 'wasm', 'eager'], byDefault = 'auto'): Command => {
+  const names = (['auto', 'webgpu', 'wasm', 'eager'] as const).filter(name => name === 'auto' || devices.includes(name))
+  return command
+    .option('--device <name>', `${names.map(name => `${name} (${WORDS[name]})`).join(', ')} (default: ${byDefault})`, oneOf(...names))
+    .option('--allow-software', 'with --device webgpu: also an adapter that computes on the processor, slowly')
+    .option('--precision <name>', 'on a GPU: f32, or f16-tiles (products round what they multiply to half precision, and sum in f32)', oneOf(...PRECISIONS))
+    .option('--no-tune', 'on a GPU: take the kernels as they come, without measuring which are the fastest (which is remembered)')
+}
+
+/** Whether it is worth looking for a GPU: not where the system shows none. Takes no time. */
+const mayHaveGpu = (): boolean => process.platform !== 'linux' || ['/dev/dri', '/dev/nvidia0', '/dev/nvidiactl', '/dev/dxg'].some(existsSync)
+
+/** Where programs are loaded, and, for people, why there: `NVIDIA H100 (vulkan)`, `no GPU is here`. */
+export type Chosen = { readonly options: LoadOptions & { readonly device: Device }; readonly why: string | undefined }
+
+const gpuName = async (host: Host): Promise<string | undefined> => {
+  if (!mayHaveGpu()) return undefined
+  const { findAdapter } = await import('../device/webgpu/adapter.ts')
+  const found = await findAdapter(host.gpu, false)()
+  return E.isRight(found) ? found.right.about.name : undefined
+}
+
+const auto = async (host: Host, programs: readonly Pick<ProgramInfo, 'webgpu'>[]): Promise<readonly [Device, string]> => {
+  const name = await gpuName(host)
+  if (name === undefined) return ['wasm', 'no GPU is here: vdsm devices says why']
+  return programs.every(({ webgpu }) => webgpu !== undefined) ? ['webgpu', name] : ['wasm', 'the programs were compiled without WebGPU']
+}
+
+/** Refuses options that mean nothing on the device that was named. */
+const checkDevice = ({ device = 'auto', allowSoftware, precision }: DeviceOptions): void => {
+  const no = (name: string, remedy: string): never => refuse({ kind: 'usage', message: `${name} means nothing with --device ${device}`, remedy })
+  if (allowSoftware === true && device !== 'webgpu') no('--allow-software', 'Add --device webgpu, or leave it out.')
+  if (precision === 'f16-tiles' && (device === 'wasm' || device === 'eager')) no(`--precision ${precision}`, 'Leave one of the two out.')
+}
+
+/** Chooses for these programs. `byDefault`: what is taken where no device is named. Throws a `Refusal`. */
+export const chooseDevice = async (
+  o: DeviceOptions, host: Host, programs: readonly Pick<ProgramInfo, 'webgpu'>[], byDefault: 'auto' | Device = 'auto',
+): Promise<Chosen> => {
+  const asked = o.device ?? byDefault
+  checkDevice({ ...o, device: asked })
+  const [device, why] = asked === 'auto' ? await auto(host, programs) : [asked, undefined] as const
+  return {
+    why,
+    options: {
+      device,
+      ...(o.threads === undefined ? {} : { threads: o.threads }),
+      ...(device !== 'webgpu' ? {} : {
+        ...(o.allowSoftware === true ? { allowSoftware: true } : {}),
+        ...(o.precision === undefined ? {} : { precision: o.precision }),
+        ...(o.tune === false ? { tune: false } : {}),
+      }),
+    },
+  }
+}
