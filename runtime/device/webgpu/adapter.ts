@@ -18,7 +18,7 @@ const wantedFeatures = ['shader-f16', 'subgroups', 'timestamp-query', 'chromium-
 
 /** What is known of an adapter, or of the device that came from it. */
 export type About = {
-  /** For people: `SwiftShader driver 5.0.0 (vulkan)`. */
+  /** For people: `nvidia-h100-80gb-hbm3 (NVIDIA: 550.90.07, vulkan)`. */
   readonly name: string
   readonly vendor: string
   readonly architecture: string
@@ -37,9 +37,9 @@ const softwareNames = /swiftshader|llvmpipe|lavapipe|software|\bwarp\b|basic ren
 
 const aboutOf = ({ info, limits, features }: GPUAdapter, backend: string): About => {
   const { vendor, architecture, device, description } = info
-  const words = [description, device, architecture, vendor].filter(word => word !== '')
+  const words = [device, architecture, vendor, description].filter(word => word !== '')
   return {
-    name: `${words[0] ?? 'an adapter without a name'} (${backend})`,
+    name: `${words[0]?.replace(/-+$/, '') ?? 'an adapter without a name'} (${[description, backend].filter(word => word !== '').join(', ')})`,
     vendor, architecture, device, description, backend,
     software: info.isFallbackAdapter === true || words.some(word => softwareNames.test(word)),
     limits: Object.fromEntries(limitNames.map(name => [name, limits[name]])) as unknown as Limits, // of exactly these names

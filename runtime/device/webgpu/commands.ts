@@ -119,7 +119,7 @@ export type Transfer = { readonly from: GPUBuffer; readonly fromOffset: number; 
 /** Collects commands and gives them to the queue. */
 export type Recorder = {
   readonly dispatch: (command: Dispatch, group: GPUBindGroup, counters: GPUBindGroup | undefined, turns: readonly number[]) => void
-  /** Several copies that happen at once: no target changes what another one copies. `spare` gives a buffer for what must not go directly. */
+  /** Several copies that happen at once: no target changes what another one copies. `spare` gives a buffer for what must not go directly; one that it gave before may be gone, once it was asked for more. */
   readonly copy: (transfers: readonly Transfer[], spare: (bytes: number) => GPUBuffer) => void
   readonly submit: () => void
 }
@@ -166,7 +166,16 @@ export const recorder = ({ device }: Gpu, label: string): Recorder => {
     },
     copy: (transfers, spare) => {
       endPass()
-      if (!entangled(transfers) && transfers.every(({ from, to }) => from !== to)) return transfers.forEach(direct)
+      if (!entangled(transfers)) {
+        // Within one buffer nothing is copied directly.
+        const most = Math.max(0, ...transfers.filter(({ from, to }) => from === to).map(({ bytes }) => bytes))
+        const through = most > 0 ? spare(most) : null
+        return transfers.forEach(transfer => {
+          if (through === null || transfer.from !== transfer.to) return direct(transfer)
+          direct({ ...transfer, to: through, toOffset: 0 })
+          direct({ ...transfer, from: through, fromOffset: 0 })
+        })
+      }
       const through = spare(transfers.reduce((sum, { bytes }) => sum + bytes, 0))
       const starts = transfers.map((_, i) => transfers.slice(0, i).reduce((sum, { bytes }) => sum + bytes, 0))
       transfers.forEach((transfer, i) => direct({ ...transfer, to: through, toOffset: starts[i] ?? 0 }))

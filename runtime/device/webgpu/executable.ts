@@ -49,10 +49,11 @@ export const executableOn = async (
     if (state.over) refuse({ kind: 'usage', message: `${program.id} has been disposed of: it cannot be used any more`, remedy: 'Load it again.' })
     alive(gpu)
   }
+  /** Large enough for every copy step, so that it is never replaced while a call is recorded. */
   const spare = (bytes: number): GPUBuffer => {
     if (state.spare !== null && state.spare.size >= bytes) return state.spare
     state.spare?.destroy()
-    return state.spare = gpu.device.createBuffer({ label: 'copies on the way', size: bytes, usage: usage.copySource | usage.copyTarget })
+    return state.spare = gpu.device.createBuffer({ label: 'copies on the way', size: Math.max(bytes, commands.copied), usage: usage.copySource | usage.copyTarget })
   }
   const writable = (path: string): Slot => {
     usable()

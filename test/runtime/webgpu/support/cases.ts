@@ -96,14 +96,18 @@ const snapshots = async (): Promise<void> => {
 
 /** out[4 i + j] = 10 i + j for two loops around a kernel; a constant is added; then rows are shifted within the slot, and copied to another. */
 const loops = write({
-  slots: [512, 256, 512],
+  slots: [1536, 256, 512],
   inputs: {},
-  outputs: { out: { place: place(0), shape: [12] }, shifted: { place: place(0, 256), shape: [12] }, copied: { place: place(2), shape: [12] } },
+  outputs: {
+    out: { place: place(0), shape: [12] }, shifted: { place: place(0, 256), shape: [12] }, both: { place: place(0, 768), shape: [76] },
+    copied: { place: place(2), shape: [12] },
+  },
   constants: [{ slot: 1, offset: 0, dtype: 'f32', data: [0.5, '-Infinity', 'NaN'] }],
   shaders: [shader('number', { c: 'r f32', to: 'w f32' }, 'if (i == 0u) { to[4 * c0.x + c1.x] = f32(10 * c0.x + c1.x) + c[0]; }', 2)],
   steps: [
     { kind: 'loop', size: 3, steps: [{ kind: 'loop', size: 4, steps: [kernel('number', 0, 1, [reads(1, 12), writes(0, 48)])] }] },
     { kind: 'copy', from: place(0), to: place(0, 256), bytes: 48 },
+    { kind: 'copy', from: place(0), to: place(0, 768), bytes: 304 },
     { kind: 'copy', from: place(0, 256), to: place(2), bytes: 48 },
   ],
 })
@@ -113,6 +117,8 @@ const loopsAndCopies = async (): Promise<void> => {
   program.run()
   const expected = Float32Array.from({ length: 12 }, (_, i) => 10 * Math.floor(i / 4) + (i % 4) + 0.5)
   assert.equal(await program.read(['out', 'shifted', 'copied']), [expected, expected, expected])
+  const [both] = await program.read(['both'])
+  assert.equal([both?.slice(0, 12), both?.slice(64)], [expected, expected])
   program.dispose()
 }
 
@@ -177,12 +183,17 @@ const flat = async (): Promise<void> => {
       if (i % 20 === 0) await program.read(['sum'])
     }
   }
-  await rounds(200)
-  const before = await settle()
   await rounds(1000)
-  const grown = (await settle() - before) / 2 ** 20
-  assert.ok(grown < 12, `memory grew by ${grown.toFixed(1)} MiB in 1,000 runs`)
-  assert.equal((await program.read(['state.total']))[0], ramp(1).map(v => 1200 * v))
+  // The first thousand fill pools, and a busy machine is behind with freeing: what leaks grows every time.
+  const grown: number[] = []
+  while (grown.length < 3 && !grown.some(growth => growth < 8)) {
+    const before = await settle()
+    await rounds(1000)
+    grown.push((await settle() - before) / 2 ** 20)
+  }
+  assert.ok(grown.some(growth => growth < 8), `memory grew by ${grown.map(growth => growth.toFixed(1)).join(', ')} MiB in 1,000 runs each`)
+  const runs = 1000 * (1 + grown.length)
+  assert.equal((await program.read(['state.total']))[0], ramp(1).map(v => runs * v))
   program.dispose()
 }
 
