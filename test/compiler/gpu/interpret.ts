@@ -70,7 +70,7 @@ const one = (x: Any): number => (typeof x === 'number' ? x : x[0]!)
 
 /** Runs all groups of a dispatch on the buffers; `counters` are those of the loops around it, from the outside in. */
 export const runDispatch = ({ nest, threads, shared, quads }: Dispatch, memory: Memory, counters: readonly number[] = []): void => {
-  const all = new Map([...memory].map(([space, data]) => [space, marksFor(data.length)]))
+  const marksOf = new Map([...memory].map(([space, data]) => [space, marksFor(data.length)]))
   const owned = new Map(shared.map(s => [s.space, s]))
   const fail = (text: string): never => {
     throw new RangeError(`${nest.name}: ${text}`)
@@ -78,25 +78,33 @@ export const runDispatch = ({ nest, threads, shared, quads }: Dispatch, memory: 
   if (threads < 1 || threads > 256 || !Number.isInteger(threads)) fail(`${threads} threads`)
   if (shared.reduce((n, s) => n + 4 * s.elements * lanesOf(s.type), 0) > 16384) fail('too much workgroup memory')
 
-  const place = (t: Thread, space: number, type: Type, at: number, write: boolean): { readonly data: Float32Array | Float64Array | Int32Array | Uint32Array; readonly at: number } => {
+  type Data = Float32Array | Float64Array | Int32Array | Uint32Array
+  type Check = (t: Thread, at: number) => void
+  type Access = { readonly data: (t: Thread) => Data; readonly check: Check }
+  /** How values of a type are read from a space, or written to it: what holds them, and what must be so. */
+  const access = (space: number, type: Type, write: boolean): Access => {
     const own = owned.get(space)
-    const data = own === undefined ? memory.get(space) : t.group.shared.get(space)
-    const marks = own === undefined ? all.get(space) : t.group.marks.get(space)
-    if (data === undefined || marks === undefined) return fail(`space ${space} is unknown`)
+    const [buffer, all] = [memory.get(space), marksOf.get(space)]
+    if (own === undefined && (buffer === undefined || all === undefined)) return fail(`space ${space} is unknown`)
     if (own !== undefined && own.type !== type) fail(`workgroup memory of ${own.type} is used as ${type}`)
     const lanes = lanesOf(type)
-    const from = at
-    if (own !== undefined && from % lanes !== 0) fail(`workgroup memory of vectors is used from ${from}`)
-    if (!(from >= 0 && from + lanes <= data.length)) fail(`${write ? 'store to' : 'load of'} ${from} of ${data.length} of space ${space}`)
-    if (quads.has(space) && (lanes !== 4 || from % 4 !== 0)) fail(`space ${space} at ${from} is not touched in aligned vectors`)
-    for (let i = from; i < from + lanes; i += 1) {
-      const [wrote, read] = [marks.wrote[i]!, marks.read[i]!]
-      if (wrote !== nobody && wrote !== t.id) fail(`threads ${wrote} and ${t.id} meet at ${i} of space ${space}`)
-      if (write && read !== nobody && read !== t.id) fail(`thread ${t.id} writes what another reads at ${i} of space ${space}`)
-      if (write) marks.wrote[i] = t.id
-      else marks.read[i] = read === nobody || read === t.id ? t.id : several
+    const aligned = quads.has(space) || (own !== undefined && lanes === 4)
+    if (aligned && lanes !== 4) fail(`space ${space} is touched one by one, too`)
+    const data = own === undefined ? () => buffer! : (t: Thread): Data => t.group.shared.get(space)!
+    const marks = own === undefined ? () => all! : (t: Thread): Marks => t.group.marks.get(space)!
+    const check: Check = (t, at) => {
+      if (!(at >= 0 && at + lanes <= data(t).length)) fail(`${write ? 'store to' : 'load of'} ${at} of ${data(t).length} of space ${space}`)
+      if (aligned && at % 4 !== 0) fail(`space ${space} at ${at} is no aligned vector`)
+      const { wrote, read } = marks(t)
+      for (let i = at; i < at + lanes; i += 1) {
+        const [w, r] = [wrote[i]!, read[i]!]
+        if (w !== nobody && w !== t.id) fail(`threads ${w} and ${t.id} meet at ${i} of space ${space}`)
+        if (write && r !== nobody && r !== t.id) fail(`thread ${t.id} writes what another reads at ${i} of space ${space}`)
+        if (write) wrote[i] = t.id
+        else if (r !== t.id) read[i] = r === nobody ? t.id : several
+      }
     }
-    return { data, at: from }
+    return { data, check }
   }
 
   const lift = (v: Value): Eval => {
@@ -109,10 +117,18 @@ export const runDispatch = ({ nest, threads, shared, quads }: Dispatch, memory: 
         return t => t.locals[v.id] ?? fail(`${v.name} has no value`)
       case 'load': {
         const at = lift(v.at)
-        const { space, type, offset } = v
+        const { type, offset } = v
+        const { data, check } = access(v.space, type, false)
+        const where = (t: Thread): number => {
+          const from = one(at(t)) + offset
+          check(t, from)
+          return from
+        }
+        if (lanesOf(type) === 1) return t => data(t)[where(t)]!
         return t => {
-          const found = place(t, space, type, one(at(t)) + offset, false)
-          return lanesOf(type) === 4 ? [0, 1, 2, 3].map(i => found.data[found.at + i]!) : found.data[found.at]!
+          const from = where(t)
+          const all = data(t)
+          return [all[from]!, all[from + 1]!, all[from + 2]!, all[from + 3]!]
         }
       }
       case 'apply':
@@ -170,10 +186,12 @@ export const runDispatch = ({ nest, threads, shared, quads }: Dispatch, memory: 
       }
       case 'store': {
         const [at, value] = [lift(s.at), lift(s.value)]
+        const { data, check } = access(s.space, s.value.type, true)
         return t => {
           const x = value(t)
-          const found = place(t, s.space, s.value.type, one(at(t)) + s.offset, true)
-          for (let i = 0; i < lanesOf(s.value.type); i += 1) found.data[found.at + i] = laneOf(x, i)
+          const from = one(at(t)) + s.offset
+          check(t, from)
+          for (let i = 0; i < lanesOf(s.value.type); i += 1) data(t)[from + i] = laneOf(x, i)
         }
       }
       case 'for': {
