@@ -17,11 +17,11 @@ export type Dispatching = { readonly code: string; readonly groups: number; read
 const base64 = (words: Words): string => Buffer.from(words.buffer, words.byteOffset, words.byteLength).toString('base64')
 const child = fileURLToPath(new URL('child.ts', import.meta.url))
 
-const start = (jobs: readonly Job[]): { readonly status: number | null; readonly out: string; readonly error: string } => {
+const start = (jobs: readonly Job[]): { readonly status: number | null; readonly out: string; readonly error: string; readonly late: boolean } => {
   const { status, signal, stdout, stderr } = spawnSync(process.execPath, ['--import', 'tsx', child], {
     input: JSON.stringify(jobs), encoding: 'utf8', maxBuffer: 2 ** 30, timeout: 120_000,
   })
-  return { status, out: stdout, error: signal === null ? stderr : `${stderr}\nended by ${signal}` }
+  return { status, out: stdout, error: signal === null ? stderr : `${stderr}\nended by ${signal}`, late: signal === 'SIGTERM' }
 }
 
 /** Null where there is a device; else why there is none. */
@@ -35,7 +35,7 @@ export const runPasses = (list: readonly Passes[]): readonly (readonly Uint32Arr
   const jobs = list.map(({ buffers, passes }): Job => ({ buffers: buffers.map(base64), passes }))
   const first = start(jobs)
   // software drivers have been seen to abort under load, and not again
-  const { status, out, error } = first.status === 0 ? first : start(jobs)
+  const { status, out, error } = first.status === 0 || first.late ? first : start(jobs)
   if (status !== 0) throw new Error(`the device's process ended with ${status}: ${error}`)
   const { outcomes } = JSON.parse(out) as { readonly outcomes: readonly Outcome[] } // the child writes this
   return outcomes.map(outcome => {
