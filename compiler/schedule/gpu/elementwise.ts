@@ -19,7 +19,7 @@ import { openThreads, placeOf, processors } from './threads.ts'
 const manyElements = 2 ** 16
 
 /** Whether an index is a multiple of four wherever the variable is one. */
-const multiple = (index: Index, v: Var): boolean =>
+export const multiple = (index: Index, v: Var): boolean =>
   index.offset % 4 === 0 &&
   index.terms.every(({ coef, atom }) =>
     coef % 4 === 0 || (atom.kind === 'var' ? atom.id === v.id : atom.kind === 'mod' && atom.by % 4 === 0 && multiple(atom.of, v)))

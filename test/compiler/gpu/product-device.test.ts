@@ -14,7 +14,8 @@ import { differing, filled, namesFor } from './run.ts'
 const matmul = (m: number, n: number, k: number, turned = false): Plan => {
   const [i, j, l] = [v(m, 'i'), v(n, 'j'), v(k, 'l')]
   const a = load(0, turned ? ix(0, [m, l], [1, i]) : ix(0, [k, i], [1, l]))
-  return planOf(buffers(m * k, k * n, m * n), kernel([i, j], product([l], a, load(1, ix(0, [n, l], [1, j]))), { buffer: 2, at: ix(0, [n, i], [1, j]), value: acc }))
+  const b = load(1, ix(0, [n, l], [1, j]))
+  return planOf(buffers(m * k, k * n, m * n), kernel([i, j], product([l], a, b), { buffer: 2, at: ix(0, [n, i], [1, j]), value: acc }))
 }
 const convolution = (): Plan => {
   const [n, c, o, h, p] = [2, 3, 8, 16, 8]
@@ -31,7 +32,8 @@ type Case = { readonly plan: Plan; readonly choose: (size: Size) => Cut }
 const best = (plan: Plan): Case => ({ plan, choose: size => cutsFor(size)[0]! })
 const parted: Case = { plan: matmul(20, 40, 1300), choose: size => ({ tile: cutsFor(size)[0]!.tile, parts: 5 }) }
 const largest = (plan: Plan): Case => ({ plan, choose: size => cutsFor(size).find(c => c.tile.down === 16 && c.tile.p === 2 && c.tile.q === 2)! })
-const cases = [best(matmul(64, 64, 64)), best(matmul(65, 65, 65)), best(matmul(128, 128, 128)), largest(matmul(136, 132, 40, true)), best(convolution()), parted]
+const plain = [matmul(64, 64, 64), matmul(65, 65, 65), matmul(128, 128, 128), convolution()].map(best)
+const cases = [...plain, largest(matmul(136, 132, 40, true)), parted]
 
 /** What the buffers of each case hold in the end: the n-th dispatches of all of them run in one process. */
 const onDevice = (): readonly ReadonlyMap<number, ArrayLike<number>>[] => {

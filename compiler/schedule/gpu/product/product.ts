@@ -18,14 +18,14 @@ import { type Composite, decode, sizeOf } from '../../nest/composite.ts'
 import { slow } from '../../nest/extent.ts'
 import type { Dialect } from '../../nest/expression.ts'
 import type { Vars } from '../../nest/loops.ts'
-import { type Local, type Value, apply, i32 } from '../../nest/nest.ts'
+import { type Value, apply, i32 } from '../../nest/nest.ts'
 import type { Alternatives, Dispatch, Dispatched, Shared } from '../dispatch.ts'
 import { quadsAlong } from '../elementwise.ts'
 import { type Threads, openThreads } from '../threads.ts'
 import { residues } from './residues.ts'
 import { type Sides, isQuad, plainLoad, sectors, sidesOf } from './sides.ts'
 import { type Copies, type Side, type Way, rowAt, stager } from './staging.ts'
-import { accumulate, finish, fresh, slotsFor, standOf } from './sums.ts'
+import { type Sums, accumulate, finish, fresh, slotsFor, standOf } from './sums.ts'
 import { type Cut, type Size, columnsOf, cutsFor, rowsOf, threadsOf, tilesOf } from './tiles.ts'
 
 const [leastSide, leastSteps, leastWork] = [3, 8, 2 ** 14]
@@ -85,13 +85,17 @@ const tapsOf = ({ steps, a, b }: Sides): number => {
   return steps.length > 1 && taps <= 16 && guarded() ? taps : 1
 }
 
+/** The sides of a product, how they are staged, and its size. */
+type Sized = { readonly sides: Sides; readonly ways: Ways; readonly size: Size }
+
 /** One way to dispatch a product. */
-const dispatched = (sides: Sides, ways: Ways, { tile, parts: wished }: Cut, size: Size, counters: readonly Var[], dialect: Dialect, names: Names): Dispatched => {
+const dispatched = ({ sides, ways, size }: Sized, { tile, parts: wished }: Cut, counters: readonly Var[], dialect: Dialect, names: Names): Dispatched => {
   const { kernel, batch, rows, columns, steps } = sides
   const [m, n, threads] = [rowsOf(tile), columnsOf(tile), threadsOf(tile)]
   const [spaceA, spaceB] = [names.space(1), names.space(1)]
   const left: Side = { expr: sides.a, vars: rows, extent: m, way: ways.a, neighbours: ways.a !== 'spread', space: spaceA }
-  const right: Side = { expr: sides.b, vars: columns, extent: n, way: ways.b, neighbours: ways.b === 'quads' || (ways.b === 'deep' && ways.vectors), space: spaceB }
+  const neighbours = ways.b === 'quads' || (ways.b === 'deep' && ways.vectors)
+  const right: Side = { expr: sides.b, vars: columns, extent: n, way: ways.b, neighbours, space: spaceB }
   const [down, across] = [Math.ceil(size.rows / m), Math.ceil(size.columns / n)]
   const tiles = tilesOf(size, tile)
   const turns = Math.ceil(size.steps / tile.depth)
@@ -114,11 +118,12 @@ const dispatched = (sides: Sides, ways: Ways, { tile, parts: wished }: Cut, size
     let count = 0
     return () => (count += 1)
   }
-  const results = (vars: Vars, copies: Copies) => ({ dialect, vars, stores: kernel.stores, rows, columns, vectors: ways.vectors, copies })
+  const results = (vars: Vars, copies: Copies) => ({ dialect, vars, stores: kernel.stores, rows, columns, inside, vectors: ways.vectors, copies })
   const vectors = 4 * tile.p * tile.q
 
+  type Take = (scope: Threads, corner: Corner, copies: Copies, sums: Sums) => void
   /** The main dispatch; `take` gets the sums. */
-  const main = (name: string, quads: ReadonlySet<number>, take: (scope: Threads, corner: Corner, copies: Copies, at: Value, sums: readonly (readonly Local[])[]) => void): Dispatch => {
+  const main = (name: string, quads: ReadonlySet<number>, take: Take): Dispatch => {
     const scope = openThreads(name, counters, dialect)
     const { b, group, thread } = scope
     const part = parts === 1 ? i32(0) : divided(b, group, 'div', tiles)
@@ -136,17 +141,17 @@ const dispatched = (sides: Sides, ways: Ways, { tile, parts: wished }: Cut, size
     const next = b.call('add', 'i32', from, i32(each))
     accumulate(b, tile, sums, operands, from, parts === 1 ? i32(turns) : turns % each === 0 ? next : b.call('min', 'i32', next, i32(turns)))
     sums.flat().forEach(b.settle)
-    take(scope, corner, copies, group, sums)
+    take(scope, corner, copies, sums)
     return { nest: b.finish(tiles * parts), threads, shared, quads }
   }
 
   if (parts === 1) {
-    const whole = main(kernel.name, ways.quads, ({ b, thread }, corner, copies, _, sums) => {
+    const whole = main(kernel.name, ways.quads, ({ b, thread }, corner, copies, sums) => {
       const stand = standOf(b, thread, tile)
       const [ups, sideways] = [slotsFor(b, stand.down, tile.down, tile.p), slotsFor(b, stand.across, tile.across, tile.q)]
       sums.forEach((row, r) => {
         const at = b.call('add', 'i32', corner.row, rowAt(b, left, ups[Math.floor(r / 4)]!, r % 4))
-        row.forEach((sum, c) => finish(b, results(corner.vars, copies), right, at, corner.column, sideways[c]!, sum, inside))
+        row.forEach((sum, c) => finish(b, results(corner.vars, copies), right, at, corner.column, sideways[c]!, sum))
       })
     })
     return { dispatches: [whole], scratch: [] }
@@ -156,8 +161,10 @@ const dispatched = (sides: Sides, ways: Ways, { tile, parts: wished }: Cut, size
   /** Vector v of the sums of all threads of a tile lies together. */
   const placed = ({ b, thread }: Threads, at: Value, v: Value): Value =>
     multiplied(b, b.call('add', 'i32', multiplied(b, b.call('add', 'i32', multiplied(b, at, vectors), v), threads), thread), 4)
-  const first = main(`${kernel.name}_parts`, new Set([...ways.quads].filter(q => loadsOf([sides.a, sides.b]).some(l => l.buffer === q)).concat(space)), (scope, _corner, _copies, group, sums) =>
-    sums.flat().forEach((sum, v) => scope.b.store(space, placed(scope, group, i32(v)), 0, sum)))
+  const read = new Set(loadsOf([sides.a, sides.b]).map(l => l.buffer))
+  const only = (buffers: ReadonlySet<number>): ReadonlySet<number> => new Set([...ways.quads].filter(q => buffers.has(q)).concat(space))
+  const first = main(`${kernel.name}_parts`, only(read), (scope, _corner, _copies, sums) =>
+    sums.flat().forEach((sum, v) => scope.b.store(space, placed(scope, scope.group, i32(v)), 0, sum)))
 
   const scope = openThreads(kernel.name, counters, dialect)
   const { b, group, thread } = scope
@@ -171,8 +178,8 @@ const dispatched = (sides: Sides, ways: Ways, { tile, parts: wished }: Cut, size
   const wide = 1 + Math.floor((parts - 1) / chunk) * chunk
   const take = (part: Value, count: number): void => {
     const at = b.call('add', 'i32', placed(scope, tileAt, vector), multiplied(b, part, length))
-    const read = Array.from({ length: count }, (_, i) => b.load('f32x4', space, at, i * length))
-    read.forEach(x => b.set(sum, apply('add', 'f32x4', sum, x)))
+    const some = Array.from({ length: count }, (_, i) => b.load('f32x4', space, at, i * length))
+    some.forEach(x => b.set(sum, apply('add', 'f32x4', sum, x)))
   }
   b.loop('part', i32(1), i32(wide), chunk, part => take(part, chunk))
   b.loop('part', i32(wide), i32(parts), 1, part => take(part, 1))
@@ -182,16 +189,16 @@ const dispatched = (sides: Sides, ways: Ways, { tile, parts: wished }: Cut, size
   const laneDown = divided(b, r, 'mod', 4)
   const row = left.neighbours ? b.call('add', 'i32', multiplied(b, slotDown, 4), laneDown) : b.call('add', 'i32', slotDown, multiplied(b, laneDown, m / 4))
   const slot = b.call('add', 'i32', stand.across, multiplied(b, c, tile.across))
-  finish(b, results(corner.vars, copying()), right, b.call('add', 'i32', corner.row, row), corner.column, slot, sum, inside)
-  const stored = ways.vectors ? [...ways.quads].filter(q => touched({ ...kernel, reduction: null }).has(q)) : []
-  const second: Dispatch = { nest: b.finish(tiles * vectors), threads, shared: [], quads: new Set([...stored, space]) }
+  finish(b, results(corner.vars, copying()), right, b.call('add', 'i32', corner.row, row), corner.column, slot, sum)
+  const written = ways.vectors ? touched({ ...kernel, reduction: null }) : new Set<number>()
+  const second: Dispatch = { nest: b.finish(tiles * vectors), threads, shared: [], quads: only(written) }
   return { dispatches: [first, second], scratch: [{ space, bytes: 4 * length * parts, each: 'kernel' }] }
 }
 
 const placedLoad = (space: number, at: Value): Value => ({ kind: 'load', type: 'f32x4', space, at, offset: 0 })
 
 /** The sides of a product and its size; null for a kernel of another kind, or whose residues are not alike. */
-const sized = (given: Kernel, counters: readonly Var[], names: Names): { readonly sides: Sides; readonly ways: Ways; readonly size: Size } | null => {
+const sized = (given: Kernel, counters: readonly Var[], names: Names): Sized | null => {
   if (given.reduction?.kind !== 'product') return null
   const split = residues(given, names.variable, id => counters.find(c => c.id === id)?.size ?? 1)
   const sides = split === null ? null : sidesOf(collapse(split))
@@ -200,8 +207,8 @@ const sized = (given: Kernel, counters: readonly Var[], names: Names): { readonl
   const ways = waysOf(sides)
   const read = [...elementsRead(given, () => Infinity, counters).values()].reduce((n, m) => n + m, 0)
   const elements = read + given.stores.length * sizeOf(given.vars)
-  const size: Size = { batch: sizeOf(sides.batch), rows, columns, steps, elements, taps: tapsOf(sides), costs: [costOf(ways.a, sides.a), costOf(ways.b, sides.b)] }
-  return { sides, ways, size }
+  const costs = [costOf(ways.a, sides.a), costOf(ways.b, sides.b)] as const
+  return { sides, ways, size: { batch: sizeOf(sides.batch), rows, columns, steps, elements, taps: tapsOf(sides), costs } }
 }
 
 /** Whether tiles are better than a thread, or a group of threads, for each result. */
@@ -211,14 +218,13 @@ const worthwhile = ({ batch, rows, columns, steps }: Size): boolean =>
 /** Schedules a product by one cut, worthwhile or not; null for a kernel of another kind, or whose residues are not alike. */
 export const productBy = (kernel: Kernel, cut: (size: Size) => Cut, counters: readonly Var[], dialect: Dialect, names: Names): Dispatched | null => {
   const found = sized(kernel, counters, names)
-  return found === null ? null : dispatched(found.sides, found.ways, cut(found.size), found.size, counters, dialect, names)
+  return found === null ? null : dispatched(found, cut(found.size), counters, dialect, names)
 }
 
 /** Schedules a product; null where another schedule is better, or the kernel has to be parted by residues first. */
 export const product = (kernel: Kernel, counters: readonly Var[], dialect: Dialect, names: Names): Alternatives | null => {
   const found = sized(kernel, counters, names)
   if (found === null || !worthwhile(found.size)) return null
-  const { sides, ways, size } = found
-  const [first, ...others] = cutsFor(size).slice(0, mostAlternatives).map(cut => dispatched(sides, ways, cut, size, counters, dialect, names))
+  const [first, ...others] = cutsFor(found.size).slice(0, mostAlternatives).map(cut => dispatched(found, cut, counters, dialect, names))
   return first === undefined ? null : [first, ...others]
 }

@@ -64,7 +64,8 @@ export const residues = (given: Kernel, fresh: () => number, counter: (id: numbe
     const place = (index: Index): Index => substitute(algebra, index, id => instead.get(id))
     // the position that is divisible now
     const known = indexKey(place(guard.of))
-    const simpler = (g: Guard): Guard => (g.by === by && indexKey(g.of) === known ? { of: quotient(algebra, g.of, by), below: Math.ceil(g.below / by), by: 1 } : g)
+    const simpler = (g: Guard): Guard =>
+      g.by === by && indexKey(g.of) === known ? { of: quotient(algebra, g.of, by), below: Math.ceil(g.below / by), by: 1 } : g
     const next = mapKernel(kernel, place, simpler)
     const renamed = (v: Var): Var => (v.id === row.id ? row0 : v.id === step.id ? step0 : v)
     kernel = {

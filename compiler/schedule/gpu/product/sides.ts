@@ -8,6 +8,7 @@ import type { Expr, Index, Kernel, Var } from '../../kernel/kernel.ts'
 import { type Load, loadsOf } from '../../kernel/walk.ts'
 import { type Composite, sizeOf } from '../../nest/composite.ts'
 import { byStride } from '../../nest/loops.ts'
+import { multiple } from '../elementwise.ts'
 
 export type Sides = {
   readonly kernel: Kernel
@@ -74,11 +75,6 @@ export const sidesOf = (kernel: Kernel): Sides | null => {
   const swap = nearest(x) < nearest(y)
   return swap ? { kernel, batch, rows: y, columns: x, steps, a: b, b: a } : { kernel, batch, rows: x, columns: y, steps, a, b }
 }
-
-/** Whether an index is a multiple of four wherever a variable of it is one. */
-const multiple = (index: Index, v: Var): boolean =>
-  index.offset % 4 === 0 &&
-  index.terms.every(({ coef, atom }) => coef % 4 === 0 || (atom.kind === 'var' ? atom.id === v.id : atom.kind === 'mod' && atom.by % 4 === 0 && multiple(atom.of, v)))
 
 /** Whether four neighbours along a variable are an aligned vector in memory. */
 export const isQuad = (at: Index, v: Var | undefined): boolean =>

@@ -86,6 +86,8 @@ export type Results = {
   readonly stores: readonly Store[]
   readonly rows: Composite
   readonly columns: Composite
+  /** Whether no tile has rows (or columns) beyond the last. */
+  readonly inside: { readonly row: boolean; readonly column: boolean }
   /** Whether four neighbouring columns are stored as vectors. */
   readonly vectors: boolean
   readonly copies: Copies
@@ -93,8 +95,8 @@ export type Results = {
 
 /** Performs the stores for four columns of one row; `row` and the slot of the columns count from the beginning of all rows and columns. */
 export const finish = (
-  b: Builder, { dialect, vars, stores, rows, columns, vectors, copies }: Results, side: Pick<Side, 'extent' | 'neighbours'>, row: Value, first: Value, slot: Value, sum: Value,
-  inside: { readonly row: boolean; readonly column: boolean },
+  b: Builder, { dialect, vars, stores, rows, columns, vectors, copies, inside }: Results, side: Pick<Side, 'extent' | 'neighbours'>,
+  row: Value, first: Value, slot: Value, sum: Value,
 ): void => {
   const [m, n] = [sizeOf(rows), sizeOf(columns)]
   const here = new Map([...vars, ...decode(b, rows, row)])
@@ -105,8 +107,8 @@ export const finish = (
   }
   const one = (lane: number, more: Partial<Env>): void => {
     const column = b.call('add', 'i32', first, rowAt(b, side, slot, lane))
-    const env: Env = { b, dialect, vars: new Map([...here, ...decode(b, columns, column)]), along: null, lane: null, acc: null, copy: copies(), skip: 0, ...more }
-    guarded(column, () => perform(env, stores))
+    const place = new Map([...here, ...decode(b, columns, column)])
+    guarded(column, () => perform({ b, dialect, vars: place, along: null, lane: null, acc: null, copy: copies(), skip: 0, ...more }, stores))
   }
   const last = columns[columns.length - 1]
   if (vectors && last !== undefined) return one(0, { along: { id: last.id, aligned: true }, acc: sum })

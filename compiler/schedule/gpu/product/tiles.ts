@@ -61,7 +61,8 @@ const stagedBy = (t: Omit<Tile, 'buffers'>): number =>
 const tilesFor = ({ taps }: Size): readonly Tile[] =>
   shapes.flatMap(s => {
     const light = (t: Tile): boolean => (stagedBy(t) <= mostStaged && stagedBy(t) + 4 * t.p * t.q <= mostVectors) || t.depth === 4
-    const fits = ([2, 1] as const).flatMap(buffers => [32, 16, 8, 4].map((depth): Tile => ({ ...s, depth, buffers }))).filter(t => sharedBytes(t) <= 16384 && light(t))
+    const all = ([2, 1] as const).flatMap(buffers => [32, 16, 8, 4].map((depth): Tile => ({ ...s, depth, buffers })))
+    const fits = all.filter(t => sharedBytes(t) <= 16384 && light(t))
     // two buffers before one, the deepest first - but what fixes the taps before all else
     const first = fits.find(t => t.depth % taps === 0) ?? fits[0]
     return first === undefined ? [] : [first]
@@ -99,7 +100,8 @@ export const clocksOf = (size: Size, { tile: t, parts }: Cut): number => {
 /** Into how many parts a sum may be cut so that there are enough workgroups. */
 const partsFor = (size: Size, t: Tile): readonly number[] => {
   const tiles = tilesOf(size, t)
-  const most = Math.min(Math.floor(size.steps / leastSteps), Math.floor(scratchBytes / (4 * tiles * rowsOf(t) * columnsOf(t))), Math.ceil((4 * processors) / tiles))
+  const room = Math.floor(scratchBytes / (4 * tiles * rowsOf(t) * columnsOf(t)))
+  const most = Math.min(Math.floor(size.steps / leastSteps), room, Math.ceil((4 * processors) / tiles))
   const options = [1, ...[1, 2, 4].map(n => Math.floor((n * processors) / tiles))].filter(parts => parts === 1 || parts <= most)
   return [...new Set(most > 1 && tiles < processors ? [...options, most] : options)]
 }
@@ -112,6 +114,7 @@ const even = (size: Size, { tile, parts }: Cut): Cut => {
 
 /** Ways to cut a product, the best by the estimate above first: one for each tile. */
 export const cutsFor = (size: Size): readonly Cut[] => {
-  const best = tilesFor(size).map(tile => partsFor(size, tile).map(parts => even(size, { tile, parts })).reduce((x, y) => (clocksOf(size, y) < clocksOf(size, x) ? y : x)))
+  const faster = (x: Cut, y: Cut): Cut => (clocksOf(size, y) < clocksOf(size, x) ? y : x)
+  const best = tilesFor(size).map(tile => partsFor(size, tile).map(parts => even(size, { tile, parts })).reduce(faster))
   return [...best].sort((x, y) => clocksOf(size, x) - clocksOf(size, y))
 }
