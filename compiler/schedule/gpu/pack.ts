@@ -115,7 +115,8 @@ const total = (plan: Plan, at: number, step: Step): Sweep | null => {
   const kernel = collapse(step)
   const { reduction } = kernel
   const [along, ...more] = reduction?.vars ?? []
-  if (kernel.vars.length > 0 || along === undefined || more.length > 0 || reduction?.kind !== 'reduce' || reduction.dtype !== 'f32' || kernel.stores.length !== 1) return null
+  if (kernel.vars.length > 0 || along === undefined || more.length > 0 || kernel.stores.length !== 1) return null
+  if (reduction?.kind !== 'reduce' || reduction.dtype !== 'f32') return null
   const found = sweep(plan, at, kernel, along, [reduction.value], [])
   return found !== null && vanishes(reduction.value, found.arrays) ? found : null
 }
@@ -288,10 +289,23 @@ const summed = ({ plan, packs }: Packed, group: readonly Sweep[], touched: reado
   return { plan: { buffers, steps }, packs: made === null ? packs : [...packs, made.pack] }
 }
 
+type Find = (plan: Plan, at: number, step: Step) => Sweep | null
+
+/** The same, but a step is looked at once only. */
+const remembering = (find: Find): Find => {
+  const known = new Map<Step, Sweep | null>()
+  return (plan, at, step) => {
+    const found = known.get(step) ?? (known.has(step) ? null : find(plan, at, step))
+    known.set(step, found)
+    return found === null ? null : { ...found, at }
+  }
+}
+
 /** Packs what can be packed. The buffers of the plan keep their ids; those that packs are known as come after them. */
 export const pack = (given: Plan): Packed => {
-  const round = (packed: Packed, find: typeof total, make: (packed: Packed, group: readonly Sweep[], touched: readonly Touched[]) => Packed | null): Packed => {
+  const round = (packed: Packed, every: Find, make: (packed: Packed, group: readonly Sweep[], touched: readonly Touched[]) => Packed | null): Packed => {
     const keys = new Set<string>()
+    const find = remembering(every)
     for (let now = packed; ;) {
       const { plan } = now
       const touched = plan.steps.map(touches)

@@ -20,6 +20,9 @@ import { type About, type Printed, printDispatch } from './print.ts'
 const mostBytes = 2 ** 32 - 4
 const mostGroups = 65535 ** 2
 
+/** Operations of a kernel that takes long enough for a device to measure which of several schedules is its best: microseconds. */
+const worthwhile = 1e8
+
 export type Compiled = {
   readonly program: GpuProgram
   /** What is dispatched: the plan after packing. */
@@ -87,28 +90,35 @@ const scratchOf = (alternatives: Alternatives): readonly number[] => {
 
 type Scheduled = { readonly at: number; readonly counters: readonly Var[]; readonly alternatives: Alternatives }
 
-/** Every kernel of a plan with its alternatives, and the top-level step that it belongs to. */
-const scheduled = (plan: Plan): ReadonlyMap<Kernel, Scheduled> => {
+/** Every kernel of a plan with its alternatives (where `tried`), and the top-level step that it belongs to. */
+const scheduled = (plan: Plan, tried: boolean): ReadonlyMap<Kernel, Scheduled> => {
   let [lastVar, lastSpace] = [2 ** 30, plan.buffers.length]
   const names: Names = { variable: () => (lastVar += 1), space: count => (lastSpace += count) - count }
   const all = new Map<Kernel, Scheduled>()
   const visit = (step: Step, at: number, counters: readonly Var[]): void => {
-    if (step.kind === 'kernel') all.set(step, { at, counters, alternatives: scheduleGpu(step, counters, wgsl, names) })
+    if (step.kind === 'kernel') {
+      const [first, ...others] = scheduleGpu(step, counters, wgsl, names)
+      all.set(step, { at, counters, alternatives: tried && costOf(step, plan, counters).flops >= worthwhile ? [first, ...others] : [first] })
+    }
     if (step.kind === 'loop') step.steps.forEach(s => visit(s, at, [...counters, step.counter]))
   }
   plan.steps.forEach((step, at) => visit(step, at, []))
   return all
 }
 
-const constantData = (data: readonly number[]): readonly (number | string)[] => data.map(x => (Number.isFinite(x) && !Object.is(x, -0) ? x : Object.is(x, -0) ? '-0' : String(x)))
+/** JSON has no words for these. */
+const plain = (x: number): number | string => (Object.is(x, -0) ? '-0' : Number.isFinite(x) ? x : String(x))
 
-/** The program of a plan. Throws `TooLarge` where a device could not run it. */
+/**
+ * The program of a plan. Throws `TooLarge` where a device could not run it. A program that replaces its state runs often: a device may try
+ * several schedules of its large kernels.
+ */
 export const compileGpu = (id: string, given: Plan): Compiled => {
   const { plan: packed, packs } = pack(given)
   const plan = fewBuffers(packed)
   const large = plan.buffers.find(b => bytesFor(b) > mostBytes)
   if (large !== undefined) throw new TooLarge(`${large.name} takes ${bytesFor(large)} bytes; WebGPU binds ${mostBytes} at most`)
-  const all = scheduled(plan)
+  const all = scheduled(plan, plan.buffers.some(b => b.role.kind === 'output' && b.role.over !== undefined))
   const kernels = [...all.keys()]
   const slots = planSlots(plan, packs, kernels.map(k => ({ at: all.get(k)!.at, bytes: scratchOf(all.get(k)!.alternatives) })))
   const needOf = new Map(kernels.map((k, i) => [k, slots.needs[i]!]))
@@ -139,7 +149,8 @@ export const compileGpu = (id: string, given: Plan): Compiled => {
         const { nest, threads } = dispatch
         if (nest.extent > mostGroups) throw new TooLarge(`kernel ${kernel.name} takes ${nest.extent} workgroups; WebGPU runs ${mostGroups} at most`)
         const dtypeOf = (space: number): DType | null => plan.buffers[space]?.aval.dtype ?? (scratchAt.has(space) ? typeIn(nest.body, space) : null)
-        const printed = printedWhole(dispatch, { name: kernel.name, places, notes: [], names: labels(plan) }, dtypeOf, counters.length, space => rangeOf(space).place.slot)
+        const about = { name: kernel.name, places, notes: [], names: labels(plan) }
+        const printed = printedWhole(dispatch, about, dtypeOf, counters.length, space => rangeOf(space).place.slot)
         const bindings = printed.bindings.map(({ space, access }) => {
           const { place, bytes } = rangeOf(space)
           return { ...place, bytes, access }
@@ -162,10 +173,11 @@ export const compileGpu = (id: string, given: Plan): Compiled => {
   }
   const steps = plan.steps.map(s => gpuStep(s, []))
   const ports = (kind: 'input' | 'output'): readonly Place[] =>
-    plan.buffers.flatMap(b => (b.role.kind === kind ? [{ index: b.role.index, place: placeOf(b.id) }] : [])).sort((a, b) => a.index - b.index).map(p => p.place)
+    plan.buffers.flatMap(b => (b.role.kind === kind ? [{ index: b.role.index, place: placeOf(b.id) }] : []))
+      .sort((a, b) => a.index - b.index).map(p => p.place)
   const constants = plan.buffers.flatMap(b => {
     const place = slots.places[b.id] ?? null
-    return b.role.kind === 'constant' && place !== null ? [{ ...place, dtype: b.aval.dtype, data: constantData(b.role.data) }] : []
+    return b.role.kind === 'constant' && place !== null ? [{ ...place, dtype: b.aval.dtype, data: b.role.data.map(plain) }] : []
   })
   return {
     plan, slots,
