@@ -205,7 +205,7 @@ const sized = (given: Kernel, counters: readonly Var[], names: Names): Sized | n
   if (sides === null) return null
   const [rows, columns, steps] = [sizeOf(sides.rows), sizeOf(sides.columns), sizeOf(sides.steps)]
   const ways = waysOf(sides)
-  const read = [...elementsRead(given, () => Infinity, counters).values()].reduce((n, m) => n + m, 0)
+  const read = [...elementsRead(given, () => 2 ** 28, counters).values()].reduce((n, m) => n + m, 0)
   const elements = read + given.stores.length * sizeOf(given.vars)
   const costs = [costOf(ways.a, sides.a), costOf(ways.b, sides.b)] as const
   return { sides, ways, size: { batch: sizeOf(sides.batch), rows, columns, steps, elements, taps: tapsOf(sides), costs } }
