@@ -20,6 +20,7 @@ const commands: Readonly<Record<string, () => Promise<{ readonly register: Regis
   bench: () => import('./commands/bench.ts'),
   devices: () => import('./commands/devices.ts'),
   studio: () => import('./commands/studio.ts'),
+  bundle: () => import('./commands/bundle.ts'),
 }
 
 const codeOf = (failure: Failure): number => (failure.kind === 'usage' ? 2 : 1)

@@ -58,7 +58,10 @@ export const drawChart = (canvas: Canvas, losses: readonly Loss[], steps: number
   line(to, [[EDGE.left, HEIGHT - EDGE.bottom], [width - EDGE.right, HEIGHT - EDGE.bottom]])
   to.textAlign = 'center'
   to.textBaseline = 'top'
-  for (const step of ticks(0, last, width < 420 ? 4 : 8, 1)) to.fillText(tickText(step), x(step), HEIGHT - EDGE.bottom + 7)
+  for (const step of ticks(0, last, width < 420 ? 4 : 8, 1)) {
+    const text = tickText(step)
+    to.fillText(text, Math.min(x(step), width - to.measureText(text).width / 2), HEIGHT - EDGE.bottom + 7)
+  }
 
   // No more points than there are places for them.
   const every = Math.ceil(losses.length / (2 * width))

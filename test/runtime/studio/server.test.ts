@@ -4,12 +4,15 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { request, type IncomingHttpHeaders } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
+import { pathToFileURL } from 'node:url'
 import * as E from 'fp-ts/lib/Either.js'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { compile } from '../../../compiler/compile.ts'
 import { print } from '../../../dsl/errors.ts'
 import { nodeHost } from '../../../runtime/device/node.ts'
+import { main } from '../../../runtime/cli.ts'
+import { openBuild } from '../../../runtime/build.ts'
 import { serveStudio, type Served } from '../../../runtime/studio/server.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'vdsm-served-'))
@@ -86,6 +89,30 @@ test('it answers to its own name alone', async () => {
 test('a port that is taken is named, with the way out', async () => {
   const refused = await serveStudio(new Map([['index.html', bytes('')]]), nodeHost(build), served.port).catch((error: unknown) => String(error))
   assert.match(String(refused), new RegExp(`port ${served.port}: another program listens on it already\\n.*--port`))
+})
+
+test('the module that vdsm bundle writes opens a build by its address, runs its programs, and refuses in words', async () => {
+  const module = join(folder, 'vdsm.js')
+  assert.is(await main(['bundle', '--out', module]), 0)
+  const { open, Refusal } = (await import(pathToFileURL(module).href)) as Pick<typeof import('../../../runtime/browser.ts'), 'open' | 'Refusal'>
+  const opened = await open(`${served.address}build/`)
+  const [first] = opened.manifest.programs
+  const program = await opened.load(first?.id ?? '', { threads: 1, variant: 'simd' })
+  for (const { path, shape } of program.program.inputs) program.set(path, Float32Array.from({ length: shape.reduce((a, b) => a * b, 1) }, (_, i) => i + 1))
+  program.run()
+  const here = await openBuild(nodeHost(build))()
+  const same = E.isRight(here) ? await here.right.load(first?.id ?? '', { threads: 1, variant: 'simd' })() : here
+  if (E.isLeft(same)) throw new Error(print(same.left))
+  for (const { path } of program.program.inputs) same.right.set(path, (await program.read([path], 'inputs'))[0] ?? [])
+  same.right.run()
+  const paths = program.program.outputs.map(({ path }) => path)
+  assert.equal(await program.read(paths), await same.right.read(paths))
+  const refused: unknown = await opened.load('two/three').catch((error: unknown) => error)
+  assert.instance(refused, Refusal)
+  assert.match(String(refused), /no program 'two\/three' in the build folder/)
+  const nowhere: unknown = await open(`${served.address}elsewhere/`).catch((error: unknown) => error)
+  assert.match(String(nowhere), /elsewhere\/manifest\.json: could not be fetched \(404/)
+  assert.is(await main(['bundle', '--out', join(folder, 'vdsm.txt')]), 2)
 })
 
 const vdsm = (...args: readonly string[]): Promise<readonly [code: number | null, out: string, err: string]> => new Promise(done => {

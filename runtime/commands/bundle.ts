@@ -1,0 +1,26 @@
+/** `vdsm bundle`: writes the runtime for pages as one ES module. */
+import { gzipSync } from 'node:zlib'
+import { refuse } from '../../dsl/errors.ts'
+import { writeAtomic } from '../io/files.ts'
+import { bundleModule } from '../studio/bundle.ts'
+import { attempt, orThrow } from '../train/task.ts'
+import type { Register } from './command.ts'
+
+type Options = { readonly out: string }
+
+const kilobytes = (bytes: number): string => `${(bytes / 1000).toFixed(1)} kB`
+
+const write = async ({ out }: Options): Promise<void> => {
+  if (!/\.m?js$/.test(out)) refuse({ kind: 'usage', message: `--out ${out}: a module for pages is a .js file`, remedy: 'For example: --out public/vdsm.js' })
+  const { code } = await bundleModule()
+  await orThrow(writeAtomic(out, code))
+  process.stdout.write(`${out}: ${kilobytes(code.length)}, ${kilobytes(gzipSync(code, { level: 9 }).length)} gzipped. In a page: import { open } from './vdsm.js'\n`)
+}
+
+export const register: Register = (cli, settle) => {
+  cli.command('bundle')
+    .summary('write the runtime for pages as one module')
+    .description('write the runtime as one ES module for pages, without the compiler: opens a build by its address, and runs and trains on WebGPU or WebAssembly')
+    .option('--out <file>', 'where it is written', 'vdsm.js')
+    .action((options: Options) => settle(attempt(() => write(options))))
+}
