@@ -53,11 +53,27 @@ const nestOf = (seed: number): Dispatch => {
     for (let n = 2 + below(2); n > 0; n -= 1)
       switch (below(depth < 2 ? 9 : 6)) {
         case 0: case 1: b.set(pick(variables), value(seen)); break
-        case 2: b.store(1, b.call('add', 'i32', mine, low(value(seen), 7)), below(8), value(seen)); break
+        case 2: {
+          // what was computed before something changed
+          const [at, held] = [b.call('add', 'i32', mine, low(value(seen), 7)), value(seen)]
+          if (below(2) === 0) b.set(pick(variables), value(seen))
+          else b.store(1, mine, below(8), value(seen))
+          b.store(1, at, below(8), held)
+          break
+        }
         case 3: b.store(2, b.call('add', 'i32', slot, low(value(seen), 3)), 0, value(seen)); break
         case 4: seen.push(b.let(value(seen))); break
         case 5: b.set(wide, b.call('add', 'i32x4', b.load('i32x4', 0, low(value(seen), 15), below(8)), b.splat(value(seen)))); break
-        case 6: b.loop(pick(['i', 'j']), i32(below(2)), i32(1 + below(4)), 1 + below(2), k => block([...seen, k], depth + 1)); break
+        case 6: {
+          const [from, kept] = [below(2), b.variable('i32', 'kept')]
+          b.loop(pick(['i', 'j']), i32(from), i32(2 + below(3)), 1 + below(2), k => {
+            // set in the first turn, read in all
+            b.branch(b.call('eq', 'bool', k, i32(from)), () => b.set(kept, value(seen)))
+            block([...seen, k], depth + 1)
+            b.store(1, mine, below(8), kept)
+          })
+          break
+        }
         case 7: b.branch(b.call('lt', 'bool', value(seen), value(seen)), () => block(seen, depth + 1), () => block(seen, depth + 1)); break
         default: {
           const chosen = b.variable('i32', 'chosen')
