@@ -1,13 +1,18 @@
 /** WebGPU in Node, on whatever adapter there is, a software one too: programs written by hand, failures, processes that end. */
 import { spawnSync } from 'node:child_process'
-import { resolve } from 'node:path'
+import * as E from 'fp-ts/lib/Either.js'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
+import { compile } from '../../../compiler/compile.ts'
+import { Refusal } from '../../../dsl/errors.ts'
 import { noAdapter, runScript } from './support/process.ts'
 import { cases } from './support/cases.ts'
 
 const reason = noAdapter()
-const on = (name: string, run: () => void): void => (reason === null ? test(name, run) : test.skip(`${name}: skipped, no adapter (${reason})`, run))
+const on = (name: string, run: () => void | Promise<void>): void => (reason === null ? test(name, run) : test.skip(`${name}: skipped, no adapter (${reason})`, run))
 if (reason !== null) process.stdout.write(`WebGPU: skipped, no adapter (${reason})\n`)
 
 const isOutcome = (u: unknown): u is readonly [string, string | null] => Array.isArray(u) && u.length === 2 && typeof u[0] === 'string'
@@ -40,6 +45,19 @@ for (const [mode, code] of [['forgets', 0], ['does not wait', 0], ['reads and di
     if (mode === 'reads and disposes') assert.match(ended.out, 'read 1\n')
   })
 }
+
+on('compiled programs agree with the eager device; files that do not belong together are refused', async () => {
+  const root = resolve('test/runtime/support')
+  const out = mkdtempSync(join(tmpdir(), 'vdsm-webgpu-build-'))
+  try {
+    const compiled = await compile({ files: [join(root, 'threads-model.ts')], root, out, force: true, onBuilt: () => undefined })
+    if (E.isLeft(compiled)) throw new Refusal(compiled.left)
+    const { out: said, err } = runScript('compiled.ts', [out])
+    assert.is(said, 'same\n', err)
+  } finally {
+    rmSync(out, { recursive: true, force: true })
+  }
+})
 
 test('without a driver it is said what is missing', () => {
   if (process.platform !== 'linux') return
