@@ -35,8 +35,8 @@ const timeOf = (results: number, terms: number, spread: number, { lanes, chunks 
   return reading + Math.log2(lanes) * level + joining
 }
 
-/** Reductions of fewer terms in all are too short to measure. */
-const worthMeasuring = 2 ** 20
+/** Reductions of fewer terms in all are too short to measure; of so few terms each, a thread alone is best. */
+const [worthMeasuring, fewTerms] = [2 ** 20, 64]
 const mostWays = 3
 
 /** Ways to share out a reduction, the one that takes least time by the estimate first; others only where they might be as good. */
@@ -60,7 +60,7 @@ export const sharesFor = (results: number, terms: number, reads: Reads, chunked:
   const ranked = [...timed].sort((x, y) => x.time - y.time)
   const [best] = ranked
   if (best === undefined) return [single]
-  if (results * terms < worthMeasuring || !chunked) return [best.shares]
+  if (results * terms < worthMeasuring || !chunked || (best.shares.lanes === 1 && terms <= fewTerms)) return [best.shares]
   // one for each number of lanes
   const others = ranked.filter((x, i) => x.time < 1.5 * best.time && ranked.findIndex(y => y.shares.lanes === x.shares.lanes) === i && x !== best)
   return [best.shares, ...others.slice(0, mostWays - 1).map(x => x.shares)]
