@@ -27,7 +27,7 @@ type State = {
   device: GPUDevice | null
   names: string[]
   copies: number
-  readonly sets: GPUQuerySet[]
+  sets: GPUQuerySet[]
 }
 
 const setFor = (state: State, device: GPUDevice, at: number): GPUQuerySet => {
@@ -65,10 +65,10 @@ const splitPass = (state: State, device: GPUDevice, encoder: GPUCommandEncoder):
 const watched = (state: State, device: GPUDevice, encoder: GPUCommandEncoder): GPUCommandEncoder => {
   const own: Partial<GPUCommandEncoder> = {
     beginComputePass: () => splitPass(state, device, encoder) as GPUComputePassEncoder,
-    copyBufferToBuffer: (...args: readonly unknown[]): undefined => {
+    copyBufferToBuffer: ((from: GPUBuffer, fromOffset: number, to: GPUBuffer, toOffset: number, bytes: number): undefined => {
       state.copies++
-      return (encoder.copyBufferToBuffer as (...all: readonly unknown[]) => undefined).apply(encoder, args)
-    },
+      encoder.copyBufferToBuffer(from, fromOffset, to, toOffset, bytes)
+    }) as GPUCommandEncoder['copyBufferToBuffer'], // the form with offsets, the one that is used
     finish: descriptor => (descriptor === undefined ? encoder.finish() : encoder.finish(descriptor)),
   }
   return own as GPUCommandEncoder
@@ -77,7 +77,7 @@ const watched = (state: State, device: GPUDevice, encoder: GPUCommandEncoder): G
 const put = <K extends string>(target: object, name: K, value: unknown): void => void Object.defineProperty(target, name, { value, configurable: true })
 
 const hookDevice = (state: State, device: GPUDevice): void => {
-  state.device = device
+  Object.assign(state, { device, sets: [] })
   const create = device.createCommandEncoder.bind(device)
   put(device, 'createCommandEncoder', (descriptor?: GPUObjectDescriptorBase) => {
     const encoder = create(descriptor ?? {})

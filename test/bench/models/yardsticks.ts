@@ -7,6 +7,8 @@ import { adam, type AdamState } from '../../../dsl/optim.ts'
 import { bernoulli, logProb } from '../../../dsl/prob/index.ts'
 
 export const matmul1024 = program((a: Tensor<[1024, 1024]>, b: Tensor<[1024, 1024]>) => matmul(a, b))
+/** For GPUs, which a smaller product does not fill. */
+export const matmul4096 = program((a: Tensor<[4096, 4096]>, b: Tensor<[4096, 4096]>) => matmul(a, b))
 
 type Images = Tensor<[32, 32, 32, 32]>
 const down = { stride: 2, padding: 1 } as const
