@@ -14,8 +14,9 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { compile } from '../../compiler/compile.ts'
 import { print } from '../../dsl/errors.ts'
-import type { LocalOptions } from '../../runtime/build.ts'
+import type { LoadOptions, LocalOptions } from '../../runtime/build.ts'
 import { nodeHost } from '../../runtime/device/node.ts'
+import { pack, type Task } from '../conformance/transport.ts'
 import { outcome, type Outcome } from './outcome.ts'
 import { ask, chromiumPath, launch, openPage, packPage, servePage } from './support.ts'
 
@@ -54,7 +55,7 @@ test.before(async () => {
   const manifest = join(out, 'manifest.json')
   writeFileSync(manifest, readFileSync(manifest, 'utf8').replaceAll(/"threads": \d+/g, '"threads": 4'));
   ({ server, address } = await servePage((await packed).scripts, out))
-  browser = await launch()
+  browser = await launch({ webgpu: true })
   page = await openPage(browser, address, troubles)
 })
 
@@ -118,6 +119,16 @@ inBrowser('a page is told what is missing, and what a browser cannot do', async 
   assert.match(missing ?? '', /\/nowhere\/manifest\.json.*could not be fetched \(404/)
   assert.match(eager ?? '', /cannot be run from its source in a browser/)
   assert.match(wrong ?? '', /x: expected f32\[3\], got a number/)
+})
+
+inBrowser('a page does a task of the conformance suite, on WebAssembly and on WebGPU', async () => {
+  const values = Float32Array.from([1, -2.5, 0.125])
+  const task: Task = { id: 'model/double', inputs: { x: pack(values, 'f32') } }
+  for (const options of [{ device: 'wasm' }, { device: 'webgpu', allowSoftware: true }] satisfies readonly LoadOptions[]) {
+    assert.equal(await ask(page, 'perform', options, task), { id: task.id, outputs: { '': pack(values.map(x => 2 * x), 'f32') } }, options.device)
+  }
+  const unknown = (await ask(page, 'perform', { device: 'webgpu', allowSoftware: true }, { ...task, id: 'model/treble' })) as { readonly problem?: string }
+  assert.match(unknown.problem ?? '', /no program 'model\/treble'/)
 })
 
 inBrowser('a text is kept from one visit to the next', async () => {
