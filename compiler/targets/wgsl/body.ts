@@ -6,6 +6,7 @@
 import { type Fn, type Local, type Stmt, type Type, type Value, lanesOf, scalarOf } from '../../schedule/nest/nest.ts'
 import { type Block, type Place, constant, placesOf } from './scope.ts'
 import type { Helper } from './functions.ts'
+import { type Text, atom, letters, literal, mixing, signs, wgslType, within } from './text.ts'
 
 /** Memory as text: the name of an array, what its elements are called, whether it has four of them in each, and a type to keep them in. */
 export type Memory = { readonly name: string; readonly wide: boolean; readonly kept: 'bool' | 'tile_t' | null; readonly steady: boolean }
@@ -20,45 +21,6 @@ export type Context = {
   readonly need: (helper: Helper) => string
   readonly barrier: readonly string[]
 }
-
-/** Text and how tightly it binds: 3 a name, call or literal, 2 a product or a negation, 1 a sum, 0 all else. */
-type Text = { readonly text: string; readonly binds: number }
-const atom = (text: string): Text => ({ text, binds: 3 })
-const within = (t: Text, least: number): string => (t.binds >= least ? t.text : `(${t.text})`)
-
-export const wgslType = (type: Type): string => (lanesOf(type) === 4 ? `vec4<${scalarOf(type)}>` : type)
-
-const word = new DataView(new ArrayBuffer(4))
-/** A number as a literal of a scalar type, the f32 nearest to it with as few digits as name it. */
-export const literal = (type: Type, value: number, need: Context['need']): string => {
-  switch (scalarOf(type)) {
-    case 'bool':
-      return value === 0 ? 'false' : 'true'
-    case 'i32':
-      return `${value | 0}`
-    case 'u32':
-      return `${value >>> 0}u`
-    case 'f32': {
-      const x = Math.fround(value)
-      if (Number.isNaN(x)) return `${need('nan')}()`
-      if (!Number.isFinite(x)) return `${x < 0 ? '-' : ''}${need('infinity')}()`
-      word.setFloat32(0, x)
-      if (Object.is(x, -0) || (x !== 0 && Math.abs(x) < 2 ** -126)) return `bitcast<f32>(0x${word.getUint32(0).toString(16)}u)`
-      const digits = [1, 2, 3, 4, 5, 6, 7, 8, 9].find(n => Math.fround(Number(x.toPrecision(n))) === x) ?? 9
-      const text = String(Number(x.toPrecision(digits))).replace('e+', 'e')
-      return /[.e]/.test(text) ? text : `${text}.0`
-    }
-  }
-}
-
-const signs: { readonly [F in Fn]?: readonly [text: string, binds: number, left: number, right: number] } = {
-  add: ['+', 1, 1, 2], sub: ['-', 1, 1, 2], mul: ['*', 2, 2, 3], div: ['/', 2, 2, 3], rem: ['%', 2, 2, 3],
-  and: ['&', 0, 3, 3], or: ['|', 0, 3, 3], xor: ['^', 0, 3, 3],
-  eq: ['==', 0, 1, 1], ne: ['!=', 0, 1, 1], lt: ['<', 0, 1, 1], le: ['<=', 0, 1, 1], gt: ['>', 0, 1, 1], ge: ['>=', 0, 1, 1],
-}
-/** Where a vector takes a scalar on one side. */
-const mixing: ReadonlySet<Fn> = new Set<Fn>(['add', 'sub', 'mul', 'div'])
-const letters = 'xyzw'
 
 /** The lines of a body, and of `return` if there is a result; helpers that it calls are asked for as they come up. */
 export const printBody = (body: Block, params: readonly Local[], context: Context, result: Value | null = null): readonly string[] => {
@@ -99,7 +61,9 @@ export const printBody = (body: Block, params: readonly Local[], context: Contex
   const converted = (type: Type, x: Value): Text => {
     const [to, from] = [scalarOf(type), scalarOf(x.type)]
     if (to === from) return value(x)
-    if (to === 'bool') return from === 'f32' ? { text: `!(${value(x).text} == ${zero(x.type)})`, binds: 2 } : { text: `${within(value(x), 1)} != ${zero(x.type)}`, binds: 0 }
+    // a comparison that NaN fails, not one that it passes: devices differ in those
+    if (to === 'bool' && from === 'f32') return { text: `!(${within(value(x), 1)} == ${zero(x.type)})`, binds: 2 }
+    if (to === 'bool') return { text: `${within(value(x), 1)} != ${zero(x.type)}`, binds: 0 }
     if (from === 'f32' && to !== 'f32') return atom(`${need({ convert: to, lanes: lanesOf(type) })}(${value(x).text})`)
     return built(type, x)
   }
@@ -110,7 +74,10 @@ export const printBody = (body: Block, params: readonly Local[], context: Contex
     if (to === from) return value(x)
     if (lanesOf(type) === 1 && (to === 'bool' || from === 'bool')) return converted(type, x)
     // a vector of bools is a mask: all bits of a lane or none
-    if (from === 'bool') return atom(`select(${zero(type)}, ${to === 'f32' ? `vec4<f32>(${need('nan')}())` : `vec4<${to}>(${to === 'i32' ? '-1' : '0xffffffffu'})`}, ${value(x).text})`)
+    if (from === 'bool') {
+      const ones = to === 'f32' ? `${need('nan')}()` : to === 'i32' ? '-1' : '0xffffffffu'
+      return atom(`select(${zero(type)}, ${wgslType(type)}(${ones}), ${value(x).text})`)
+    }
     if (to === 'bool') return { text: `${within(value(x), 1)} != ${zero(x.type)}`, binds: 0 }
     return atom(`bitcast<${wgslType(type)}>(${value(x).text})`)
   }
@@ -194,7 +161,8 @@ export const printBody = (body: Block, params: readonly Local[], context: Contex
     if (m.wide || !four) return as(element(m, at, v.offset))
     const base = at.binds === 3 ? at : named('at', at.text)
     const parts = [0, 1, 2, 3].map(i => element(m, base, v.offset + i))
-    return m.kept === 'bool' ? as(`vec4<u32>(${parts.join(', ')})`) : atom(`${wgslType(v.type)}(${parts.map(p => (m.kept === 'tile_t' ? `f32(${p})` : p)).join(', ')})`)
+    if (m.kept === 'bool') return as(`vec4<u32>(${parts.join(', ')})`)
+    return atom(`${wgslType(v.type)}(${parts.map(p => (m.kept === 'tile_t' ? `f32(${p})` : p)).join(', ')})`)
   }
 
   const value = (v: Value): Text => {
@@ -240,7 +208,10 @@ export const printBody = (body: Block, params: readonly Local[], context: Contex
     const text = value(s.value)
     if (m.wide || !four) return line(`${element(m, at, s.offset)} = ${kept(text.text, four ? 4 : 1)};`)
     const base = at.binds === 3 ? at : named('at', at.text)
-    if (s.value.kind === 'const') return [0, 1, 2, 3].forEach(i => line(`${element(m, base, s.offset + i)} = ${kept(value({ ...s.value, type: scalarOf(s.value.type) } as Value).text, 1)};`))
+    if (s.value.kind === 'const') {
+      const one = kept(value({ ...s.value, type: scalarOf(s.value.type) }).text, 1)
+      return [0, 1, 2, 3].forEach(i => line(`${element(m, base, s.offset + i)} = ${one};`))
+    }
     const source = s.value.kind === 'local' && text.binds === 3 ? text : named('v', text.text)
     for (const i of [0, 1, 2, 3]) line(`${element(m, base, s.offset + i)} = ${kept(`${source.text}.${letters[i]}`, 1)};`)
   }
@@ -283,8 +254,8 @@ export const printBody = (body: Block, params: readonly Local[], context: Contex
       case 'for': {
         const from = value(s.from).text
         const counter = nameOf(s.counter)
-        const head = `for (${place(s.counter) === 'counter' ? 'var ' : ''}${counter} = ${from}; ${counter} < ${value(s.to).text}; ${counter} += ${s.step}) {`
-        line(head)
+        const start = `${place(s.counter) === 'counter' ? 'var ' : ''}${counter} = ${from}`
+        line(`for (${start}; ${counter} < ${value(s.to).text}; ${counter} += ${s.step}) {`)
         block(s.body)
         return line('}')
       }

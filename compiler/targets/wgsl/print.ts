@@ -170,7 +170,8 @@ export const printDispatch = (
     ...bound.map((space, i) => {
       const { name, wide: four } = memory(space)
       const dtype = buffers(space)!
-      return `@group(0) @binding(${i}) var<storage, ${access(space) === 'write' ? 'read_write' : 'read'}> ${name}: array<${arrayOf(dtype === 'bool' ? 'u32' : dtype, four)}>;`
+      const mode = access(space) === 'write' ? 'read_write' : 'read'
+      return `@group(0) @binding(${i}) var<storage, ${mode}> ${name}: array<${arrayOf(dtype === 'bool' ? 'u32' : dtype, four)}>;`
     }),
     ...uniforms.map((name, i) => `@group(1) @binding(${i}) var<uniform> ${name}: vec4<i32>;`),
     ...tiles.map(({ space, type, elements }) => {

@@ -45,7 +45,8 @@ const on = (types: readonly DType[], n: number, means: (type: DType) => Case['me
   types.map(type => ({ args: Array.from({ length: n }, () => type), to: type, means: means(type), ...more }))
 const arithmetic = (types: readonly DType[], f: (x: number, y: number) => number, more: Partial<Case> = {}): readonly Case[] =>
   on(types, 2, type => (x, y) => wrapped(type, f(x!, y!)), more)
-const compare = (types: readonly DType[], f: (x: number, y: number) => boolean): readonly Case[] => on(types, 2, () => (x, y) => Number(f(x!, y!)), { to: 'bool' })
+const compare = (types: readonly DType[], f: (x: number, y: number) => boolean): readonly Case[] =>
+  on(types, 2, () => (x, y) => Number(f(x!, y!)), { to: 'bool' })
 const ieee = { among: (...xs: readonly number[]) => xs.every(x => Math.abs(x) !== 2 ** -126) }
 const divisible = (x?: number, y?: number): boolean => y !== 0 && !(x === -2147483648 && y === -1)
 const shifts = (fn: 'shl' | 'shr', f: (type: DType, x: number, n: number) => number): readonly Case[] => [
@@ -86,11 +87,12 @@ const cases: { readonly [F in Fn]: readonly Case[] } = {
   fma: on(['f32'], 3, () => (x, y, z) => x! * y! + z!, {
     among: (x, y, z) => fmas(x, y, z) && Object.is(Math.fround(Math.fround(x! * y!) + z!), Math.fround(x! * y! + z!)),
   }),
-  splat: on(all, 1, () => x => x!, { value: (b, type, [x]) => b.call('splat', type, x!.type.endsWith('x4') ? b.lane(x!, 0) : x!), only: 'vector', among: () => true }),
+  splat: on(all, 1, () => x => x!, { value: (b, type, [x]) => b.call('splat', type, b.lane(x!, 0)), only: 'vector' }),
   lanes: on(all, 1, () => x => x!, { value: (b, type, [x]) => b.call('lanes', type, ...[0, 1, 2, 3].map(i => b.lane(x!, i))), only: 'vector' }),
   convert: all.flatMap(from => all.filter(to => to !== from).map((to): Case => ({ args: [from], to, means: converted(from, to) }))),
   bits: [
-    ...numbers.flatMap(from => numbers.filter(to => to !== from).map((to): Case => ({ args: [from], to, means: same(from, to), among: x => !Number.isNaN(x) }))),
+    ...numbers.flatMap(from => numbers.filter(to => to !== from).map((to): Case =>
+      ({ args: [from], to, means: same(from, to), among: x => !Number.isNaN(x) }))),
     ...integers.flatMap((to): readonly Case[] => [
       { args: ['bool'], to, means: x => wrapped(to, -x!), only: 'vector' }, { args: ['bool'], to, means: x => x!, only: 'scalar' },
     ]),
@@ -105,7 +107,8 @@ const product = (lists: readonly (readonly number[])[]): readonly (readonly numb
 const prepared = (fn: Fn, one: Case, wide: boolean) => {
   const { args, to } = one
   const finite = (row: readonly number[]): boolean => one.among?.(...row) ?? true
-  const lists = args.map((type, i) => (fn === 'shl' || fn === 'shr') && i === 1 ? [0, 1, 5, 31] : args.length === 3 ? samples[type].filter((_, k) => k % 2 === 0 || k > 21) : samples[type])
+  const some = (type: DType): readonly number[] => (args.length === 3 ? samples[type].filter((_, k) => k % 2 === 0 || k > 21) : samples[type])
+  const lists = args.map((type, i) => ((fn === 'shl' || fn === 'shr') && i === 1 ? [0, 1, 5, 31] : some(type)))
   const found = product(lists).filter(finite)
   const rows = fn === 'splat' ? found.flatMap(r => [r, r, r, r]) : found
   const count = Math.ceil(rows.length / each) * each

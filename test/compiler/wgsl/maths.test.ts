@@ -34,7 +34,13 @@ const joined = (...lists: readonly Float32Array[]): Float32Array => {
 const anywhere = joined(special, patterns(100003), sweep(-2, 2, 6007), sweep(-20, 20, 6007), sweep(-110, 110, 6007), sweep(0.6, 1.6, 4001))
 const turning = joined(sweep(-10, 10, 6007), sweep(-1000, 1000, 6007), sweep(-131072, 131072, 6007), Float32Array.of(0, -0, NaN, Infinity))
 
-type Case = { readonly name: Named; readonly means: (x: number) => number; readonly bound: number; readonly xs?: Float32Array; readonly error?: (got: number, x: number) => number }
+type Case = {
+  readonly name: Named
+  readonly means: (x: number) => number
+  readonly bound: number
+  readonly xs?: Float32Array
+  readonly error?: (got: number, x: number) => number
+}
 /** Powers by halves are roots: that of -0 is -0, and that of -infinity, as all powers of it that are no whole numbers, NaN. */
 const powered = (exponent: number) => (x: number): number =>
   Math.abs(exponent) === 0.5 ? Math.sqrt(x) ** (2 * exponent) : x === -Infinity && !Number.isInteger(exponent) ? NaN : x ** exponent
@@ -67,7 +73,8 @@ const prepared = ({ name, xs = anywhere }: Case, wide: boolean) => {
   const x: Value = b.load(wide ? 'f32x4' : 'f32', 0, at)
   b.store(1, at, 0, typeof name === 'string' ? wgsl.maths.call(b, name, x) : wgsl.maths.pow(b, x, name.pow))
   const groups = xs.length / (wide ? 256 : 64)
-  const { code } = printDispatch({ nest: b.finish(groups), threads: 64, shared: [], quads: new Set(wide ? [0, 1] : []) }, { name: 'one', places: [], notes: [] }, () => 'f32', 0)
+  const dispatch = { nest: b.finish(groups), threads: 64, shared: [], quads: new Set(wide ? [0, 1] : []) }
+  const { code } = printDispatch(dispatch, { name: 'one', places: [], notes: [] }, () => 'f32', 0)
   return { code, groups, buffers: [xs, new Float32Array(xs.length)] }
 }
 

@@ -30,17 +30,20 @@ const random = (n: number): Plan => {
 const shifted = (n: number): Plan => {
   const [i, j] = [v(n, 'i'), v(n, 'j')]
   const inside = [guard(ix(-1, [1, i]), n - 2), guard(ix(-1, [1, j]), n - 2)]
-  return planOf(buffers(n * n, n * n), kernel([i, j], null, { buffer: 1, at: ix(0, [n, i], [1, j]), value: when(inside, load(0, ix(-n - 1, [n, i], [1, j])), num(0.25)) }))
+  return planOf(buffers(n * n, n * n), kernel([i, j], null,
+    { buffer: 1, at: ix(0, [n, i], [1, j]), value: when(inside, load(0, ix(-n - 1, [n, i], [1, j])), num(0.25)) }))
 }
 const reduced = (by: 'sum' | 'max' | 'min', rows: number, n: number, along: boolean): Plan => {
   const [i, j] = [v(rows, 'i'), v(n, 'j')]
   const at = along ? ix(0, [n, i], [1, j]) : ix(0, [1, i], [rows, j])
-  return planOf(buffers(rows * n, rows), kernel([i], { kind: 'reduce', op: by, vars: [j], value: load(0, at), dtype: 'f32' }, { buffer: 1, at: ix(0, [1, i]), value: op('mul', [acc, num(0.5)]) }))
+  return planOf(buffers(rows * n, rows), kernel([i], { kind: 'reduce', op: by, vars: [j], value: load(0, at), dtype: 'f32' },
+    { buffer: 1, at: ix(0, [1, i]), value: op('mul', [acc, num(0.5)]) }))
 }
 const matmul = (m: number, n: number, k: number, flip: boolean): Plan => {
   const [i, j, l] = [v(m, 'i'), v(n, 'j'), v(k, 'l')]
   const [a, b] = [load(0, flip ? ix(0, [m, l], [1, i]) : ix(0, [k, i], [1, l])), load(1, ix(0, [n, l], [1, j]))]
-  return planOf(buffers(m * k, k * n, m * n, n), kernel([i, j], product([l], a, b), { buffer: 2, at: ix(0, [n, i], [1, j]), value: op('tanh', [op('add', [acc, load(3, ix(0, [1, j]))])]) }))
+  return planOf(buffers(m * k, k * n, m * n, n), kernel([i, j], product([l], a, b),
+    { buffer: 2, at: ix(0, [n, i], [1, j]), value: op('tanh', [op('add', [acc, load(3, ix(0, [1, j]))])]) }))
 }
 /** A running sum over the counter of a loop. */
 const looped = (times: number, n: number): Plan => {

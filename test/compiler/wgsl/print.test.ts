@@ -4,7 +4,7 @@ import * as assert from 'uvu/assert'
 import type { Dispatch } from '../../../compiler/schedule/gpu/dispatch.ts'
 import { builder, type Builder } from '../../../compiler/schedule/nest/builder.ts'
 import { type Local, apply, constOf, f32, i32 } from '../../../compiler/schedule/nest/nest.ts'
-import { literal } from '../../../compiler/targets/wgsl/body.ts'
+import { literal } from '../../../compiler/targets/wgsl/text.ts'
 import { identifier, naming } from '../../../compiler/targets/wgsl/names.ts'
 import { type About, printDispatch, wgsl } from '../../../compiler/targets/wgsl/print.ts'
 
@@ -12,7 +12,10 @@ const plain: About = { name: '', places: [], notes: [] }
 type Params = { readonly group: Local; readonly thread: Local; readonly counters: readonly Local[] }
 type Parts = Partial<Omit<Dispatch, 'nest'>> & { readonly extent?: number; readonly counters?: readonly string[] }
 
-const dispatch = (build: (b: Builder, params: Params) => void, { extent = 4, counters = [], threads = 64, shared = [], quads = new Set<number>() }: Parts = {}): Dispatch => {
+const dispatch = (
+  build: (b: Builder, params: Params) => void,
+  { extent = 4, counters = [], threads = 64, shared = [], quads = new Set<number>() }: Parts = {},
+): Dispatch => {
   const b = builder('nest')
   const [group, thread] = [b.param('i32', 'group'), b.param('i32', 'thread')]
   build(b, { group, thread, counters: counters.map(label => b.param('i32', label)) })
