@@ -1,4 +1,5 @@
 /** What the studio trains is what `vdsm train` trains: the same batches, keys and schedule, the same losses to the last bit. */
+import { spawn } from 'node:child_process'
 import { mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
@@ -74,6 +75,23 @@ test('the configurations of the build are those that it can train', async () => 
   assert.equal(configsOf(await open(nodeHost(build))), ['tiny'])
   const refused = await begin().then(() => open(nodeHost(build))).then(opened => opened.load('vdsm/tiny/frames/nothing')).catch((error: unknown) => String(error))
   assert.match(String(refused), /no program 'vdsm\/tiny\/frames\/nothing'/)
+})
+
+test('the command serves the build, names the address of what it can train, and ends when it is asked to', async () => {
+  const child = spawn(process.execPath, [resolve('runtime/vdsm.mjs'), 'studio', '--no-open', '--port', '0', '--build', build], { cwd: folder })
+  let [out, err] = ['', '']
+  child.stderr.on('data', (part: Buffer) => { err += part.toString() })
+  const ended = new Promise<number | null>(done => child.on('close', done))
+  await Promise.race([ended, new Promise<void>(done => child.stdout.on('data', (part: Buffer) => {
+    out += part.toString()
+    if (out.includes('\n')) done()
+  }))])
+  const address = /at (http:\/\/127\.0\.0\.1:\d+\/)\?config=tiny&steps=200 /.exec(out)?.[1]
+  assert.ok(address !== undefined, out + err)
+  const answer = await fetch(address ?? '')
+  assert.match(await answer.text(), /<title>VDSM studio<\/title>/)
+  child.kill('SIGINT')
+  assert.equal([await ended, err], [0, ''])
 })
 
 test('auto takes a graphics processor that is one; what was asked for and is not there is refused', () => {
