@@ -100,17 +100,17 @@ const tree = ({ b, thread }: Threads, r: Reduce, space: number, lane: Value, lan
   b.changes(space)
   const total = b.variable(r.dtype, 'total')
   b.set(total, value)
+  b.store(space, thread, 0, total)
   let left = lanes
   while (left > 1) {
     const by = left % 4 === 0 ? 4 : 2
     const kept = left / by
-    b.store(space, thread, 0, total)
     b.barrier()
     b.branch(b.call('lt', 'bool', lane, i32(kept)), () => {
       for (let i = 1; i < by; i += 1) b.set(total, joined(r.op, total, b.load(r.dtype, space, thread, i * kept * stride)))
+      // lanes that are kept write below all that is read here
+      if (kept > 1) b.store(space, thread, 0, total)
     })
-    // what was read is not written before all have read it
-    if (kept > 1) b.barrier()
     left = kept
   }
   b.settle(total)
