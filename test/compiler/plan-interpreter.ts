@@ -10,10 +10,16 @@ import type { Attrs } from '../../dsl/core/prim.ts'
 
 const opposite = { sum: 0, max: -Infinity, min: Infinity } as const
 
+/** Where a buffer is part of another one: from this element on. */
+export type Within = ReadonlyMap<number, { readonly of: number; readonly from: number }>
+
 /** Runs a plan on the contents of its buffers (missing ones start as zeros); returns all buffers afterwards. */
-export const interpret = (plan: Plan, given: ReadonlyMap<number, ArrayLike<number>>): readonly Data[] => {
+export const interpret = (plan: Plan, given: ReadonlyMap<number, ArrayLike<number>>, within: Within = new Map()): readonly Data[] => {
+  const sizeOf = (id: number): number => plan.buffers[id]!.aval.shape.reduce((n, s) => n * s, 1)
+  const wholes = new Map([...within.values()].map(({ of }) => [of, allocate(plan.buffers[of]!.aval.dtype, sizeOf(of))]))
   const buffers = plan.buffers.map(({ id, aval, role }) => {
-    const data = allocate(aval.dtype, aval.shape.reduce((n, s) => n * s, 1))
+    const part = within.get(id)
+    const data = wholes.get(id) ?? (part === undefined ? allocate(aval.dtype, sizeOf(id)) : wholes.get(part.of)!.subarray(part.from, part.from + sizeOf(id)))
     const from = given.get(id) ?? (role.kind === 'constant' ? role.data : [])
     data.set(from as number[])
     return data
