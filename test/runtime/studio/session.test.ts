@@ -21,7 +21,7 @@ const STEPS = 6
 const settings = { config: 'tiny', seed: 3, steps: STEPS } as const
 
 test.before(async () => {
-  const compiled = await compile({ files: [join(models, 'vdsm/tiny/frames.ts')], root: models, out: build, force: true, onBuilt: () => undefined })
+  const compiled = await compile({ files: [join(models, 'vdsm/tiny/frames.ts')], root: models, out: build, force: true, targets: ['wasm'], onBuilt: () => undefined })
   if (E.isLeft(compiled)) throw new Error(print(compiled.left))
 })
 test.after(() => rmSync(folder, { recursive: true, force: true }))
