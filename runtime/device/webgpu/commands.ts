@@ -119,7 +119,10 @@ export type Transfer = { readonly from: GPUBuffer; readonly fromOffset: number; 
 /** Collects commands and gives them to the queue. */
 export type Recorder = {
   readonly dispatch: (command: Dispatch, group: GPUBindGroup, counters: GPUBindGroup | undefined, turns: readonly number[]) => void
-  /** Several copies that happen at once: no target changes what another one copies. `spare` gives a buffer for what must not go directly; one that it gave before may be gone, once it was asked for more. */
+  /**
+   * Several copies that happen at once: no target changes what another one copies. `spare` gives a buffer for what must not go directly;
+   * one that it gave before may be gone, once it was asked for more.
+   */
   readonly copy: (transfers: readonly Transfer[], spare: (bytes: number) => GPUBuffer) => void
   readonly submit: () => void
 }

@@ -53,7 +53,8 @@ export const executableOn = async (
   const spare = (bytes: number): GPUBuffer => {
     if (state.spare !== null && state.spare.size >= bytes) return state.spare
     state.spare?.destroy()
-    return state.spare = gpu.device.createBuffer({ label: 'copies on the way', size: Math.max(bytes, commands.copied), usage: usage.copySource | usage.copyTarget })
+    const size = Math.max(bytes, commands.copied)
+    return state.spare = gpu.device.createBuffer({ label: 'copies on the way', size, usage: usage.copySource | usage.copyTarget })
   }
   const writable = (path: string): Slot => {
     usable()

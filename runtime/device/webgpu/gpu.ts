@@ -34,7 +34,8 @@ const lost = (about: About, info: GPUDeviceLostInfo): Failure =>
   deviceFailure('lost', `the device was lost: ${about.name}${info.message === '' ? '' : ` (${info.message})`}`, restart)
 
 /** The words of an error without the lines that say where in Dawn it was noticed. */
-export const wordsOf = (message: string): string => message.split('\n').map(line => line.trim()).filter(line => line !== '').slice(0, 3).join(' ')
+export const wordsOf = (message: string): string =>
+  message.split('\n').map(line => line.trim()).filter(line => line !== '' && !line.startsWith('at ')).slice(0, 3).join(' ')
 
 /** An error of WebGPU as a failure. Its kind is known by the name of its class, which Node does not have as a global. */
 export const failureOf = (error: GPUError, doing: string): Failure =>
@@ -131,6 +132,3 @@ export const alive = (gpu: Gpu): void => {
   const failure = gpu.failure()
   if (failure !== null) throw new Refusal(failure)
 }
-
-/** Whether a program may be run on hardware here. */
-export const hasHardware = (source: GpuSource): Promise<boolean> => findAdapter(source, false)().then(E.isRight)

@@ -7,12 +7,14 @@ import { join, resolve } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { compile } from '../../../compiler/compile.ts'
-import { Refusal } from '../../../dsl/errors.ts'
+import { print, Refusal } from '../../../dsl/errors.ts'
+import { failureOf } from '../../../runtime/device/webgpu/gpu.ts'
 import { noAdapter, runScript } from './support/process.ts'
 import { cases } from './support/cases.ts'
 
 const reason = noAdapter()
-const on = (name: string, run: () => void | Promise<void>): void => (reason === null ? test(name, run) : test.skip(`${name}: skipped, no adapter (${reason})`, run))
+const on = (name: string, run: () => void | Promise<void>): void =>
+  (reason === null ? test(name, run) : test.skip(`${name}: skipped, no adapter (${reason})`, run))
 if (reason !== null) process.stdout.write(`WebGPU: skipped, no adapter (${reason})\n`)
 
 const isOutcome = (u: unknown): u is readonly [string, string | null] => Array.isArray(u) && u.length === 2 && typeof u[0] === 'string'
@@ -63,7 +65,17 @@ test('without a driver it is said what is missing', () => {
   if (process.platform !== 'linux') return
   const { code, out } = runScript('adapter.ts', [], { VK_DRIVER_FILES: '/nowhere/driver.json' })
   assert.is(code, 1)
-  assert.match(out, /^WebGPU: (the Vulkan drivers of VK_DRIVER_FILES=\/nowhere\/driver\.json offer no adapter\n {2}Name other drivers|there is no Vulkan loader here|the package webgpu)/)
+  assert.match(out, /^WebGPU: (the Vulkan drivers of VK_DRIVER_FILES=\/nowhere\/driver\.json offer no adapter\n {2}Name other|there is no Vulkan loader|the package)/)
+})
+
+test('memory that is used up is told from calls that are refused', () => {
+  const error = (name: string): GPUError => 
+    new ({ [name]: class extends Error {} }[name] ?? Error)('vkAllocateMemory failed\n - While calling CreateBuffer\n    at dawn.cpp:7') as unknown as GPUError
+  assert.is(print(failureOf(error('GPUOutOfMemoryError'), 'making 2 buffers')),
+    'WebGPU: out of memory while making 2 buffers (vkAllocateMemory failed - While calling CreateBuffer)\n'
+    + '  Use smaller sizes (a smaller batch above all), or the device wasm.')
+  const refused = failureOf(error('GPUValidationError'), 'running')
+  assert.is(refused.kind === 'device' && refused.reason, 'validation')
 })
 
 test('a software adapter is never taken by itself', () => {

@@ -60,7 +60,8 @@ const host = nodeHost(folder)
 
 /** What is said where a file of the build, by the end of its name, is another one. */
 const refusal = async (end: string, change: (bytes: Uint8Array) => Uint8Array): Promise<string> => {
-  const other = await orThrow(openBuild({ ...host, read: name => TE.map((bytes: Uint8Array) => (name.endsWith(end) ? change(bytes) : bytes))(host.read(name)) }))
+  const changed = TE.map((bytes: Uint8Array) => change(bytes))
+  const other = await orThrow(openBuild({ ...host, read: name => (name.endsWith(end) ? changed(host.read(name)) : host.read(name)) }))
   const result = await other.loadOn('threads-model/chain', { device: 'webgpu', allowSoftware: true })()
   return E.isLeft(result) ? print(result.left) : 'nothing was refused'
 }
