@@ -98,8 +98,9 @@ const writeSpecs = (o: Options): void => {
 
 const compileJobs = (o: Options, chosen: readonly Row[], trial: boolean, checked: boolean, trains: boolean): readonly Job[] => {
   const sources = [
-    ...sourcesOf(chosen, trial), ...(checked && !trial ? [`${here}/models`] : []),
-    ...(checked || chosen.some(({ kind }) => kind === 'yardstick') ? ['test/bench/models/yardsticks.ts'] : []),
+    ...sourcesOf(chosen, trial), ...(checked ? [`${here}/models/peer.ts`] : []),
+    ...(trial ? [`${here}/models/trial.ts`] : []),
+    ...(checked || (!trial && chosen.some(({ kind }) => kind === 'yardstick')) ? ['test/bench/models/yardsticks.ts'] : []),
     ...(trains ? [`models/vdsm/${trial ? 'tiny' : 'paper-sprites'}`, 'models/probe'] : []),
   ]
   return [...new Set(sources)].map(source => ({

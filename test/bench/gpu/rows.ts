@@ -39,10 +39,9 @@ export const rows: readonly Row[] = [
   steps('paper-mug', 'video'),
 ]
 
-/** Sources that have to be compiled for some rows. */
-export const sourcesOf = (chosen: readonly Row[], trial: boolean): readonly string[] => [
-  ...(trial ? ['models/vdsm/tiny', 'test/bench/gpu/models'] : [...new Set(chosen.flatMap(row => (row.kind === 'steps' ? [`models/vdsm/${row.config}`] : [])))]),
-]
+/** Sources that have to be compiled for some training steps. */
+export const sourcesOf = (chosen: readonly Row[], trial: boolean): readonly string[] =>
+  [...new Set(chosen.flatMap(row => (row.kind === 'steps' ? [`models/vdsm/${trial ? 'tiny' : row.config}`] : [])))]
 
 /**
  * f32 operations per second of the processor's ordinary units, in TFLOP/s, by the maker's data: units x 2 x highest clock. Of

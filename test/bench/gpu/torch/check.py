@@ -43,7 +43,7 @@ def check_vdsm(about, arrays, dtype, form):
     trained = {path: x.requires_grad_() for path, x in tensors(arrays, 'state.params.', dtype).items()}
     frozen = tensors(arrays, 'frozen.', dtype)
     x, eps = torch.tensor(arrays['x'], dtype=dtype), tensors(arrays, 'eps.', dtype)
-    loss_of, config = losses[about['stage']], prepared(about['config'], x)
+    loss_of, config = losses[about['stage']], prepared(about['config'], x, cells=form == 'columns')
     optimizer = torch.optim.Adam(trained.values(), lr=about['learningRate'])
     found = {}
     for step in range(2):

@@ -89,6 +89,8 @@ def measured(label, kind, tf32, make, seconds, more=None):
 def device(trial):
     """cuda; in a trial, whose figures mean nothing, whatever is here."""
     if torch.cuda.is_available():
+        # Shapes never change here: the library may look for its fastest convolutions, as ours are chosen by measuring.
+        torch.backends.cudnn.benchmark = True
         return torch.device('cuda')
     if trial:
         return torch.device('cpu')

@@ -50,11 +50,12 @@ def head(p, x):
     return linear(p['loc'], x), F.softplus(linear(p['scale'], x))
 
 
-def prepared(config, like):
-    """A configuration together with the blur's filters (1 3 3 1 in both directions, once for each channel), of the type and device of `like`."""
+def prepared(config, like, cells=False):
+    """A configuration with the blur's filters (1 3 3 1 in both directions, once for each channel) of the type and device of `like`; with `cells` the
+    two-way LSTM is written out step by step, which compilers may like better than the library's own."""
     row = torch.tensor([1.0, 3.0, 3.0, 1.0], dtype=like.dtype, device=like.device) / 8
     channels = sorted({config['sizes'][name] for name in ('C1', 'C2', 'C3', 'C4')})
-    return {**config, 'filters': {n: torch.outer(row, row).expand(n, 1, 4, 4).contiguous() for n in channels}}
+    return {**config, 'cells': cells, 'filters': {n: torch.outer(row, row).expand(n, 1, 4, 4).contiguous() for n in channels}}
 
 
 def blur_pool(c, x):
@@ -193,14 +194,41 @@ def frames_loss(c, p, x, eps, schedule, form='grouped'):
 
 
 # ---- stage 2 -----------------------------------------------------------------------------------------------------
-def dynamics(p, poses):
-    """q(d | x): poses [N, T, Z] to two of [N, D], by the library's LSTM in both directions."""
+NAMES = ('weightIh', 'weightHh', 'biasIh', 'biasHh')
+
+
+def by_cells(layers, xs):
+    """The final hidden states of a two-way LSTM, [N, L * 2 * H], over xs [N, T, I]."""
+    count, _, hidden = layers['forward']['weightHh'].shape
+    finals = []
+    for i in range(count):
+        outputs = []
+        for way in ('forward', 'backward'):
+            weights = [layers[way][name][i] for name in NAMES]
+            given = F.linear(xs, weights[0], weights[2]).unbind(1)
+            h = cell = xs.new_zeros(xs.shape[0], hidden)
+            seen = []
+            for x in given if way == 'forward' else given[::-1]:
+                a, f, g, o = (x + F.linear(h, weights[1], weights[3])).chunk(4, -1)
+                cell = torch.sigmoid(f) * cell + torch.sigmoid(a) * torch.tanh(g)
+                h = torch.sigmoid(o) * torch.tanh(cell)
+                seen.append(h)
+            finals.append(h)
+            outputs.append(torch.stack(seen if way == 'forward' else seen[::-1], 1))
+        xs = torch.cat(outputs, -1)
+    return torch.cat(finals, -1)
+
+
+def dynamics(c, p, poses):
+    """q(d | x): poses [N, T, Z] to two of [N, D], by an LSTM in both directions."""
     xs = linear(p['embed'], poses)
     layers = p['layers']
+    if c['cells']:
+        return head(p['head'], by_cells(layers, xs))
     count, _, hidden = layers['forward']['weightHh'].shape
     weights = [
         layers[way][name][i]
-        for i in range(count) for way in ('forward', 'backward') for name in ('weightIh', 'weightHh', 'biasIh', 'biasHh')
+        for i in range(count) for way in ('forward', 'backward') for name in NAMES
     ]
     zero = xs.new_zeros(2 * count, xs.shape[0], hidden)
     _, finals, _ = torch._VF.lstm(xs, (zero, zero), weights, True, count, 0.0, torch.is_grad_enabled(), True, True)
@@ -213,7 +241,7 @@ def contexts(p, d, steps):
     n = d.shape[0]
     h = list(torch.tanh(linear(p['hidden'], d)).reshape(n, count, hidden).unbind(1))
     cell = list(linear(p['cell'], d).reshape(n, count, hidden).unbind(1))
-    weights = [[p['layers'][name][i] for name in ('weightIh', 'weightHh', 'biasIh', 'biasHh')] for i in range(count)]
+    weights = [[p['layers'][name][i] for name in NAMES] for i in range(count)]
     x = p['start'].expand(n, hidden)
     outputs = []
     for _ in range(steps):
@@ -271,7 +299,7 @@ def video_loss(c, p, x, eps, schedule, form='grouped'):
         seen = linear(p['pose']['loc'], h).reshape(b * k, t, -1)
     q_next = of_next(identity(c, p['identity'], e.reshape(b, k, t, -1)))
     s = draw(q_next, eps['s']).flatten(0, 1)
-    q_d = dynamics(p['dynamics'], seen)
+    q_d = dynamics(c, p['dynamics'], seen)
     d = draw(q_d, eps['d'].flatten(0, 1))
     q_z, z = poses_of(p['combiner'], contexts(p['sequence'], d, t), d, eps['z'].flatten(0, 1))
     logits = decode(c, p['bank'], schedule['temperature'], s, z, form)

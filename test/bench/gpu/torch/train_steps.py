@@ -25,14 +25,14 @@ def started(shapes, on, made):
     return {path: one(path, shape) for path, shape in shapes.items()}
 
 
-def step_of(spec, on, form, kind):
+def step_of(spec, on, form, kind, cells):
     """make(compiled) for `measured`."""
     stage, sizes = spec['stage'], spec['config']['sizes']
     made = torch.Generator(device=on).manual_seed(0)
     trained = {path: x.requires_grad_() for path, x in started(spec['params'], on, made).items()}
     frozen = started(spec['frozen'], on, made)
     x = torch.rand(spec['x'], device=on, generator=made)
-    config = prepared(spec['config'], x)
+    config = prepared(spec['config'], x, cells)
     b, p, t = spec['x'][:3]
     shapes = {'s': (b, p, sizes['S']), 'd': (b, p, sizes['D']), 'z': (b, p, t, sizes['Z'])}
     if stage == 'frames':
@@ -72,21 +72,23 @@ def main():
     on = device(options.trial)
     tell({'versions': versions()})
 
-    def timed(kind, tf32, form):
-        label = f"torch {kind}{' tf32' if tf32 else ''} ({form})"
-        return measured(label, kind, tf32, lambda compiled: step_of(spec, on, form, kind)(compiled), options.seconds / 4, {'form': form})
+    def timed(kind, tf32, form, cells=False):
+        label = f"torch {kind}{' tf32' if tf32 else ''} ({form}{', cells' if cells else ''})"
+        return measured(label, kind, tf32, lambda compiled: step_of(spec, on, form, kind, cells)(compiled), options.seconds / 4, {'form': form, 'cells': cells})
 
     # The most telling first: a time limit may cut the rest off.
     best = {}
     for tf32 in (False, True):
         eager = {form: ms for form in ('grouped', 'columns') for ms in [timed('eager', tf32, form)] if ms is not None}
         best[tf32] = sorted(eager, key=eager.get) or ['grouped', 'columns']
-    for kind in ('compile', 'graphs'):
+    for kind, cells in (('compile', False), ('compile', True), ('graphs', False), ('graphs', True)):
         for tf32 in (False, True):
-            timed(kind, tf32, best[tf32][0])
+            # In stage 1 there is no LSTM.
+            if spec['stage'] == 'video' or not cells:
+                timed(kind, tf32, best[tf32][0], cells)
     for tf32 in (False, True):
         for form in best[tf32][1:]:
-            timed('compile', tf32, form)
+            timed('compile', tf32, form, spec['stage'] == 'video')
 
 
 if __name__ == '__main__':
