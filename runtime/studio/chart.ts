@@ -6,9 +6,9 @@ import type { Loss } from './messages.ts'
 const HEIGHT = 220
 const EDGE = { top: 10, right: 12, bottom: 24, left: 52 } as const
 
-/** Each mean holds so much of the one before it; the first ones are not drawn to zero. */
+/** Means of the latest losses, of more where there are many; the first ones are not drawn to zero. */
 const smooth = (losses: readonly Loss[]): readonly Loss[] => {
-  const keep = 0.85
+  const keep = 1 - 1 / Math.max(6, losses.length / 30)
   let [sum, weight] = [0, 0]
   return losses.map(([step, loss]) => {
     sum = keep * sum + (1 - keep) * loss
