@@ -33,7 +33,8 @@ const best = (plan: Plan): Case => ({ plan, choose: size => cutsFor(size)[0]! })
 const parted: Case = { plan: matmul(20, 40, 1300), choose: size => ({ tile: cutsFor(size)[0]!.tile, parts: 5 }) }
 const largest = (plan: Plan): Case => ({ plan, choose: size => cutsFor(size).find(c => c.tile.down === 16 && c.tile.p === 2 && c.tile.q === 2)! })
 const plain = [matmul(64, 64, 64), matmul(65, 65, 65), matmul(128, 128, 128), convolution()].map(best)
-const cases = [...plain, largest(matmul(136, 132, 40, true)), parted]
+const straight: Case = { plan: matmul(3, 260, 20), choose: size => ({ tile: cutsFor(size).find(c => c.tile.down === 1)!.tile, parts: 1 }) }
+const cases = [...plain, straight, largest(matmul(136, 132, 40, true)), parted]
 
 /** What the buffers of each case hold in the end: the n-th dispatches of all of them run in one process. */
 const onDevice = (): readonly ReadonlyMap<number, ArrayLike<number>>[] => {

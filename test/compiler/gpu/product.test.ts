@@ -42,7 +42,7 @@ test('matrix products in all layouts', () => {
 })
 
 test('every tile, with edges in both directions and a last turn that is not full', () => {
-  const size: Size = { batch: 1, rows: 68, columns: 132, steps: 21, elements: 1e5, taps: 1, costs: [4, 4] }
+  const size: Size = { batch: 1, rows: 68, columns: 132, steps: 21, elements: 1e5, beside: [true, true], taps: 1, costs: [4, 4] }
   const all = cutsFor(size)
   assert.ok(all.length >= 15)
   all.forEach(({ tile }, i) => {
@@ -88,7 +88,7 @@ test('batches, with and without a shared operand, and in a loop', () => {
 
 test('a long sum over few results: parts, added in order by a second dispatch', () => {
   for (const [m, n, k, layout] of [[20, 40, 1300, [0, 1, 0]], [36, 32, 1031, [1, 0, 0]], [5, 65, 600, [0, 1, 1]]] as const) {
-    const size: Size = { batch: 1, rows: m, columns: n, steps: k, elements: 1e5, taps: 1, costs: [4, 4] }
+    const size: Size = { batch: 1, rows: m, columns: n, steps: k, elements: 1e5, beside: [true, true], taps: 1, costs: [4, 4] }
     const { tile } = cutsFor(size)[0]!
     const cut: Choose = () => ({ tile, parts: 6 })
     const { dispatches, scratch } = made(matmul(m, n, k, layout), cut)
@@ -190,6 +190,17 @@ test('weights of a sequence each, strided backwards, as a decoder has them, and 
   agree(planOf(buffers(n * g * cg * h * h, g * og * cg * 9, n * g * og * e * e), each))
 })
 
+test('few rows or columns: what serves one thread alone passes by workgroup memory', () => {
+  const straight: Choose = size => ({ tile: cutsFor(size).find(({ tile }) => tile.down === 1)!.tile, parts: 1 })
+  const shared = (plan: Plan): number => made(plan, straight).dispatches[0]!.shared.length
+  assert.is(shared(matmul(3, 512, 40)), 1)
+  // columns that lie far apart in memory are read by threads beside each other, along the sum
+  assert.is(shared(matmul(3, 512, 40, [0, 1, 0])), 2)
+  agree(matmul(3, 262, 21), 2e-5, straight)
+  agree(convolution(conv(1, 3, 5, 18, 4, 2, 1))[1], 2e-5, straight)
+  agree(convolution(conv(1, 2, 3, 17, 3, 1, 1))[0], 2e-5, straight)
+})
+
 test('what is left to other schedules', () => {
   const fits = (plan: Plan): boolean => tiled(only(plan), [], dialect, namesFor(plan.buffers.length)) !== null
   assert.ok(fits(matmul(64, 64, 64)))
@@ -203,7 +214,7 @@ test('what is left to other schedules', () => {
 test('enough workgroups, within the limits of every device', () => {
   const sizes = [[4096, 4096, 4096], [32, 512, 300_000], [20, 40, 2_000_000], [20, 2048, 512], [64, 10_000, 500], [3, 100_000, 256], [1024, 1024, 64]] as const
   for (const [rows, columns, steps] of sizes) {
-    const cuts = cutsFor({ batch: 1, rows, columns, steps, elements: steps * (rows + columns) + rows * columns, taps: 1, costs: [4, 4] })
+    const cuts = cutsFor({ batch: 1, rows, columns, steps, elements: steps * (rows + columns) + rows * columns, beside: [true, true], taps: 1, costs: [4, 4] })
     for (const { tile, parts } of cuts) {
       assert.ok(threadsOf(tile) <= 256 && threadsOf(tile) >= 64)
       const held = Math.ceil(rows / rowsOf(tile)) * Math.ceil(columns / columnsOf(tile)) * rowsOf(tile) * columnsOf(tile)

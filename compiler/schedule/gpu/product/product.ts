@@ -26,7 +26,7 @@ import { residues } from './residues.ts'
 import { type Sides, isQuad, plainLoad, sectors, sidesOf } from './sides.ts'
 import { type Copies, type Side, type Way, rowAt, stager } from './staging.ts'
 import { type Sums, accumulate, finish, fresh, slotsFor, standOf } from './sums.ts'
-import { type Cut, type Size, columnsOf, cutsFor, rowsOf, threadsOf, tilesOf } from './tiles.ts'
+import { type Cut, type Size, alone, columnsOf, cutsFor, rowsOf, threadsOf, tilesOf } from './tiles.ts'
 
 const [leastSide, leastSteps, leastWork] = [3, 8, 2 ** 14]
 /** How many ways a device may choose from. */
@@ -92,7 +92,8 @@ type Sized = { readonly sides: Sides; readonly ways: Ways; readonly size: Size }
 const dispatched = ({ sides, ways, size }: Sized, { tile, parts: wished }: Cut, counters: readonly Var[], dialect: Dialect, names: Names): Dispatched => {
   const { kernel, batch, rows, columns, steps } = sides
   const [m, n, threads] = [rowsOf(tile), columnsOf(tile), threadsOf(tile)]
-  const [spaceA, spaceB] = [names.space(1), names.space(1)]
+  const spaceOf = (way: Way, straight: boolean): number | null => (straight && way !== 'deep' ? null : names.space(1))
+  const [spaceA, spaceB] = [spaceOf(ways.a, alone(tile)[0]), spaceOf(ways.b, alone(tile)[1])]
   const left: Side = { expr: sides.a, vars: rows, extent: m, way: ways.a, neighbours: ways.a !== 'spread', space: spaceA }
   const neighbours = ways.b === 'quads' || (ways.b === 'deep' && ways.vectors)
   const right: Side = { expr: sides.b, vars: columns, extent: n, way: ways.b, neighbours, space: spaceB }
@@ -103,7 +104,8 @@ const dispatched = ({ sides, ways, size }: Sized, { tile, parts: wished }: Cut, 
   const parts = Math.ceil(turns / each)
   const inside = { row: size.rows % m === 0, column: size.columns % n === 0 }
   const elements = (side: Side): number => (tile.buffers * tile.depth * side.extent) / 4
-  const shared: readonly Shared[] = [left, right].map(side => ({ space: side.space, type: 'f32x4', elements: elements(side) }))
+  const shared = [left, right].flatMap((side): readonly Shared[] =>
+    side.space === null ? [] : [{ space: side.space, type: 'f32x4', elements: elements(side) }])
 
   /** Where a tile begins. Those of one batch come one after the other, along the shorter side first: those that run together share most of what they read. */
   type Corner = { readonly vars: Vars; readonly row: Value; readonly column: Value }
@@ -134,8 +136,8 @@ const dispatched = ({ sides, ways, size }: Sized, { tile, parts: wished }: Cut, 
     const summed = { vars: steps, depth: tile.depth, ragged: size.steps % tile.depth !== 0 }
     const sums = fresh(b, tile)
     const operands = [
-      { side: left, stager: stager(place, left, corner.row, summed), slots: slotsFor(b, stand.down, tile.down, tile.p) },
-      { side: right, stager: stager(place, right, corner.column, summed), slots: slotsFor(b, stand.across, tile.across, tile.q) },
+      { side: left, stager: stager(place, left, corner.row, slotsFor(b, stand.down, tile.down, tile.p), summed) },
+      { side: right, stager: stager(place, right, corner.column, slotsFor(b, stand.across, tile.across, tile.q), summed) },
     ] as const
     const from = multiplied(b, part, each)
     const next = b.call('add', 'i32', from, i32(each))
@@ -208,7 +210,8 @@ const sized = (given: Kernel, counters: readonly Var[], names: Names): Sized | n
   const read = [...elementsRead(given, () => 2 ** 28, counters).values()].reduce((n, m) => n + m, 0)
   const elements = read + given.stores.length * sizeOf(given.vars)
   const costs = [costOf(ways.a, sides.a), costOf(ways.b, sides.b)] as const
-  return { sides, ways, size: { batch: sizeOf(sides.batch), rows, columns, steps, elements, taps: tapsOf(sides), costs } }
+  const beside = [ways.a !== 'deep', ways.b !== 'deep'] as const
+  return { sides, ways, size: { batch: sizeOf(sides.batch), rows, columns, steps, elements, beside, taps: tapsOf(sides), costs } }
 }
 
 /** Whether tiles are better than a thread, or a group of threads, for each result. */

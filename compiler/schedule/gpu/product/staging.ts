@@ -31,7 +31,8 @@ export type Side = {
   readonly way: Way
   /** Lane j of slot g is row 4g + j; else g + j * slots. */
   readonly neighbours: boolean
-  readonly space: number
+  /** Workgroup memory, or null where each thread reads the slots that it needs itself and keeps them. */
+  readonly space: number | null
 }
 export const slotsOf = ({ extent }: Pick<Side, 'extent'>): number => extent / 4
 
@@ -43,7 +44,7 @@ export const rowAt = (b: Builder, side: Pick<Side, 'extent' | 'neighbours'>, slo
 const swizzled = (side: Side): number => (side.way === 'deep' ? Math.min(8, slotsOf(side)) : 1)
 
 /** Where the slot of a step lies, as an expression without a name: compilers decide how many of these to keep. */
-export const slotAt = (side: Side, base: Value, slot: Value, step: number): { readonly at: Value; readonly offset: number } => {
+const slotAt = (side: Side, base: Value, slot: Value, step: number): { readonly at: Value; readonly offset: number } => {
   const turn = step % swizzled(side)
   const turned = turn === 0 ? slot : apply('xor', 'i32', slot, i32(turn))
   return { at: apply('shl', 'i32', apply('add', 'i32', base, turned), i32(2)), offset: 4 * step * slotsOf(side) }
@@ -75,12 +76,20 @@ export type Copies = () => number
 /** What a thread reads: one slot of a turn. */
 type Unit = { readonly slot: Value; readonly within: Value; readonly there: Value | null; readonly kept: Local }
 
-/** What moves one operand. `read` and `store` are for the body of the loop over turns. */
-export type Stager = { readonly read: (turn: Value) => void; readonly store: (base: Value) => void }
+/**
+ * What moves one operand, in the body of the loop over turns. `own`: the vectors of a thread's own slots for one step of the
+ * turn that was stored last at `base`.
+ */
+export type Stager = {
+  readonly read: (turn: Value) => void
+  readonly store: (base: Value) => void
+  readonly own: (base: Value, step: number) => readonly Value[]
+}
 
 type Place = { readonly b: Builder; readonly dialect: Dialect; readonly thread: Value; readonly threads: number; readonly vars: Vars; readonly copies: Copies }
 
-export const stager = ({ b, dialect, thread, threads, vars, copies }: Place, side: Side, first: Value, steps: Steps): Stager => {
+/** `first` is the row where the tile begins, `own` are the slots that a thread multiplies. */
+export const stager = ({ b, dialect, thread, threads, vars, copies }: Place, side: Side, first: Value, own: readonly Value[], steps: Steps): Stager => {
   const { expr, extent, way, space } = side
   const [slots, depth] = [slotsOf(side), steps.depth]
   const count = slots * depth
@@ -88,7 +97,10 @@ export const stager = ({ b, dialect, thread, threads, vars, copies }: Place, sid
   const whole = total % extent === 0
   const last = side.vars[side.vars.length - 1]
 
-  const units = Array.from({ length: Math.ceil(count / threads) }, (_, i): Unit => {
+  const held = space === null ? Array.from({ length: depth * own.length }, () => b.variable('f32x4', 'now')) : []
+  const straight = (): readonly Unit[] =>
+    Array.from({ length: depth }, (_, step) => own.map((slot): Unit => ({ slot, within: i32(step), there: null, kept: b.variable('f32x4', 'next') }))).flat()
+  const units = space === null ? straight() : Array.from({ length: Math.ceil(count / threads) }, (_, i): Unit => {
     const kept = b.variable('f32x4', 'next')
     const there = count < threads ? b.call('lt', 'bool', thread, i32(count)) : null
     const [fast, slow] = way === 'deep' ? [depth, slots] : [slots, depth]
@@ -129,7 +141,15 @@ export const stager = ({ b, dialect, thread, threads, vars, copies }: Place, sid
       if (condition === null) return load()
       b.branch(condition, load, () => b.set(u.kept, constOf('f32x4', 0)))
     }),
-    store: base => units.forEach(u => {
+    own: (base, step) => own.map((slot, i) => {
+      if (space === null) return held[step * own.length + i]!
+      const { at, offset } = slotAt(side, base, slot, step)
+      const local = b.variable('f32x4', 'x')
+      b.set(local, { kind: 'load', type: 'f32x4', space, at, offset })
+      return local
+    }),
+    store: base => units.forEach((u, i) => {
+      if (space === null) return b.set(held[i]!, u.kept)
       const mask = swizzled(side) - 1
       const slot = mask === 0 ? u.slot : b.call('xor', 'i32', u.slot, b.call('and', 'i32', u.within, i32(mask)))
       const at = b.call('add', 'i32', multiplied(b, u.within, slots), slot)

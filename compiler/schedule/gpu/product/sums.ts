@@ -9,7 +9,7 @@ import { type Dialect, type Env, perform } from '../../nest/expression.ts'
 import type { Store } from '../../kernel/kernel.ts'
 import type { Vars } from '../../nest/loops.ts'
 import { type Local, type Value, apply, constOf, i32 } from '../../nest/nest.ts'
-import { type Copies, type Side, type Stager, rowAt, slotAt, slotsOf } from './staging.ts'
+import { type Copies, type Side, type Stager, rowAt, slotsOf } from './staging.ts'
 import type { Tile } from './tiles.ts'
 
 /** Where a thread stands in the grid of threads of its tile. */
@@ -39,20 +39,13 @@ export const fresh = (b: Builder, { p, q }: Tile): Sums =>
     return sum
   }))
 
-export type Operand = { readonly side: Side; readonly stager: Stager; readonly slots: readonly Value[] }
+export type Operand = { readonly side: Side; readonly stager: Stager }
 
 /** Adds a turn of steps that lies in workgroup memory. */
 const multiply = (b: Builder, depth: number, sums: Sums, [left, right]: readonly [Operand, Operand], bases: readonly [Value, Value]): void => {
-  const read = ({ side, slots }: Operand, base: Value, step: number, name: string): readonly Local[] =>
-    slots.map((slot, i) => {
-      const { at, offset } = slotAt(side, base, slot, step)
-      const local = b.variable('f32x4', `${name}${i}`)
-      b.set(local, { kind: 'load', type: 'f32x4', space: side.space, at, offset })
-      return local
-    })
   for (let step = 0; step < depth; step += 1) {
-    const rows = read(left, bases[0], step, 'a')
-    const columns = read(right, bases[1], step, 'b')
+    const rows = left.stager.own(bases[0], step)
+    const columns = right.stager.own(bases[1], step)
     sums.forEach((row, r) => {
       const one: Value = apply('splat', 'f32x4', { kind: 'lane', type: 'f32', of: rows[Math.floor(r / 4)]!, lane: r % 4 })
       row.forEach((sum, c) => b.set(sum, apply('fma', 'f32x4', one, columns[c]!, sum)))
@@ -66,7 +59,7 @@ const multiply = (b: Builder, depth: number, sums: Sums, [left, right]: readonly
  */
 export const accumulate = (b: Builder, tile: Tile, sums: Sums, operands: readonly [Operand, Operand], from: Value, to: Value): void => {
   const sizes = operands.map(o => tile.depth * slotsOf(o.side))
-  operands.forEach(o => b.changes(o.side.space))
+  for (const { side } of operands) if (side.space !== null) b.changes(side.space)
   b.loop('turn', from, b.call('add', 'i32', to, i32(1)), 1, turn => {
     const odd = tile.buffers === 1 ? i32(0) : b.call('and', 'i32', turn, i32(1))
     const now = sizes.map(size => multiplied(b, odd, size))

@@ -25,8 +25,8 @@ export type Tile = {
 export const rowsOf = ({ down, p }: Tile): number => 4 * down * p
 export const columnsOf = ({ across, q }: Tile): number => 4 * across * q
 export const threadsOf = ({ down, across }: Tile): number => down * across
-/** Bytes of workgroup memory. */
-export const sharedBytes = (t: Tile): number => 4 * t.buffers * t.depth * (rowsOf(t) + columnsOf(t))
+/** An operand each of whose elements serves one thread alone needs no workgroup memory: the columns of one row of threads, the rows of one column. */
+export const alone = ({ down, across }: Tile): readonly [rows: boolean, columns: boolean] => [across === 1, down === 1]
 
 const shape = (down: number, across: number, p: number, q: number): Omit<Tile, 'depth' | 'buffers'> => ({ down, across, p, q })
 /** All have powers of two, at most 256 threads, and at least two warps. */
@@ -34,7 +34,7 @@ const shapes = [
   shape(16, 16, 2, 2), shape(16, 8, 2, 2), shape(8, 16, 2, 2), shape(8, 8, 2, 2), shape(16, 16, 1, 1),
   shape(8, 16, 2, 1), shape(8, 16, 1, 2), shape(16, 8, 2, 1), shape(8, 8, 1, 2), shape(8, 8, 2, 1), shape(8, 16, 1, 1), shape(8, 8, 1, 1),
   shape(4, 32, 1, 2), shape(4, 16, 1, 2), shape(4, 16, 1, 1), shape(16, 4, 1, 1),
-  shape(2, 32, 1, 1), shape(1, 64, 1, 1), shape(32, 2, 1, 1), shape(64, 1, 1, 1),
+  shape(2, 32, 1, 1), shape(1, 64, 2, 1), shape(1, 64, 1, 1), shape(32, 2, 1, 1), shape(64, 1, 1, 2), shape(64, 1, 1, 1),
 ]
 
 export type Size = {
@@ -44,6 +44,8 @@ export type Size = {
   readonly steps: number
   /** Elements of memory that are read or written, each once. */
   readonly elements: number
+  /** Whether threads that read rows (columns) of their own read beside each other. */
+  readonly beside: readonly [boolean, boolean]
   /** Steps after which the fastest summed variables are back where they were: a depth that it divides fixes them for each thread. */
   readonly taps: number
   /** Integer operations for one staged element, roughly, of the two operands, where the depth of a tile is a multiple of `taps`; else twice as many. */
@@ -55,16 +57,26 @@ export type Cut = { readonly tile: Tile; readonly parts: number }
 const mostStaged = 8
 /** Registers for what is staged and for the sums, at most, in vectors: with operands and addresses they stay within 128 registers. */
 const mostVectors = 22
-const stagedBy = (t: Omit<Tile, 'buffers'>): number =>
-  [rowsOf({ ...t, buffers: 1 }), columnsOf({ ...t, buffers: 1 })].reduce((n, side) => n + Math.ceil((side * t.depth) / 4 / t.down / t.across), 0)
+/** Which operands go straight to the threads. */
+const directIn = ({ beside }: Size, t: Tile): readonly [boolean, boolean] => [alone(t)[0] && beside[0], alone(t)[1] && beside[1]]
+const sidesOf = (size: Size, t: Tile): readonly { readonly extent: number; readonly direct: boolean }[] =>
+  [rowsOf(t), columnsOf(t)].map((extent, i) => ({ extent, direct: directIn(size, t)[i]! }))
+/** Vectors that a thread holds of both operands: what goes straight to it is held twice, for this turn and for the next. */
+const stagedBy = (size: Size, t: Tile): number =>
+  sidesOf(size, t).reduce((n, { extent, direct }) => n + Math.ceil((extent * t.depth) / 4 / threadsOf(t)) * (direct ? 2 : 1), 0)
+/** Bytes of workgroup memory. */
+const sharedBytes = (size: Size, t: Tile): number => sidesOf(size, t).reduce((n, { extent, direct }) => n + (direct ? 0 : 4 * t.buffers * t.depth * extent), 0)
 
-const tilesFor = ({ taps }: Size): readonly Tile[] =>
+const tilesFor = (size: Size): readonly Tile[] =>
   shapes.flatMap(s => {
-    const light = (t: Tile): boolean => (stagedBy(t) <= mostStaged && stagedBy(t) + 4 * t.p * t.q <= mostVectors) || t.depth === 4
+    const light = (t: Tile): boolean => {
+      const staged = stagedBy(size, t)
+      return (staged <= (directIn(size, t).includes(true) ? mostVectors : mostStaged) && staged + 4 * t.p * t.q <= mostVectors) || t.depth === 4
+    }
     const all = ([2, 1] as const).flatMap(buffers => [32, 16, 8, 4].map((depth): Tile => ({ ...s, depth, buffers })))
-    const fits = all.filter(t => sharedBytes(t) <= 16384 && light(t))
+    const fits = all.filter(t => sharedBytes(size, t) <= 16384 && light(t))
     // two buffers before one, the deepest first - but what fixes the taps before all else
-    const first = fits.find(t => t.depth % taps === 0) ?? fits[0]
+    const first = fits.find(t => t.depth % size.taps === 0) ?? fits[0]
     return first === undefined ? [] : [first]
   })
 
@@ -85,12 +97,14 @@ export const clocksOf = (size: Size, { tile: t, parts }: Cut): number => {
   const turns = Math.ceil(size.steps / parts / t.depth)
   const [a, b] = t.depth % size.taps === 0 ? size.costs : size.costs.map(c => 2 * c) as [number, number]
   // a step of one workgroup, whose pauses others fill: arithmetic, or what hides it, and the integers of staging
-  const working = Math.max((m * n) / 128, (0.85 * 16 * threads * (t.p + t.q)) / near, (4 * (m + n)) / cached) + (m * a + n * b) / 96
+  const [straightA, straightB] = directIn(size, t)
+  const vectors = (straightA ? 0 : t.p) + (straightB ? 0 : t.q)
+  const working = Math.max((m * n) / 128, (0.85 * 16 * threads * vectors) / near, (4 * (m + n)) / cached) + (m * a + n * b) / 96
   // a turn of one that is alone: a warp issues an instruction in a clock, four warps at a time
-  const alone = Math.max(t.depth * (16 * t.p * t.q + 12) * Math.max(1, threads / 128), latency) + (3 - t.buffers) * waiting + 100
+  const single = Math.max(t.depth * (16 * t.p * t.q + 12) * Math.max(1, threads / 128), latency) + (3 - t.buffers) * waiting + 100
   const each = Math.ceil(groups / processors)
   const live = Math.max(1, Math.min(each, Math.floor((1280 - 192 * t.p * t.q) / threads)))
-  const computing = (each / live) * turns * Math.max(live * t.depth * working, alone)
+  const computing = (each / live) * turns * Math.max(live * t.depth * working, single)
   const moving = (4 * size.elements) / (far * processors)
   const adding = parts === 1 ? 0 : launch + (8 * groups * m * n) / (cached * processors) + 40 * parts
   // where memory sets the pace, the tile that computes less in vain still wins
