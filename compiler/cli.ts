@@ -6,10 +6,10 @@ import * as E from 'fp-ts/lib/Either.js'
 import { type Failure, print } from '../dsl/errors.ts'
 import { compile } from './compile.ts'
 import { type Target, targets as allTargets } from './emit/build.ts'
-import { explain } from './emit/explain.ts'
+import { explain, wgslOf } from './emit/explain.ts'
 import { sourcesBelow } from './emit/cache.ts'
 
-type Options = { readonly out: string; readonly explain?: true | string; readonly force?: true; readonly quiet?: true; readonly targets: string }
+type Options = { readonly out: string; readonly explain?: true | string; readonly wgsl?: true; readonly force?: true; readonly quiet?: true; readonly targets: string }
 
 /** The files that the arguments name, and the folder to which program ids are relative. What a folder holds of `out` is no source. */
 const sourcesOf = (args: readonly string[], out: string): E.Either<Failure, { files: readonly string[]; root: string }> => {
@@ -60,7 +60,7 @@ const run = async (args: readonly string[], options: Options): Promise<number> =
     force: options.force === true || options.explain !== undefined,
     ...(typeof options.explain === 'string' ? { named: options.explain } : {}),
     onBuilt: built => {
-      if (wanted(built.info.id)) process.stdout.write(`${explain(built)}\n`)
+      if (wanted(built.info.id)) process.stdout.write(`${explain(built)}\n${options.wgsl === true ? wgslOf(built) : ''}`)
       else if (options.quiet !== true) {
         const { stats, id } = built.info
         process.stdout.write(`  ${id.padEnd(32)} ${String(stats.kernelsBefore).padStart(5)} -> ${String(stats.kernelsAfter).padStart(4)} kernels  ${sizeText(stats.peakBytes).padStart(10)}\n`)
@@ -82,7 +82,8 @@ export const command = (): Command =>
     .argument('[paths...]', 'files or folders (default: models)')
     .option('-o, --out <dir>', 'folder for the manifest, kernels and typed bindings; programs of other sources in it stay', 'build')
     .option('--targets <list>', 'what to compile for', allTargets.join(','))
-    .option('--explain [program]', 'print the fused kernels with their source lines, FLOPs, bytes, buffers and peak memory')
+    .option('--explain [program]', 'print the fused kernels with their source lines, FLOPs, bytes, buffers, peak memory and dispatches')
+    .option('--wgsl', 'with --explain: the shaders for WebGPU as well')
     .option('--force', 'compile even what has not changed')
     .option('-q, --quiet', 'no line per program')
 

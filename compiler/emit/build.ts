@@ -19,7 +19,10 @@ export type Target = (typeof targets)[number]
 
 export type Built = {
   readonly info: ProgramInfo
+  readonly func: Func
   readonly plan: Plan
+  /** The plan before kernels are gathered by rows: what WebGPU is given. */
+  readonly kernels: Plan
   readonly memory: Memory
   /** What was made for WebGPU: null where that was not asked for, and words that say why where it cannot be. */
   readonly gpu: Gpu | string | null
@@ -70,7 +73,9 @@ export const build = (id: string, program: Program, hash: string, wanted: readon
   const modules = { simd: `${name}.wasm`, fma: `${name}.fma.wasm` }
   const webgpu = gpu === null || typeof gpu === 'string' ? [] : [{ file: `${name}.webgpu.json`, content: bytesOfText(JSON.stringify(GpuProgram.encode(gpu.program))) }]
   return {
+    func,
     plan,
+    kernels,
     memory,
     gpu,
     files: [[modules.simd, simd], [modules.fma, fma], ...webgpu.map(({ file, content }) => [file, content] as const)],

@@ -2,13 +2,31 @@
 import { printPlan } from '../schedule/kernel/print.ts'
 import { statsOf } from '../schedule/kernel/stats.ts'
 import type { Built } from './build.ts'
+import { type Counts, countsOf, unfused } from './counts.ts'
+import { compileGpu } from '../targets/wgsl/program.ts'
 
 const si = (n: number, unit: string): string => {
   const [scaled, prefix] = n >= 1e9 ? [n / 1e9, 'G'] : n >= 1e6 ? [n / 1e6, 'M'] : n >= 1e3 ? [n / 1e3, 'k'] : [n, '']
   return `${scaled >= 100 || Number.isInteger(scaled) ? scaled.toFixed(0) : scaled.toFixed(2)} ${prefix}${unit}`
 }
 
-export const explain = ({ info, plan, memory }: Built): string => {
+/** What a call of the program is on WebGPU, after packing, before it, and if every operation were a dispatch and every value an array. */
+const gpuLines = ({ info, gpu, kernels, func }: Built): readonly string[] => {
+  if (gpu === null) return []
+  if (typeof gpu === 'string') return [`  WebGPU: it cannot run there: ${gpu}`]
+  const line = (name: string, c: Counts): string =>
+    `    ${name.padEnd(14)} ${String(c.dispatches).padStart(5)} dispatches, ${String(c.copies).padStart(3)} copies, ${si(c.moved, 'B').padStart(8)} moved, ${si(c.bytes, 'B').padStart(8)} in ${c.buffers} buffers`
+  const now = countsOf(gpu)
+  return [
+    `  WebGPU: ${now.shaders} shaders; least possible: ${si(now.least, 'B')} moved, each input and output once; ${si(now.live, 'B')} live at once`,
+    line('unfused', unfused(func)), line('fused', countsOf(compileGpu(info.id, kernels, { packed: false }))), line('and packed', now),
+  ]
+}
+
+export const wgslOf = ({ gpu }: Built): string => (gpu === null || typeof gpu === 'string' ? '' : gpu.program.shaders.map(s => `${s.code}\n`).join(''))
+
+export const explain = (built: Built): string => {
+  const { info, plan, memory } = built
   const { stats } = info
   const rows = statsOf(plan).map(s => [
     s.kernel.name, s.runs === 1 ? '' : `x${s.runs}`, si(s.flops, 'FLOP'), si(s.bytes, 'B'), [...new Set(s.kernel.origins.map(o => `${o.file}:${o.line}`))].slice(0, 3).join(' '),
@@ -19,6 +37,7 @@ export const explain = ({ info, plan, memory }: Built): string => {
     `  ${info.signature}`,
     `  kernels ${stats.kernelsBefore} before fusion, ${stats.kernelsAfter} after; ${si(stats.flops, 'FLOP')}, ${si(stats.bytes, 'B')} moved at least`,
     `  memory ${si(memory.bytes, 'B')} in ${stats.buffers} buffers; live at once ${si(memory.live, 'B')}; without sharing ${si(memory.sum, 'B')}`,
+    ...gpuLines(built),
     ...rows.map(r => `    ${r[0]!.padEnd(widths[0]!)} ${r[1]!.padStart(widths[1]!)} ${r[2]!.padStart(widths[2]!)} ${r[3]!.padStart(widths[3]!)}  ${r[4]!}`),
     '',
     printPlan(plan),

@@ -111,10 +111,10 @@ const plain = (x: number): number | string => (Object.is(x, -0) ? '-0' : Number.
 
 /**
  * The program of a plan. Throws `TooLarge` where a device could not run it. A program that replaces its state runs often: a device may try
- * several schedules of its large kernels.
+ * several schedules of its large kernels. `packed`: kernels that do the same to many arrays are one.
  */
-export const compileGpu = (id: string, given: Plan): Compiled => {
-  const { plan: packed, packs } = pack(given)
+export const compileGpu = (id: string, given: Plan, options: { readonly packed: boolean } = { packed: true }): Compiled => {
+  const { plan: packed, packs } = options.packed ? pack(given) : { plan: given, packs: [] }
   const plan = fewBuffers(packed)
   const large = plan.buffers.find(b => bytesFor(b) > mostBytes)
   if (large !== undefined) throw new TooLarge(`${large.name} takes ${bytesFor(large)} bytes; WebGPU binds ${mostBytes} at most`)
