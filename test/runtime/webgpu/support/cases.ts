@@ -96,17 +96,22 @@ const snapshots = async (): Promise<void> => {
 
 /** out[4 i + j] = 10 i + j for two loops around a kernel; a constant is added; then rows are shifted within the slot, and copied to another. */
 const loops = write({
-  slots: [1536, 256, 512],
+  slots: [1536, 256, 512, 256],
   inputs: {},
   outputs: {
     out: { place: place(0), shape: [12] }, shifted: { place: place(0, 256), shape: [12] }, both: { place: place(0, 768), shape: [76] },
-    copied: { place: place(2), shape: [12] },
+    copied: { place: place(2), shape: [12] }, total: { place: place(3), shape: [1] },
   },
   constants: [{ slot: 1, offset: 0, dtype: 'f32', data: [0.5, '-Infinity', 'NaN'] }],
-  shaders: [shader('number', { c: 'r f32', to: 'w f32' }, 'if (i == 0u) { to[4 * c0.x + c1.x] = f32(10 * c0.x + c1.x) + c[0]; }', 2)],
+  shaders: [
+    shader('total', { to: 'w f32' }, 'if (i == 0u) { to[0] += f32(c0.x); }', 1),
+    shader('number', { c: 'r f32', to: 'w f32' }, 'if (i == 0u) { to[4 * c0.x + c1.x] = f32(10 * c0.x + c1.x) + c[0]; }', 2),
+  ],
   steps: [
-    { kind: 'loop', size: 3, steps: [{ kind: 'loop', size: 4, steps: [kernel('number', 0, 1, [reads(1, 12), writes(0, 48)])] }] },
+    { kind: 'loop', size: 3, steps: [{ kind: 'loop', size: 4, steps: [kernel('number', 1, 1, [reads(1, 12), writes(0, 48)])] }] },
     { kind: 'copy', from: place(0), to: place(0, 256), bytes: 48 },
+    // More dispatches than go to the queue at once.
+    { kind: 'loop', size: 5000, steps: [kernel('total', 0, 1, [writes(3, 4)])] },
     { kind: 'copy', from: place(0), to: place(0, 768), bytes: 304 },
     { kind: 'copy', from: place(0, 256), to: place(2), bytes: 48 },
   ],
@@ -117,7 +122,8 @@ const loopsAndCopies = async (): Promise<void> => {
   program.run()
   const expected = Float32Array.from({ length: 12 }, (_, i) => 10 * Math.floor(i / 4) + (i % 4) + 0.5)
   assert.equal(await program.read(['out', 'shifted', 'copied']), [expected, expected, expected])
-  const [both] = await program.read(['both'])
+  const [both, total] = await program.read(['both', 'total'])
+  assert.equal(total, Float32Array.of(4999 * 2500))
   assert.equal([both?.slice(0, 12), both?.slice(64)], [expected, expected])
   program.dispose()
 }
