@@ -15,7 +15,7 @@ import { divided, multiplied } from '../nest/builder.ts'
 import { type Composite, decode, sizeOf } from '../nest/composite.ts'
 import { type Dialect, perform } from '../nest/expression.ts'
 import { bare, holdThroughout, operations, unrolledOperations } from '../nest/interior.ts'
-import { type Vars, byStride, envOf, loops, roundDown, taps } from '../nest/loops.ts'
+import { type Span, type Vars, byStride, envOf, loops, roundDown, taps } from '../nest/loops.ts'
 import { type Value, i32 } from '../nest/nest.ts'
 import type { Alternatives, Dispatch, Dispatched } from './dispatch.ts'
 import { sectors } from './product/sides.ts'
@@ -70,7 +70,8 @@ const alone = (scope: Threads, r: Reduce, terms: Composite, vars: Vars): Value =
     if (unroll) taps(b, terms, vars, (here, step) => take(here, step % wide, step))
     else
       loops(b, terms.slice(0, -1), vars, here =>
-        strided(scope, i32(0), 1, sizeOf(last) >= 2 * wide ? wide : 1, i32(0), i32(sizeOf(last)), (place, i) => take(new Map([...here, ...decode(b, last, place)]), i, i)))
+        strided(scope, i32(0), 1, sizeOf(last) >= 2 * wide ? wide : 1, i32(0), i32(sizeOf(last)), (place, i) =>
+          take(new Map([...here, ...decode(b, last, place)]), i, i)))
   }
   const small = sizeOf(terms) * operations(inside.expr) <= unrolledOperations
   if (inside.guards.length === 0) run(r.value, small)
@@ -79,7 +80,9 @@ const alone = (scope: Threads, r: Reduce, terms: Composite, vars: Vars): Value =
 }
 
 /** The reduced value of one result, as far as one lane of several has it: the terms of a span, or all. */
-const shared = (scope: Threads, r: Reduce, terms: Composite, vars: Vars, lane: Value, lanes: number, span: { from: Value; to: Value } | null, run: (body: () => void) => void): Value => {
+const shared = (
+  scope: Threads, r: Reduce, terms: Composite, vars: Vars, lane: Value, lanes: number, span: Span | null, run: (body: () => void) => void,
+): Value => {
   const { b } = scope
   // loops over the outer variables, as far as the inner ones keep the lanes busy; with a span the terms count as one
   let outer = 0
@@ -125,8 +128,8 @@ const filled = (terms: number, shares: Shares): Shares =>
 
 /** One dispatch: the reductions of a kernel by given shares. `done` stores a result, given its place and its chunk. */
 const dispatchOf = (
-  kernel: Reducing, { results, terms }: Layout, { outputs, lanes, chunks, across }: Shares, counters: readonly Var[], dialect: Dialect, names: Names, name: string,
-  done: (scope: Threads, vars: Vars, place: Value, chunk: Value, acc: Value) => void,
+  kernel: Reducing, { results, terms }: Layout, { outputs, lanes, chunks, across }: Shares, counters: readonly Var[], dialect: Dialect, names: Names,
+  name: string, done: (scope: Threads, vars: Vars, place: Value, chunk: Value, acc: Value) => void,
 ): Dispatch => {
   const [count, length] = [sizeOf(results), sizeOf(terms)]
   const scope = openThreads(name, counters, dialect)
@@ -170,7 +173,8 @@ const shareOut = (kernel: Reducing, layout: Layout, shares: Shares, counters: re
     b.store(space, b.call('add', 'i32', multiplied(b, chunk, count), place), 0, acc))
   const each: Var = { id: names.variable(), size: chunks, name: 'chunk' }
   const at = add(scale(variable(each), count), linear(results.map(variable), results.map(v => v.size)))
-  const joining: Reducing = { ...kernel, reduction: { ...kernel.reduction, vars: [each], value: { kind: 'load', buffer: space, at, dtype: kernel.reduction.dtype } } }
+  const value: Expr = { kind: 'load', buffer: space, at, dtype: kernel.reduction.dtype }
+  const joining: Reducing = { ...kernel, reduction: { ...kernel.reduction, vars: [each], value } }
   const last: Layout = { results, terms: [each] }
   const [best] = sharesFor(count, chunks, readsOf(joining, last), false)
   return { dispatches: [partial, whole(joining, last, best)], scratch: [{ space, bytes: 4 * count * chunks, each: 'kernel' }] }

@@ -175,7 +175,8 @@ export const runDispatch = ({ nest, threads, shared, quads }: Dispatch, memory: 
 
   type Run = (t: Thread) => void
   type Waiting = (t: Thread) => Generator<void, void, void>
-  const waits = (s: Stmt): boolean => s.kind === 'barrier' || (s.kind === 'for' && s.body.some(waits)) || (s.kind === 'if' && [...s.then, ...s.otherwise].some(waits))
+  const waits = (s: Stmt): boolean => s.kind === 'barrier' || (s.kind === 'for' && s.body.some(waits)) || (s.kind === 'if' && [...s.then,
+    ...s.otherwise].some(waits))
   const run = (s: Stmt): Run => {
     switch (s.kind) {
       case 'set': {

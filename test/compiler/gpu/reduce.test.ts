@@ -26,7 +26,8 @@ const overAxis = (shape: readonly [number, number, number], axis: 0 | 1 | 2, by:
   const more = dtype === 'f32' ? op('sub', [load(2, out), op('mul', [value, num(0.5)])]) : load(2, out, dtype)
   return planOf(
     buffers([shape[0] * shape[1] * shape[2], dtype], [n, dtype], [n, dtype]),
-    kernel([x!, y!], { kind: 'reduce', op: by, vars: [vars[axis]!], value: load(0, at, dtype), dtype }, { buffer: 1, at: out, value }, { buffer: 2, at: out, value: more }),
+    kernel([x!, y!], { kind: 'reduce', op: by, vars: [vars[axis]!], value: load(0, at, dtype), dtype }, { buffer: 1, at: out, value }, { buffer: 2,
+      at: out, value: more }),
   )
 }
 
@@ -75,7 +76,8 @@ test('several reduced variables, with and without gaps between them', () => {
   agree(planOf(buffers(10800, 40), kernel([j], r(load(0, at), [i, k]), { buffer: 1, at: ix(0, [1, j]), value: acc })), tolerance)
   agree(planOf(buffers(10800, 30), kernel([k], r(load(0, at), [i, j]), { buffer: 1, at: ix(0, [1, k]), value: acc })), tolerance)
   agree(planOf(buffers(20000, 9), kernel([i], r(load(0, ix(5, [2000, i], [40, j], [1, k])), [j, k]), { buffer: 1, at: ix(0, [1, i]), value: acc })), tolerance)
-  for (const s of shares) agree(planOf(buffers(10800, 40), kernel([j], r(load(0, at), [i, k]), { buffer: 1, at: ix(0, [1, j]), value: acc })), tolerance, undefined, by(s))
+  for (const s of shares) agree(planOf(buffers(10800, 40), kernel([j], r(load(0, at), [i, k]), { buffer: 1, at: ix(0, [1, j]), value: acc })),
+    tolerance, undefined, by(s))
 })
 
 test('windows: short sums unrolled, without checks where they are inside', () => {
@@ -92,13 +94,15 @@ test('windows: short sums unrolled, without checks where they are inside', () =>
 test('what a guard keeps out is not read', () => {
   const [i, j] = [v(7), v(300)]
   const inside = when([guard(ix(-20, [1, j]), 200)], load(0, ix(-20, [200, i], [1, j])))
-  agree(planOf(buffers(1400, 7), kernel([i], { kind: 'reduce', op: 'sum', vars: [j], value: inside, dtype: 'f32' }, { buffer: 1, at: ix(0, [1, i]), value: acc })), tolerance)
+  agree(planOf(buffers(1400, 7), kernel([i], { kind: 'reduce', op: 'sum', vars: [j], value: inside, dtype: 'f32' }, { buffer: 1, at: ix(0, [1, i]),
+    value: acc })), tolerance)
 })
 
 test('NaN goes through extremes, infinities through sums', () => {
   const of = (each: Op, n: number): Plan => {
     const i = v(n)
-    return planOf(buffers(n, 1), kernel([], { kind: 'reduce', op: each, vars: [i], value: load(0, variable(i)), dtype: 'f32' }, { buffer: 1, at: ix(0), value: acc }))
+    return planOf(buffers(n, 1), kernel([], { kind: 'reduce', op: each, vars: [i], value: load(0, variable(i)), dtype: 'f32' }, { buffer: 1,
+      at: ix(0), value: acc }))
   }
   for (const n of [9, 700])
     for (const s of shares) {
@@ -116,7 +120,8 @@ test('products that no tile fits, as sums', () => {
     const [i, j, l] = [v(m), v(n), v(k)]
     const p = product([l], load(0, ix(0, [k, i], [1, l])), load(1, ix(0, [n, l], [1, j])))
     const out = ix(0, [n, i], [1, j])
-    agree(planOf(buffers(m * k, k * n, m * n, m * n), kernel([i, j], p, { buffer: 2, at: out, value: op('add', [acc, load(3, out)]) })), tolerance, undefined, schedule)
+    agree(planOf(buffers(m * k, k * n, m * n, m * n), kernel([i, j], p, { buffer: 2, at: out, value: op('add', [acc, load(3, out)]) })), tolerance,
+      undefined, schedule)
   }
 })
 

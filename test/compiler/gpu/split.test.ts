@@ -62,7 +62,8 @@ for (const [form, join] of [['a chain', sum], ['a tree', balanced]] as const)
 test('what is stored first takes the loops that it depends on only', () => {
   const [i, j] = [v(7), v(10)]
   const rows = balanced(twenty.map(n => load(n, ix(0, [1, i]))))
-  const few = runs(planOf(buffers(...twenty.map(() => 7), 70, 70), kernel([i, j], null, { buffer: 20, at: ix(0, [10, i], [1, j]), value: op('mul', [rows, load(21, ix(0, [10, i], [1, j]))]) })))
+  const few = runs(planOf(buffers(...twenty.map(() => 7), 70, 70), kernel([i, j], null, { buffer: 20, at: ix(0, [10, i], [1, j]), value: op('mul',
+    [rows, load(21, ix(0, [10, i], [1, j]))]) })))
   for (const b of few.buffers.slice(22)) assert.equal(b.aval.shape, [7])
 })
 
@@ -96,7 +97,8 @@ test('a value behind a guard is not computed where it fails', () => {
   const within = balanced(twenty.map(n => load(n, ix(-5, [1, i]))))
   const other = balanced(twenty.slice(0, 9).map(n => when([guard(ix(-5, [1, i]), 20), guard(ix(0, [1, i]), 12)], load(n, ix(-5, [1, i])), num(n + 1))))
   const both = when(inside, op('add', [within, other]), other)
-  runs(planOf(buffers(...twenty.map(() => 20), 40, 40), kernel([i], null, { buffer: 20, at: variable(i), value: both }, { buffer: 21, at: variable(i), value: within === both ? both : when(inside, within, num(3)) })))
+  runs(planOf(buffers(...twenty.map(() => 20), 40, 40), kernel([i], null, { buffer: 20, at: variable(i), value: both }, { buffer: 21,
+    at: variable(i), value: within === both ? both : when(inside, within, num(3)) })))
 })
 
 test('computed positions and random keys', () => {
@@ -116,14 +118,17 @@ test('computed positions and random keys', () => {
 test('reductions: of many buffers, with many in their stores, with stores of their own', () => {
   const [i, j] = [v(6), v(11)]
   const [both, row] = [ix(0, [11, i], [1, j]), ix(0, [1, i])]
-  const of = (n: number) => ({ kind: 'reduce' as const, op: 'sum' as const, vars: [j], value: balanced(twenty.slice(0, n).map(k => load(k, both))), dtype: 'f32' as const })
+  const of = (n: number) => ({ kind: 'reduce' as const, op: 'sum' as const, vars: [j], value: balanced(twenty.slice(0, n).map(k => load(k, both))),
+    dtype: 'f32' as const })
   const wide = twenty.map(() => 66)
   const rows = (n: number): Expr => balanced(Array.from({ length: n }, (_, k) => load(20 + k, row)))
   runs(planOf(buffers(...wide, 6), kernel([i], of(20), { buffer: 20, at: row, value: acc })))
   const narrow = Array.from({ length: 14 }, () => 6)
-  runs(planOf(buffers(...wide, ...narrow), kernel([i], of(4), { buffer: 33, at: row, value: op('mul', [acc, rows(12)]) }, { buffer: 32, at: row, value: rows(11) })))
+  runs(planOf(buffers(...wide, ...narrow), kernel([i], of(4), { buffer: 33, at: row, value: op('mul', [acc, rows(12)]) }, { buffer: 32, at: row,
+    value: rows(11) })))
   // one that reads what the reduced value is stored to in place has to come before it
-  runs(planOf(buffers(...wide, ...narrow), kernel([i], of(5), { buffer: 20, at: row, value: op('add', [acc, load(20, row)]) }, { buffer: 33, at: row, value: rows(9) })))
+  runs(planOf(buffers(...wide, ...narrow), kernel([i], of(5), { buffer: 20, at: row, value: op('add', [acc, load(20, row)]) }, { buffer: 33, at: row,
+    value: rows(9) })))
 })
 
 test('products keep their sides apart', () => {
@@ -131,7 +136,8 @@ test('products keep their sides apart', () => {
   const [a, b] = [ix(0, [9, i], [1, k]), ix(0, [4, k], [1, j])]
   const of = (m: number, n: number): Plan =>
     planOf(buffers(...twenty.map(n => (n < 10 ? 45 : 36)), 20), kernel([i, j],
-      product([k], balanced(twenty.slice(0, m).map(x => load(x, a))), balanced(twenty.slice(10, 10 + n).map(x => load(x, b)))), { buffer: 20, at: ix(0, [4, i], [1, j]), value: acc }))
+      product([k], balanced(twenty.slice(0, m).map(x => load(x, a))), balanced(twenty.slice(10, 10 + n).map(x => load(x, b)))), { buffer: 20,
+        at: ix(0, [4, i], [1, j]), value: acc }))
   for (const [m, n] of [[6, 6], [1, 10], [10, 2], [4, 3]] as const) {
     const few = runs(of(m, n))
     assert.ok(few.buffers.slice(21).every(x => x.aval.shape.length === 2), 'a side is stored over its own loops')
