@@ -4,9 +4,9 @@
  */
 import { Refusal, refuse } from '../dsl/errors.ts'
 import type { DType } from '../dsl/core/prim.ts'
-import { openBuild, type LocalOptions } from './build.ts'
+import { openBuild, type Build, type LoadOptions, type LocalOptions } from './build.ts'
 import type { Host } from './device/host.ts'
-import { sameShape, typeText, type ArrayOf, type LocalExecutable } from './executor.ts'
+import { sameShape, typeText, type ArrayOf, type Executable, type LocalExecutable } from './executor.ts'
 import { sizeOfShape } from './manifest.ts'
 import { fromPaths, toPaths } from './paths.ts'
 
@@ -46,11 +46,14 @@ export type Given<T> = T extends Arr<infer S, infer D> ? (S extends readonly [] 
 /** A program as a function from its input tree to its output tree; `executable` is underneath, for states that stay where they are. */
 export type Bound<P extends ProgramTypes[string]> = ((inputs: Given<P['inputs']>) => P['outputs']) & { readonly executable: LocalExecutable }
 
+/** The same on any device: what it returns comes when the device has done it. Calls need not wait for one another. */
+export type BoundOn<P extends ProgramTypes[string]> = ((inputs: Given<P['inputs']>) => Promise<P['outputs']>) & { readonly executable: Executable }
+
 const isArr = (u: unknown): u is Arr<readonly number[], DType> => typeof u === 'object' && u !== null && 'shape' in u && 'data' in u && 'dtype' in u
   && ArrayBuffer.isView(u.data)
 
 /** Sets all inputs from a tree; refuses what is missing, unknown or of another type (callers may be untyped). */
-const setTree = (executable: LocalExecutable, tree: unknown): void => {
+const setTree = (executable: Executable, tree: unknown): void => {
   const given = new Map(toPaths(tree, (u): u is Arr<readonly number[], DType> | number => isArr(u) || typeof u === 'number'))
   const problems = executable.program.inputs.flatMap(slot => {
     const value = given.get(slot.path)
@@ -73,11 +76,28 @@ const bind = <P extends ProgramTypes[string]>(executable: LocalExecutable): Boun
   return Object.assign(call, { executable })
 }
 
+const bindOn = <P extends ProgramTypes[string]>(executable: Executable): BoundOn<P> => {
+  const { outputs } = executable.program
+  const call = async (inputs: Given<P['inputs']>): Promise<P['outputs']> => {
+    setTree(executable, inputs)
+    executable.run()
+    const results = await executable.read(outputs.map(({ path }) => path))
+    return fromPaths(outputs.map(({ path, shape, dtype }, i) => [path, { shape, dtype, data: results[i] }] as const))
+  }
+  return Object.assign(call, { executable })
+}
+
 /** `build`: a folder in Node, an address in a bundle for browsers (default `build`, beside the page), or a host. */
 export type BindOptions = LocalOptions & { readonly build?: string | Host }
 
 // The package's own import `#host` is Node's side or, under the condition `browser` that bundlers set, the browser's.
 const hostOf = async (build: string | Host): Promise<Host> => (typeof build === 'string' ? (await import('#host')).hostAt(build) : build)
+
+const opened = async (build: string | Host = 'build'): Promise<Build> => {
+  const found = await openBuild(await hostOf(build))()
+  if (found._tag === 'Left') throw new Refusal(found.left)
+  return found.right
+}
 
 /**
  * `const f = await load<Programs>()('my/step')`: the program as a typed function. Rejects with a `Refusal` where the
@@ -85,10 +105,17 @@ const hostOf = async (build: string | Host): Promise<Host> => (typeof build === 
  */
 export const load = <P extends { readonly [K in keyof P]: ProgramTypes[string] }>(options: BindOptions = {}) =>
   async <K extends keyof P & string>(id: K): Promise<Bound<P[K]>> => {
-    const { build = 'build', ...rest } = options
-    const opened = await openBuild(await hostOf(build))()
-    if (opened._tag === 'Left') throw new Refusal(opened.left)
-    const executable = await opened.right.load(id, rest)()
+    const { build, ...rest } = options
+    const executable = await (await opened(build)).load(id, rest)()
     if (executable._tag === 'Left') throw new Refusal(executable.left)
     return bind<P[K]>(executable.right)
+  }
+
+/** `const f = await loadOn<Programs>({ device: 'webgpu' })('my/step')`: on any device, as a typed function that gives a promise. */
+export const loadOn = <P extends { readonly [K in keyof P]: ProgramTypes[string] }>(options: LoadOptions & Pick<BindOptions, 'build'>) =>
+  async <K extends keyof P & string>(id: K): Promise<BoundOn<P[K]>> => {
+    const { build, ...rest } = options
+    const executable = await (await opened(build)).loadOn(id, rest)()
+    if (executable._tag === 'Left') throw new Refusal(executable.left)
+    return bindOn<P[K]>(executable.right)
   }

@@ -46,8 +46,7 @@ const gpuName = async (host: Host): Promise<string | undefined> => {
   return E.isRight(found) ? found.right.about.name : undefined
 }
 
-const auto = async (host: Host, programs: readonly Pick<ProgramInfo, 'webgpu'>[]): Promise<readonly [Device, string]> => {
-  const name = await gpuName(host)
+const auto = (name: string | undefined, programs: readonly Pick<ProgramInfo, 'webgpu'>[]): readonly [Device, string] => {
   if (name === undefined) return ['wasm', 'no GPU is here: vdsm devices says why']
   return programs.every(({ webgpu }) => webgpu !== undefined) ? ['webgpu', name] : ['wasm', 'the programs were compiled without WebGPU']
 }
@@ -59,13 +58,13 @@ const checkDevice = ({ device = 'auto', allowSoftware, precision }: DeviceOption
   if (precision === 'f16-tiles' && (device === 'wasm' || device === 'eager')) no(`--precision ${precision}`, 'Leave one of the two out.')
 }
 
-/** Chooses for these programs. `byDefault`: what is taken where no device is named. Throws a `Refusal`. */
+/** Chooses for these programs. `byDefault`: what is taken where no device is named; `nameOf`: the name of the GPU that is here, if there is one. Throws a `Refusal`. */
 export const chooseDevice = async (
-  o: DeviceOptions, host: Host, programs: readonly Pick<ProgramInfo, 'webgpu'>[], byDefault: 'auto' | Device = 'auto',
+  o: DeviceOptions, host: Host, programs: readonly Pick<ProgramInfo, 'webgpu'>[], byDefault: 'auto' | Device = 'auto', nameOf = gpuName,
 ): Promise<Chosen> => {
   const asked = o.device ?? byDefault
   checkDevice({ ...o, device: asked })
-  const [device, why] = asked === 'auto' ? await auto(host, programs) : [asked, undefined] as const
+  const [device, why] = asked === 'auto' ? auto(await nameOf(host), programs) : [asked, undefined] as const
   return {
     why,
     options: {

@@ -6,7 +6,7 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { print, Refusal } from '../../dsl/errors.ts'
 import { loadProgram, type LocalOptions } from '../../runtime/build.ts'
-import { arr, load, type Arr } from '../../runtime/bindings.ts'
+import { arr, load, loadOn, type Arr } from '../../runtime/bindings.ts'
 import { nodeHost } from '../../runtime/device/node.ts'
 import { measurePeak } from '../../runtime/device/peak.ts'
 import { executableOver, transfer, type LocalExecutable } from '../../runtime/executor.ts'
@@ -167,6 +167,16 @@ test('typed calls take and return trees', async () => {
   // @ts-expect-error there is no such program
   assert.match(await refusal(() => load<Programs>({ build: toyBuild().build })('toy/other')), /no program 'toy\/other'/)
   assert.match(await refusal(() => arr([3], [1])), /shape \[3\] has 3 elements, the data has 1/)
+})
+
+test('typed calls on any device give promises, and need not wait for one another', async () => {
+  const step = await loadOn<Programs>({ build: toyBuild().build, device: 'wasm' })('toy/step')
+  const rest = { key: arr([2], [1, 2], 'u32'), flags: arr([2], [0, 1], 'bool') }
+  const calls = [1, 2].map(w => step({ state: { w: arr([2], [w, w]) }, x: arr([2], [3, 4]), ...rest }))
+  const [first, second] = await Promise.all(calls)
+  assert.equal([first?.state.w.data, second?.state.w.data, second?.flags.data], [Float32Array.of(4, 5), Float32Array.of(5, 6), Uint8Array.of(0, 1)])
+  // @ts-expect-error x is missing
+  assert.match(await refusal(() => step({ state: { w: arr([2], [1, 2]) }, ...rest })), /x: missing, expected f32\[2\]/)
 })
 
 test('the public runtime can be bundled for a browser: no module of Node is imported before it is needed', () => {
