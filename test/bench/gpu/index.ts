@@ -43,8 +43,9 @@ const adapterOf = (trial: boolean): About => {
   const [program, ...args] = node(join(here, 'about.ts'), ...(trial ? ['--allow-software'] : []))
   const { status, signal, stdout, stderr } = spawnSync(program, args, { encoding: 'utf8', timeout: 120_000 })
   if (status !== 0 || stdout.trim() === '') {
+    const said = stderr.trim() === '' ? `asking for an adapter ended with ${signal ?? status}` : stderr.trim()
     return refuse({
-      kind: 'usage', message: `there is no GPU to be measured: ${stderr.trim() === '' ? `asking for an adapter ended with ${signal ?? status}` : stderr.trim()}`,
+      kind: 'usage', message: `there is no GPU to be measured: ${said}`,
       remedy: 'Run it where a GPU is. To try the measurement itself, with tiny programs and figures that mean nothing: --allow-software.',
     })
   }
@@ -65,7 +66,7 @@ const before = (path: string, now: Pick<Results, 'adapter' | 'machine' | 'meanin
 /** The parts by name, as --only and --skip choose them: a whole name, or how it begins (`paper-sprites`, `torch:`, `ours:matmul`). */
 const chooser = ({ only, skip }: Pick<Options, 'only' | 'skip'>): ((name: string) => boolean) => {
   const begins = (list: string | undefined, name: string): boolean =>
-    (list ?? '').split(',').map(word => word.trim()).filter(word => word !== '').some(word => name.startsWith(word) || name.slice(name.indexOf(':') + 1).startsWith(word))
+    (list ?? '').split(',').map(word => word.trim()).some(word => word !== '' && (name.startsWith(word) || name.slice(name.indexOf(':') + 1).startsWith(word)))
   return name => (only === undefined || begins(only, name)) && !begins(skip, name)
 }
 
@@ -74,7 +75,8 @@ const jobsFor = (row: Row, o: Options, trial: boolean): readonly Job[] => {
   const program = row.kind === 'yardstick' ? (trial ? row.trial : row.program) : `vdsm/${trial ? 'tiny' : row.config}/${row.stage}/trainStep`
   if (program === null) return []
   const seconds = ['--seconds', String(o.seconds)]
-  const ours = node(join(here, 'ours.ts'), program, '--build', o.build, ...seconds, ...(trial ? ['--allow-software', '--modes', 'untuned', '--rounds', '2'] : []))
+  const less = trial ? ['--allow-software', '--modes', 'untuned', '--rounds', '2'] : []
+  const ours = node(join(here, 'ours.ts'), program, '--build', o.build, ...seconds, ...less)
   // What has been measured about kernels is kept beside the results.
   const env = { XDG_CACHE_HOME: join(dirname(resolve(o.out)), 'cache') }
   const torch = row.kind === 'yardstick'
@@ -104,7 +106,8 @@ const compileJobs = (o: Options, chosen: readonly Row[], trial: boolean, checked
     ...(trains ? [`models/vdsm/${trial ? 'tiny' : 'paper-sprites'}`, 'models/probe'] : []),
   ]
   return [...new Set(sources)].map(source => ({
-    name: `compile:${source}`, args: [process.execPath, 'runtime/vdsm.mjs', 'compile', source, '--out', o.build, '--quiet'] as const, limitSeconds: 2 * o.limit, keep: true,
+    name: `compile:${source}`, limitSeconds: 2 * o.limit, keep: true,
+    args: [process.execPath, 'runtime/vdsm.mjs', 'compile', source, '--out', o.build, '--quiet'] as const,
   }))
 }
 
@@ -126,7 +129,9 @@ const bench = async (o: Options): Promise<void> => {
   }
   const perform = async (job: Job): Promise<Part> => {
     tell(`${job.name} ...`)
-    const part = await run({ ...job, onLine: line => linesOf([line]).forEach(({ mode, ms, error }) => tell(`  ${mode}: ${ms === undefined ? error?.split('\n')[0] : `${ms.toPrecision(4)} ms`}`)) })
+    const heard = (line: unknown): void =>
+      linesOf([line]).forEach(({ mode, ms, error }) => tell(`  ${mode}: ${ms === undefined ? error?.split('\n')[0] : `${ms.toPrecision(4)} ms`}`))
+    const part = await run({ ...job, onLine: heard })
     if (part.status !== 'ok') tell(`  ${part.status}: ${part.said?.trim().split('\n').slice(-3).join('\n  ') ?? ''}`)
     results = { ...results, torch: versionsIn(part.lines) ?? results.torch, parts: [...results.parts.filter(({ name }) => name !== job.name), part] }
     save()
@@ -169,7 +174,7 @@ await new Command('npm run bench:gpu --')
   .option('--python <program>', 'the Python that has torch', 'python3')
   .option('--seconds <n>', 'about so long is every program measured, in all its modes together', positiveNumber, 10)
   .option('--limit <seconds>', 'of every part; compiling and conformance have twice as much', positiveNumber, 300)
-  .option('--only <parts>', `these alone, by how their names begin: compile, conformance, peer, train, ${rows.map(({ name }) => name).join(', ')}; ours:, torch:`)
+  .option('--only <parts>', `these alone, by how their names begin: conformance, peer, train, ${rows.map(({ name }) => name).join(', ')}; ours:, torch:`)
   .option('--skip <parts>', 'all but these')
   .option('--train-minutes <n>', 'also trains paper-sprites for so long in all, and evaluates it', positiveNumber)
   .option('--data-dir <folder>', 'where the sprites lie, for the training')

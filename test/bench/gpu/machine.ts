@@ -13,8 +13,9 @@ const textOf = (command: string, args: readonly string[]): string | null => {
   }
 }
 
-const smi = (...args: readonly string[]): readonly (readonly string[])[] =>
-  (textOf('nvidia-smi', [...args, '--format=csv,noheader,nounits']) ?? '').split('\n').filter(line => line !== '').map(line => line.split(',').map(cell => cell.trim()))
+const smi = (query: string): readonly (readonly string[])[] =>
+  (textOf('nvidia-smi', [query, '--format=csv,noheader,nounits']) ?? '').split('\n').filter(line => line !== '')
+    .map(line => line.split(',').map(cell => cell.trim()))
 
 /** MiB of the GPU that a process holds, as its driver sees it; of all where it names no processes (in containers); null without nvidia-smi. */
 export const videoMemory = (pid: number): number | null => {

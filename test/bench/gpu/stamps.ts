@@ -42,7 +42,8 @@ const setFor = (state: State, device: GPUDevice, at: number): GPUQuerySet => {
 /** A pass that notes its state and makes a stamped pass of the encoder for every dispatch. */
 const splitPass = (state: State, device: GPUDevice, encoder: GPUCommandEncoder): Partial<GPUComputePassEncoder> => {
   const now: { pipeline: GPUComputePipeline | null; readonly groups: Map<number, Binding> } = { pipeline: null, groups: new Map() }
-  const setBindGroup = (index: number, group: GPUBindGroup | null, offsets: Iterable<number> = []): undefined => void now.groups.set(index, [group, [...offsets]])
+  const setBindGroup = (index: number, group: GPUBindGroup | null, offsets: Iterable<number> = []): undefined =>
+    void now.groups.set(index, [group, [...offsets]])
   return {
     setPipeline: pipeline => void (now.pipeline = pipeline),
     setBindGroup,

@@ -40,11 +40,11 @@ export const trainingJobs = ({ out, build, minutes, dataDir, trial, results }: A
   ]
   const more = existsSync(join(run, 'config.json')) ? ['--resume', run] : fresh
   const env = { XDG_CACHE_HOME: join(dirname(resolve(out)), 'cache') }
+  const less = trial ? ['--train', '40', '--held-out', '20', '--seeds', '1'] : []
   return [
     { name: 'train', args: [...cli, 'train', ...more, '--build', build, ...device], limitSeconds: 60 * minutes, ending: 'SIGINT', keep: true, env },
     {
-      name: 'train:evaluate', args: [...cli, 'evaluate', run, '--build', build, ...device, ...(trial ? ['--train', '40', '--held-out', '20', '--seeds', '1'] : [])],
-      limitSeconds: 600, keep: true, env,
+      name: 'train:evaluate', args: [...cli, 'evaluate', run, '--build', build, ...device, ...less], limitSeconds: 600, keep: true, env,
     },
   ]
 }
