@@ -141,7 +141,8 @@ export const transfer = async (from: Executable, fromPath: string, to: Executabl
     if (source === undefined || source.dtype !== slot.dtype || !sameShape(source.shape, slot.shape)) {
       refuse({
         kind: 'arrays', program: to.program.id,
-        problems: [`input ${slot.path} is ${typeText(slot)}, ${from.program.id} ${source === undefined ? `has no ${path}` : `has ${path} as ${typeText(source)}`}`],
+        problems: [`input ${slot.path} is ${typeText(slot)}, ${from.program.id} `
+          + (source === undefined ? `has no ${path}` : `has ${path} as ${typeText(source)}`)],
       })
     }
   }

@@ -58,7 +58,10 @@ const checkDevice = ({ device = 'auto', allowSoftware, precision }: DeviceOption
   if (precision === 'f16-tiles' && (device === 'wasm' || device === 'eager')) no(`--precision ${precision}`, 'Leave one of the two out.')
 }
 
-/** Chooses for these programs. `byDefault`: what is taken where no device is named; `nameOf`: the name of the GPU that is here, if there is one. Throws a `Refusal`. */
+/**
+ * Chooses for these programs. `byDefault`: what is taken where no device is named; `nameOf`: the name of the GPU that is here, if
+ * there is one. Throws a `Refusal`.
+ */
 export const chooseDevice = async (
   o: DeviceOptions, host: Host, programs: readonly Pick<ProgramInfo, 'webgpu'>[], byDefault: 'auto' | Device = 'auto', nameOf = gpuName,
 ): Promise<Chosen> => {

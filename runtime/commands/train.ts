@@ -19,7 +19,9 @@ import { oneOf, positive, positiveNumber, seedOption, withBuild, withThreads, ty
 import { withDataOptions } from './data-options.ts'
 import { withDevice } from './device.ts'
 import { sequencesText } from './opening-lines.ts'
-import { checkFrom, CONFIG_FRAMES, configNames, DEFAULT_CONFIG, DEFAULT_STEPS, DEFAULTS, newConfig, openFrom, resumedConfig, type Options } from './train-options.ts'
+import {
+  checkFrom, CONFIG_FRAMES, configNames, DEFAULT_CONFIG, DEFAULT_STEPS, DEFAULTS, newConfig, openFrom, resumedConfig, type Options,
+} from './train-options.ts'
 import { loadStages, withFirstLoaded } from './train-programs.ts'
 
 /** What a run is made of, with nothing written yet: its folder is there where it is resumed. */
@@ -111,8 +113,8 @@ export const register: Register = (cli, settle) => {
     .option('--checkpoint-every <n>', `steps between checkpoints (default: ${DEFAULTS.checkpointEvery})`, positive)
     .option('--picture-every <n>', `steps between pictures (default: ${DEFAULTS.pictureEvery})`, positive)
   withThreads(withBuild(withDevice(withDataOptions(command), undefined, 'auto; with --resume, the device of the run')))
-    .option('--verify <n>', 'on a GPU: also compute the first n steps on the processor, from where the run starts or is resumed, and end it where they disagree',
-      positive)
+    .option('--verify <n>', 'on a GPU: also compute the first n steps on the processor, from where the run starts or is resumed, '
+      + 'and end it where they disagree', positive)
     .option('--on-device-failure <what>', 'when the GPU fails: resume (from the newest checkpoint, on a fresh device, twice at most), '
       + 'wasm (go on from it on the processor) or stop (default: resume)', oneOf(...ON_DEVICE_FAILURE))
     .action((options: Options) => settle(attempt(() => trainCommand(options))))

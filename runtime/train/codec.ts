@@ -37,7 +37,7 @@ export type VideoCodec = {
 /** The programs whose parameters are those of a training step, without a copy. */
 const sharing = new WeakMap<Executable, Executable>()
 
-/** Gives the parameters of `trainStep`, trained and frozen, to the inputs below `params` of `target`: for good where they can be shared, as they are now otherwise. */
+/** Gives `target`, below `params`, the parameters of `trainStep`, trained and frozen: for good where they can be shared, otherwise as they are now. */
 const giveParameters = async (trainStep: Executable, target: Executable): Promise<void> => {
   if (sharing.get(target) === trainStep) return
   const known = new Set(trainStep.program.inputs.map(({ path }) => path))

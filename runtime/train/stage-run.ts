@@ -86,7 +86,9 @@ const inWords = (values: Numbers): string => Object.entries(values).map(([name, 
 const tenths = (value: number): number => Math.round(value * 10) / 10
 
 /** The check of the first steps, where it is asked for. */
-const verificationOf = async ({ config, stage, start, verify }: StageRun, { reference }: Programs, note: (text: string) => void): Promise<Verification | undefined> => {
+const verificationOf = async (
+  { config, stage, start, verify }: StageRun, { reference }: Programs, note: (text: string) => void,
+): Promise<Verification | undefined> => {
   const steps = Math.min(verify, stepsOf(config, stage.number) - start.step)
   if (reference === undefined || steps <= 0) return undefined
   const other = await reference()

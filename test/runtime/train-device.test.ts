@@ -53,7 +53,8 @@ const queuedStage = (number: 1 | 2, devices: readonly QueuedDevice[], more: Fake
 }
 
 const session = (folder: RunFolder, stages: readonly Stage[], more: Partial<Session> = {}): Session =>
-  ({ config: config(), folder, stages, data: pendulum(), resume: false, stopped: () => false, sink: { write: () => true }, revision: 'test', patience: 0, ...more })
+  ({ config: config(), folder, stages, data: pendulum(), resume: false, stopped: () => false, sink: { write: () => true }, revision: 'test', patience: 0,
+    ...more })
 
 const fresh = (name: string, own = config()): Promise<RunFolder> => createRun(join(root, name), own)
 
@@ -235,7 +236,8 @@ test('what counts as agreement', () => {
   // Where a gradient is nothing but rounding, its sign is chance: a few in a thousand.
   assert.is(arrayProblem('state.params.w', before, adam(i => (i % 300 === 0 ? -1 : 1) * Math.sign(gradient(i))), right, rate), undefined)
   assert.match(arrayProblem('state.params.w', before, adam(i => -Math.sign(gradient(i))), right, rate) ?? '', /2\.0 times the learning rate in the mean/)
-  assert.match(arrayProblem('state.params.w', before, right.map((v, i) => (i === 17 ? v + 0.1 : v)), right, rate) ?? '', /element 17 of 1000.*times the learning rate/)
+  const one = right.map((v, i) => (i === 17 ? v + 0.1 : v))
+  assert.match(arrayProblem('state.params.w', before, one, right, rate) ?? '', /element 17 of 1000.*times the learning rate/)
   const moment = (factor: number) => before.map((v, i) => 0.9 * v + factor * 0.1 * gradient(i))
   assert.is(arrayProblem('state.optimizer.m.w', before, moment(1 + 1e-4), moment(1), rate), undefined)
   assert.match(arrayProblem('state.optimizer.m.w', before, moment(1.1), moment(1), rate) ?? '', /differs by \d+(\.\d+)?% of what the step changes/)
