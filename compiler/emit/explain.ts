@@ -14,8 +14,9 @@ const si = (n: number, unit: string): string => {
 const gpuLines = ({ info, gpu, kernels, func }: Built): readonly string[] => {
   if (gpu === null) return []
   if (typeof gpu === 'string') return [`  WebGPU: it cannot run there: ${gpu}`]
-  const line = (name: string, c: Counts): string =>
-    `    ${name.padEnd(14)} ${String(c.dispatches).padStart(5)} dispatches, ${String(c.copies).padStart(3)} copies, ${si(c.moved, 'B').padStart(8)} moved, ${si(c.bytes, 'B').padStart(8)} in ${c.buffers} buffers`
+  const line = (name: string, { dispatches, copies, moved, bytes, buffers }: Counts): string =>
+    [`    ${name.padEnd(10)} ${String(dispatches).padStart(5)} dispatches`, `${String(copies).padStart(4)} copies`, `${si(moved, 'B').padStart(8)} moved`,
+      `${si(bytes, 'B').padStart(8)} in ${buffers} buffers`].join(', ')
   const now = countsOf(gpu)
   return [
     `  WebGPU: ${now.shaders} shaders; least possible: ${si(now.least, 'B')} moved, each input and output once; ${si(now.live, 'B')} live at once`,

@@ -11,6 +11,9 @@ import { expressions, loadsOf } from '../kernel/walk.ts'
 import { touches } from '../memory.ts'
 import { type Pack, aligned, bytesFor } from './slots.ts'
 
+/** The fewest kernels that are worth slots of their own, which nothing else shares. */
+const fewest = 3
+
 /** A plan, and which of its buffers are made of others. */
 export type Packed = { readonly plan: Plan; readonly packs: readonly Pack[] }
 
@@ -27,10 +30,10 @@ type Sweep = {
 
 const elements = (buffer: Buffer): number => buffer.aval.shape.reduce((n, d) => n * d, 1)
 
-/** An expression as text, every node once; null where it depends on its position other than by the elements that it loads. */
+/** Expressions as text, equal nodes once; null where it depends on its position other than by the elements that it loads. */
 const template = (roots: readonly Expr[], load: (buffer: number, at: Index) => string | null): string | null => {
   const lines = new Map<Expr, number>()
-  const texts: string[] = []
+  const texts = new Map<string, number>()
   const textOf = (e: Expr): string | null => {
     switch (e.kind) {
       case 'const':
@@ -53,12 +56,13 @@ const template = (roots: readonly Expr[], load: (buffer: number, at: Index) => s
     const known = lines.get(e)
     if (known !== undefined) return known
     const text = textOf(e)
-    const line = text === null ? -1 : texts.push(text) - 1
+    const line = text === null ? -1 : (texts.get(text) ?? texts.size)
+    if (text !== null) texts.set(text, line)
     lines.set(e, line)
     return line
   }
   const ends = roots.map(visit)
-  return ends.includes(-1) ? null : `${texts.join('\n')}\n${ends.join()}`
+  return ends.includes(-1) ? null : `${[...texts.keys()].join('\n')}\n${ends.join()}`
 }
 
 /** The kernel as a sweep over whole arrays, of `along`'s values each. */
@@ -131,11 +135,22 @@ const grouped = <A>(items: readonly A[], key: (a: A) => string): readonly (reado
   return [...groups.values()]
 }
 
+/** The largest. */
+const most = <A>(groups: readonly (readonly A[])[]): readonly A[] | undefined => [...groups].sort((a, b) => b.length - a.length)[0]
+
 type Touched = ReturnType<typeof touches>
 
+/** Whether no array is part of a pack, and none is there twice. */
+const unpacked = (arrays: readonly number[], packs: readonly Pack[]): boolean =>
+  new Set(arrays).size === arrays.length && packs.every(p => p.members.every(m => !arrays.includes(m.buffer)))
+
+/** Those of the sweeps whose arrays are part of no pack, nor of another sweep before them. */
+const apart = (sweeps: readonly Sweep[], packs: readonly Pack[]): readonly Sweep[] =>
+  sweeps.reduce<readonly Sweep[]>((taken, s) => (unpacked([...taken.flatMap(t => t.arrays), ...s.arrays], packs) ? [...taken, s] : taken), [])
+
 /** Those of the sweeps that may wait for the last: nothing in between touches what they write, or writes what they read. */
-const together = (sweeps: readonly Sweep[], touched: readonly Touched[]): readonly Sweep[] => {
-  const last = sweeps[sweeps.length - 1]!.at
+const waiting = (sweeps: readonly Sweep[], touched: readonly Touched[]): readonly Sweep[] => {
+  const last = sweeps[sweeps.length - 1]?.at ?? 0
   return sweeps.filter(({ at }) => {
     const own = touched[at]!
     return touched.slice(at + 1, last + 1).every(({ reads, writes }) =>
@@ -150,10 +165,6 @@ const nameOf = (names: readonly string[], kernel: string): string => {
   const differs = first.findIndex((word, i) => words.some(w => i >= w.length - 1 || w[i] !== word))
   return differs > 0 ? first.slice(0, differs).join('.') : `all ${kernel}`
 }
-
-/** Whether no array is part of a pack, and none is there twice. */
-const unpacked = (arrays: readonly number[], packs: readonly Pack[]): boolean =>
-  new Set(arrays).size === arrays.length && packs.every(p => p.members.every(m => !arrays.includes(m.buffer)))
 
 /** Lays out the arrays of one role of some sweeps side by side; `id` is what the whole is known as. */
 const laidOut = (plan: Plan, id: number, arrays: readonly number[], kernel: string): { readonly buffer: Buffer; readonly pack: Pack } => {
@@ -182,10 +193,10 @@ const originsOf = (sweeps: readonly Sweep[]): Kernel['origins'] => {
   return [...all.values()]
 }
 
-/** Puts a kernel where the last of some sweeps was, and takes all of them away. */
-const replaced = (steps: readonly Step[], sweeps: readonly Sweep[], kernel: Kernel): readonly Step[] => {
+/** Puts kernels where the last of some sweeps was, and takes all of those away. */
+const replaced = (steps: readonly Step[], sweeps: readonly Sweep[], kernels: readonly Kernel[]): readonly Step[] => {
   const [gone, last] = [new Set(sweeps.map(s => s.at)), sweeps[sweeps.length - 1]!.at]
-  return steps.flatMap((step, at) => (at === last ? [kernel] : gone.has(at) ? [] : [step]))
+  return steps.flatMap((step, at): readonly Step[] => (at === last ? kernels : gone.has(at) ? [] : [step]))
 }
 
 /** Buffers of which a kernel reads single elements. */
@@ -193,13 +204,12 @@ const singles = ({ kernel }: Sweep): readonly number[] => loadsOf(expressions(ke
 
 /** Makes one kernel of element-wise kernels that do the same, if that can be. */
 const merged = ({ plan, packs }: Packed, group: readonly Sweep[]): Packed | null => {
-  const all = group.flatMap(s => s.arrays)
   const common = new Set(group.flatMap(singles))
-  if (group.length < 2 || !unpacked(all, packs) || all.some(a => common.has(a))) return null
+  if (group.length < fewest || group.some(s => s.arrays.some(a => common.has(a)))) return null
   const first = group[0]!
   const sides = first.arrays.map((_, role) => laidOut(plan, plan.buffers.length + role, group.map(s => s.arrays[role]!), plainName(first.kernel.name)))
   const kernel = over(first, sides.map(s => s.buffer.id), sides[0]!.buffer.aval.shape[0]!)
-  const steps = replaced(plan.steps, group, { ...kernel, name: plainName(first.kernel.name), origins: originsOf(group) })
+  const steps = replaced(plan.steps, group, [{ ...kernel, name: plainName(first.kernel.name), origins: originsOf(group) }])
   return { plan: { buffers: [...plan.buffers, ...sides.map(s => s.buffer)], steps }, packs: [...packs, ...sides.map(s => s.pack)] }
 }
 
@@ -224,13 +234,12 @@ const terms = (e: Expr): readonly Expr[] => (e.kind === 'op' && e.prim === 'add'
 const plus = (a: Expr, b: Expr): Expr => ({ kind: 'op', prim: 'add', args: [a, b], dtype: 'f32' })
 const isMarker = (e: Expr): boolean => e.kind === 'load' && e.buffer < 0
 
-/** With `acc` in the place of all `count` markers where they are added up, once; null where they are used in any other way. */
-const withTotal = (root: Expr, count: number): Expr | null => {
-  const acc: Expr = { kind: 'acc', dtype: 'f32' }
+/** With their total in the place of all `count` markers where they are added up, once; null where they are used in any other way. */
+const withTotal = (root: Expr, count: number, total: Expr): Expr | null => {
   const visit = (e: Expr): Expr => {
     const all = terms(e)
     const marked = new Set(all.flatMap(t => (t.kind === 'load' && t.buffer < 0 ? [t.buffer] : [])))
-    if (marked.size === count && all.filter(isMarker).length === count) return all.filter(t => !isMarker(t)).reduce(plus, acc)
+    if (marked.size === count && all.filter(isMarker).length === count) return all.filter(t => !isMarker(t)).reduce(plus, total)
     return e.kind === 'op' ? { ...e, args: e.args.map(visit) } : e
   }
   const made = visit(root)
@@ -267,26 +276,37 @@ const summary = (plan: Plan, group: readonly Sweep[], touched: readonly Touched[
   return [...values.keys()].some(b => b !== result && liveAfter(plan, touched, last, b)) ? null : (values.get(result) ?? null)
 }
 
-/** Makes one sum of sums over arrays of one role that are only ever added up, if that can be. */
+/**
+ * Makes few sums of sums over arrays of one role that are only ever added up, if that can be: one over every pack that lies among the arrays,
+ * one over all that are in no pack, which become one; others stay what they are.
+ */
 const summed = ({ plan, packs }: Packed, group: readonly Sweep[], touched: readonly Touched[]): Packed | null => {
   const arrays = group.flatMap(s => s.arrays)
-  if (group.length < 2 || group[0]!.arrays.length !== 1 || new Set(arrays).size !== arrays.length) return null
+  if (group.length < fewest || group[0]!.arrays.length !== 1 || new Set(arrays).size !== arrays.length) return null
   const found = summary(plan, group, touched)
-  const value = found === null ? null : withTotal(found, group.length)
-  if (value === null) return null
-  const known = packs.find(p => p.members.length === arrays.length && p.members.every(m => arrays.includes(m.buffer)))
+  if (found === null) return null
   // what a kernel over a whole range has written into its gaps is not zero
-  const filled = plan.steps.some((_, at) => known !== undefined && touched[at]!.writes.has(known.buffer))
-  if (filled || (known === undefined && !unpacked(arrays, packs))) return null
+  const clean = (p: Pack): boolean => touched.every(({ writes }) => !writes.has(p.buffer))
+  const whole = packs.filter(p => p.members.every(m => arrays.includes(m.buffer)) && clean(p))
+  const left = arrays.filter(a => whole.every(p => p.members.every(m => m.buffer !== a)))
+  const free = left.filter(a => unpacked([a], packs))
   const last = group[group.length - 1]!
-  const made = known === undefined ? laidOut(plan, plan.buffers.length, arrays, plainName(last.kernel.name)) : null
-  const buffers = made === null ? plan.buffers : [...plan.buffers, made.buffer]
-  const whole = known?.buffer ?? plan.buffers.length
-  const kernel = over(last, [whole], elements(buffers[whole]!))
-  const steps = replaced(plan.steps, group, {
-    ...kernel, name: plainName(last.kernel.name), stores: [{ ...last.kernel.stores[0]!, value }], origins: originsOf(group),
+  const made = free.length < fewest ? null : laidOut(plan, plan.buffers.length, free, plainName(last.kernel.name))
+  const packed = [...plan.buffers, ...(made === null ? [] : [made.buffer])]
+  const ranges = [...whole.map(p => p.buffer), ...(made === null ? [] : [made.buffer.id]), ...left.filter(a => made === null || !free.includes(a))]
+  // every sum but the last is kept until that has its own
+  const kept = ranges.slice(1).map((_, i): Buffer => ({ id: packed.length + i, aval: { shape: [], dtype: 'f32' }, name: 'sum', role: { kind: 'scratch' } }))
+  const acc: Expr = { kind: 'acc', dtype: 'f32' }
+  const value = withTotal(found, group.length, kept.map((b): Expr => ({ kind: 'load', buffer: b.id, at: zero, dtype: 'f32' })).reduce(plus, acc))
+  if (value === null || ranges.length === group.length) return null
+  const kernels = ranges.map((range, i): Kernel => {
+    const target = kept[i]
+    const store = target === undefined ? { ...last.kernel.stores[0]!, value } : { buffer: target.id, at: zero, value: acc }
+    const name = plainName(last.kernel.name)
+    return { ...over(last, [range], elements(packed[range]!)), name: i === 0 ? name : `${name}_${i + 1}`, stores: [store], origins: originsOf(group) }
   })
-  return { plan: { buffers, steps }, packs: made === null ? packs : [...packs, made.pack] }
+  const steps = replaced(plan.steps, group, kernels)
+  return { plan: { buffers: [...packed, ...kept], steps }, packs: made === null ? packs : [...packs, made.pack] }
 }
 
 type Find = (plan: Plan, at: number, step: Step) => Sweep | null
@@ -310,12 +330,12 @@ export const pack = (given: Plan): Packed => {
       const { plan } = now
       const touched = plan.steps.map(touches)
       const sweeps = plan.steps.flatMap((step, at) => find(plan, at, step) ?? [])
-      const group = grouped(sweeps, s => s.key).find(g => g.length > 1 && !keys.has(g[0]!.key))
+      const group = most(grouped(sweeps, s => s.key).filter(g => g.length >= fewest && !keys.has(g[0]!.key)))
       if (group === undefined) return now
       keys.add(group[0]!.key)
       now = make(now, group, touched) ?? now
     }
   }
-  const swept = round({ plan: given, packs: [] }, elementwise, (packed, group, touched) => merged(packed, together(group, touched)))
+  const swept = round({ plan: given, packs: [] }, elementwise, (packed, group, touched) => merged(packed, waiting(apart(group, packed.packs), touched)))
   return round(swept, total, summed)
 }

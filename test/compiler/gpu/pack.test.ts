@@ -97,36 +97,40 @@ const sum = (to: number, of: Expr, value: Expr = acc): Kernel => ({
 })
 
 test('kernels stay apart where one reads what another writes, where a step in between does, and where they do different things', () => {
-  const buffers = (['input', 'input', 'output', 'output', 'scratch', 'output'] as const).map((role, id) => buffer(id, role))
-  const left = (steps: readonly Step[]): number => {
-    const packed = pack({ buffers, steps })
-    same({ buffers, steps }, packed)
+  const buffers = (['input', 'input', 'output', 'output', 'scratch', 'output', 'input', 'output'] as const).map((role, id) => buffer(id, role))
+  const left = (given: readonly Step[]): number => {
+    const plan = { buffers, steps: [twice(7, 6), ...given] }
+    const packed = pack(plan)
+    same(plan, packed)
     return packed.plan.steps.length
   }
   assert.is(left([twice(2, 0), twice(3, 1)]), 1)
-  assert.is(left([twice(2, 0), twice(3, 2)]), 2, 'a chain')
-  assert.is(left([twice(2, 0), twice(2, 1)]), 2, 'one target')
-  assert.is(left([twice(2, 0), twice(3, 0)]), 2, 'one source')
-  assert.is(left([twice(2, 0), sweep(5, square(2)), twice(3, 1)]), 3, 'read in between')
-  assert.is(left([twice(2, 0, load(1, zero)), twice(3, 1, load(1, zero))]), 2, 'an element of a source')
-  assert.is(left([twice(2, 0), sweep(3, square(1))]), 2, 'another function')
+  assert.is(left([twice(2, 0), twice(3, 2)]), 3, 'a chain')
+  assert.is(left([twice(2, 0), twice(2, 1)]), 3, 'one target')
+  assert.is(left([twice(2, 0), twice(3, 0)]), 3, 'one source')
+  assert.is(left([twice(2, 0), sweep(5, square(2)), twice(3, 1)]), 4, 'read in between')
+  assert.is(left([twice(2, 0, load(1, zero)), twice(3, 1, load(1, zero))]), 3, 'an element of a source')
+  assert.is(left([twice(2, 0), sweep(3, square(1))]), 3, 'another function')
 })
 
 test('sums become one only where they are added up, once, and nobody sees a part', () => {
-  const buffers = [buffer(0, 'input'), buffer(1, 'input'), buffer(2, 'scratch', 1), buffer(3, 'output', 1), buffer(4, 'output', 1)]
-  const one = load(2, zero)
+  const scalars = [buffer(2, 'scratch', 1), buffer(3, 'output', 1), buffer(4, 'output', 1)]
+  const buffers = [buffer(0, 'input'), buffer(1, 'input'), ...scalars, buffer(5, 'input'), buffer(6, 'scratch', 1)]
+  const [one, two] = [load(2, zero), load(6, zero)]
   const left = (steps: readonly Step[]): number => {
     const packed = pack({ buffers, steps })
     same({ buffers, steps }, packed)
     return packed.plan.steps.length
   }
-  const root: Expr = { kind: 'op', prim: 'sqrt', args: [plus(one, acc)], dtype: 'f32' }
-  assert.is(left([sum(2, square(0)), sum(3, square(1), root)]), 1)
-  assert.is(left([sum(2, square(0)), sum(3, square(1), plus(plus(one, acc), one))]), 2, 'one twice')
-  assert.is(left([sum(2, square(0)), sum(3, square(1), { kind: 'op', prim: 'mul', args: [one, acc], dtype: 'f32' })]), 2, 'a product')
-  assert.is(left([sum(4, square(0)), sum(3, square(1), plus(load(4, zero), acc))]), 2, 'a part is a result')
+  const parts = [sum(2, square(0)), sum(6, square(5))]
+  const root: Expr = { kind: 'op', prim: 'sqrt', args: [plus(plus(one, acc), two)], dtype: 'f32' }
+  assert.is(left([...parts, sum(3, square(1), root)]), 1)
+  assert.is(left([...parts, sum(3, square(1), plus(plus(plus(one, acc), two), one))]), 3, 'one twice')
+  assert.is(left([...parts, sum(3, square(1), { kind: 'op', prim: 'mul', args: [plus(one, two), acc], dtype: 'f32' })]), 3, 'a product')
+  assert.is(left([...parts, sum(3, square(1), plus(one, acc))]), 3, 'a part that is not added')
+  assert.is(left([sum(4, square(0)), sum(6, square(5)), sum(3, square(1), plus(plus(load(4, zero), two), acc))]), 3, 'a part is a result')
   const more = (b: number): Expr => plus(load(b), { kind: 'const', value: 1, dtype: 'f32' })
-  assert.is(left([sum(2, more(0)), sum(3, more(1), plus(one, acc))]), 2, 'the gaps would count')
+  assert.is(left([sum(2, more(0)), sum(6, more(5)), sum(3, more(1), plus(plus(one, acc), two))]), 3, 'the gaps would count')
 })
 
 test.run()
