@@ -128,9 +128,11 @@ const runProgram = (id: string, options: Options): TE.TaskEither<Failure, void> 
     TE.bind('chosen', ({ build, program }) => attempt('choosing a device', () => chooseDevice(options, build.host, [program]))),
     TE.bind('executable', ({ build, chosen }) => build.loadOn(id, chosen.options)),
     TE.bind('results', ({ executable, values }) => execute(executable, values)),
-    TE.chainFirstTaskK(({ values, results }) => warn([...nonFinite('input', values), ...nonFinite('output', [...results].map(([name, { data }]) => [name, data]))])),
+    TE.chainFirstTaskK(({ values, results }) =>
+      warn([...nonFinite('input', values), ...nonFinite('output', [...results].map(([name, { data }]) => [name, data]))])),
     TE.chainFirst(({ format, results }) => writeAtomic(options.out, format === 'npz' ? printNpz(results) : printSafetensors(results))),
-    TE.chainTaskK(({ executable, results }) => say(`${options.out}: ${results.size === 1 ? '1 array' : `${results.size} arrays`} from ${id} (${executable.variant})`)),
+    TE.chainTaskK(({ executable, results }) =>
+      say(`${options.out}: ${results.size === 1 ? '1 array' : `${results.size} arrays`} from ${id} (${executable.variant})`)),
   )
 
 export const register: Register = (cli, settle) => {

@@ -3,7 +3,7 @@ import * as E from 'fp-ts/lib/Either.js'
 import { sizes, type ProbeSize } from '../../models/probe/config.ts'
 import { openBuild } from '../build.ts'
 import { nodeHost } from '../device/node.ts'
-import type { LocalExecutable } from '../executor.ts'
+import type { Executable } from '../executor.ts'
 import { checkFresh } from '../fresh.ts'
 import { toCompile } from '../infer/programs.ts'
 import { findProgram } from '../manifest.ts'
@@ -26,12 +26,12 @@ export const recipes: Recipes = {
 export const sizeFor = (features: number, classes: number): ProbeSize => (features <= sizes.small.F && classes <= sizes.small.C ? 'small' : 'large')
 
 /**
- * Loads the probes from a build, on one thread: a second one has nothing to gain. Refuses a build that has none, and one whose
+ * Loads the probes from a build, on one thread of the processor: neither a second one nor a GPU has anything to gain. Refuses a build that has none, and one whose
  * sources have changed since.
  */
 export const openProbes = async (folder: string, size: ProbeSize): Promise<Readonly<Record<ProbeName, ProbePrograms>>> => {
   const build = await orThrow(openBuild(nodeHost(folder)))
-  const load = async (id: string): Promise<LocalExecutable> => {
+  const load = async (id: string): Promise<Executable> => {
     right(checkFresh(folder, right(E.mapLeft(toCompile)(findProgram(build.manifest, id)))))
     return orThrow(build.load(id, { threads: 1 }))
   }

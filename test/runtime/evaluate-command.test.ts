@@ -12,9 +12,12 @@ import { main } from '../../runtime/cli.ts'
 import { pendulum } from '../../runtime/data/pendulum.ts'
 import { nodeHost } from '../../runtime/device/node.ts'
 import { evaluate, type Evaluation } from '../../runtime/evaluate/evaluate.ts'
+import type { ProbePrograms } from '../../runtime/evaluate/fit.ts'
 import { openTrained } from '../../runtime/evaluate/opening.ts'
 import { openProbes } from '../../runtime/evaluate/probes.ts'
 import { reportOf } from '../../runtime/evaluate/table.ts'
+import type { Executable, LocalExecutable } from '../../runtime/executor.ts'
+import { queuedDevice } from './support/queued.ts'
 import { checkpointOf, makeTinyRun, startTiny } from './support/tiny-model.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'vdsm-evaluate-'))
@@ -50,11 +53,13 @@ const call = async (...args: readonly string[]): Promise<{ readonly code: number
 const little = { steps: 20, every: 10, patience: 20, learningRate: 0.1, decay: 1e-3 }
 const plan = { seed: 0, seeds: 2, train: 60, heldOut: 40, recipes: { linear: little, mlp: little } }
 
-const evaluated = async (stage: 1 | 2, over: Partial<typeof plan> = {}): Promise<Evaluation> => {
+const evaluated = async (stage: 1 | 2, over: Partial<typeof plan> = {}, on = (program: Executable): Executable => program): Promise<Evaluation> => {
   const { programs, temperature, priors } = await openTrained({ run, stage }, build, {})
+  const probes = await openProbes(build, 'small')
+  const probe = ({ init, trainStep, predict }: ProbePrograms): ProbePrograms => ({ init: on(init), trainStep: on(trainStep), predict: on(predict) })
   return evaluate({
-    stage, encode: await programs.load.encode(), evaluate: await programs.load.evaluate(), temperature, priors, data: pendulum(),
-    probes: await openProbes(build, 'small'),
+    stage, encode: on(await programs.load.encode()), evaluate: on(await programs.load.evaluate()), temperature, priors, data: pendulum(),
+    probes: { linear: probe(probes.linear), mlp: probe(probes.mlp) },
   }, { ...plan, ...over }, () => undefined)
 }
 
@@ -93,6 +98,14 @@ test('the same seed gives the same numbers, another seed others', async () => {
   const [a, b, c] = [await evaluated(1), await evaluated(1), await evaluated(1, { seed: 5 })]
   assert.equal(a, b)
   assert.not.equal(a.readings, c.readings)
+})
+
+test('on a device with a queue, the same numbers', async () => {
+  const device = queuedDevice()
+  // What openTrained and openProbes load on the processor has its memory at hand.
+  const queued = await evaluated(2, { train: 20, heldOut: 20, seeds: 1 }, program => device.wrap(program as LocalExecutable))
+  assert.equal(queued, await evaluated(2, { train: 20, heldOut: 20, seeds: 1 }))
+  assert.ok(device.most('encode') > 8, 'clips are given to the device together')
 })
 
 test('stage 1 alone, from the command line: s and z, and the numbers as JSON', async () => {

@@ -20,8 +20,8 @@ const build = await orThrow(openBuild(host))
 const load = (where: 'webgpu' | 'wasm', name: string) => orThrow(build.loadOn(`train-model/${name}`, { device: where, allowSoftware: true }))
 
 const config: RunConfig = {
-  version: 2, config: 'tiny', stages: [1], data: { name: 'pendulum', splitSeed: 0 }, seed: 3, steps: { frames: 9, video: 1 }, checkpointEvery: 3,
-  pictureEvery: 100,
+  version: 2, config: 'tiny', stages: [1], data: { name: 'pendulum', splitSeed: 0 }, seed: 3, steps: { frames: 9, video: 1 },
+  checkpointEvery: 3, pictureEvery: 100,
 }
 const stage: Stage = {
   number: 1, schedule: progress => ({ learningRate: 0.01 * (1 - progress) }), trainStep: right(findProgram(build.manifest, 'train-model/trainStep')),
