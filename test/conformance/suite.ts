@@ -121,18 +121,22 @@ export const makeSuite = (out: string): readonly Case[] => {
   return made.map(({ found }) => found)
 }
 
-/** What is wrong with an answer, in words; null where it fits. Integers, bools and random bits have to be equal. */
-export const wrong = ({ group, right }: Case, answer: Answer): string | null => {
+/** WGSL may take -0 for 0, and shaders do: results that tell the two apart, by program. */
+const signsOfZero: Readonly<Record<string, readonly string[]>> = { 'combinators/corners/specials': ['negativeZero'] }
+
+/** What is wrong with an answer, in words; null where it fits. Integers, bools and random bits have to be equal. `zeros`: whether the target keeps the sign of 0. */
+export const wrong = ({ group, right, task }: Case, answer: Answer, { zeros }: { readonly zeros: boolean }): string | null => {
   if ('problem' in answer) return answer.problem
   for (const { path, dtype, values } of right()) {
     const packed = answer.outputs[path]
     if (packed === undefined) return `there is no result ${path}`
     const got = unpack(packed, dtype)
     if (got.length !== values.length) return `${path} has ${got.length} elements, not ${values.length}`
+    const unsigned = !zeros && (signsOfZero[task.id]?.includes(path) ?? false)
     const scale = Array.from(values, Math.abs).filter(Number.isFinite).reduce((m, x) => Math.max(m, x), 1)
     for (let i = 0; i < values.length; i++) {
       const [x, y] = [dtype === 'f32' ? Math.fround(values[i] ?? NaN) : values[i] ?? NaN, got[i] ?? NaN]
-      const fits = x === y || (Number.isNaN(x) && Number.isNaN(y)) || (dtype === 'f32' && Math.abs(x - y) <= tolerances[group] * scale)
+      const fits = x === y || (Number.isNaN(x) && Number.isNaN(y)) || (unsigned && x === -y) || (dtype === 'f32' && Math.abs(x - y) <= tolerances[group] * scale)
       if (!fits) return `${path}[${i}] is ${y}, not ${x} (differences up to ${tolerances[group]} of ${scale} are allowed)`
     }
   }
