@@ -26,8 +26,8 @@ export const recipes: Recipes = {
 export const sizeFor = (features: number, classes: number): ProbeSize => (features <= sizes.small.F && classes <= sizes.small.C ? 'small' : 'large')
 
 /**
- * Loads the probes from a build, on one thread of the processor: neither a second one nor a GPU has anything to gain. Refuses a build that has none, and one whose
- * sources have changed since.
+ * Loads the probes from a build, on one thread of the processor: neither a second one nor a GPU has anything to gain. Refuses a
+ * build that has none, and one whose sources have changed since.
  */
 export const openProbes = async (folder: string, size: ProbeSize): Promise<Readonly<Record<ProbeName, ProbePrograms>>> => {
   const build = await orThrow(openBuild(nodeHost(folder)))
