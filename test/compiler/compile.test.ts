@@ -8,6 +8,7 @@ import * as E from 'fp-ts/lib/Either.js'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { compile } from '../../compiler/compile.ts'
+import type { Target } from '../../compiler/emit/build.ts'
 import { explain } from '../../compiler/emit/explain.ts'
 import { print } from '../../dsl/errors.ts'
 import { checkFresh } from '../../runtime/fresh.ts'
@@ -39,7 +40,8 @@ test('the same source makes the same bytes', async () => {
   const [a, b] = [join(temporary, 'a'), join(temporary, 'b')]
   await build(file, a)
   await build(file, b)
-  assert.equal(names(a), ['bindings.ts', 'cache.json', 'manifest.json', 'same.gradient.#.fma.wasm', 'same.gradient.#.wasm', 'same.gradient.#.webgpu.json', 'same.predict.#.fma.wasm', 'same.predict.#.wasm', 'same.predict.#.webgpu.json'])
+  const made = ['gradient', 'predict'].flatMap(id => ['fma.wasm', 'wasm', 'webgpu.json'].map(ending => `same.${id}.#.${ending}`))
+  assert.equal(names(a), ['bindings.ts', 'cache.json', 'manifest.json', ...made])
   assert.equal(files(a), files(b))
 })
 
@@ -96,7 +98,8 @@ test('a folder keeps the programs of other sources while those are there', async
   await build(one, out)
   place('one.ts', `${source}\n`)
   await build(one, out)
-  assert.equal(names(out), ['bindings.ts', 'cache.json', 'manifest.json', 'one.gradient.#.fma.wasm', 'one.gradient.#.wasm', 'one.gradient.#.webgpu.json', 'one.predict.#.fma.wasm', 'one.predict.#.wasm', 'one.predict.#.webgpu.json'])
+  const made = ['gradient', 'predict'].flatMap(id => ['fma.wasm', 'wasm', 'webgpu.json'].map(ending => `one.${id}.#.${ending}`))
+  assert.equal(names(out), ['bindings.ts', 'cache.json', 'manifest.json', ...made])
 })
 
 test('a compile that cannot be written leaves the old build whole', async () => {
@@ -144,6 +147,29 @@ test('a damaged module is made again, not taken for what was compiled', async ()
   writeFileSync(path, good.subarray(0, 400))
   assert.equal((await build(file, out)).compiled, [first.id])
   assert.equal(readFileSync(path), good)
+})
+
+test('a build for WebAssembly alone has no file for WebGPU, and gets it when that is asked for; a damaged one is made again', async () => {
+  const out = join(temporary, 'targets')
+  const file = place('targets.ts', source)
+  const request = { files: [file], root: work, out, force: false, onBuilt: () => undefined }
+  const made = async (targets: readonly Target[]) => {
+    const result = await compile({ ...request, targets })
+    return E.isRight(result) ? result.right : (assert.unreachable(print(result.left)) as never)
+  }
+  const shaders = (): readonly string[] => names(out).filter(name => name.endsWith('.webgpu.json'))
+  assert.ok((await made(['wasm'])).programs.every(p => p.webgpu === undefined))
+  assert.equal(shaders(), [])
+  const [first] = (await made(['wasm', 'webgpu'])).programs
+  assert.equal(shaders(), ['targets.gradient.#.webgpu.json', 'targets.predict.#.webgpu.json'])
+  assert.equal((await made(['wasm', 'webgpu'])).compiled, [])
+  const path = join(out, first?.webgpu?.file ?? '')
+  const good = readFileSync(path)
+  writeFileSync(path, good.subarray(0, 400))
+  assert.equal((await made(['wasm', 'webgpu'])).compiled, [first?.id])
+  assert.equal(readFileSync(path), good)
+  await made(['wasm'])
+  assert.equal(shaders(), [])
 })
 
 test('a source that has changed since is noticed; a comment that was compiled, another program and a missing source are not', async () => {
@@ -213,6 +239,7 @@ test('paths and options that cannot be are refused by name', () => {
   assert.match(vdsm('compile').stderr, /^models: no such file or folder\n {2}Name the files or folders/)
   cpSync(join(work, 'same.ts'), join(work, 'same.txt'))
   assert.match(vdsm('compile', 'same.txt').stderr, /not a TypeScript source file/)
+  assert.match(vdsm('compile', 'same.ts', '--targets', 'webgpu').stderr, /^cannot compile for 'webgpu'\n {2}There are wasm and webgpu; /)
   const unknown = vdsm('compile', '--fast')
   assert.match(unknown.stderr, /unknown option '--fast'/)
   assert.match(unknown.stderr, /^unknown option '--fast'\n {2}See: vdsm compile --help\n$/)
