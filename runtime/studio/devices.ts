@@ -29,5 +29,5 @@ export const decide = (choice: DeviceChoice, gpu: Gpu): Decision | { readonly re
   return choice === 'auto'
     ? wasm('WebGPU is not used: its only adapter here computes in software, slower than WebAssembly. Choosing WebGPU uses it all the same.')
     : { options: { device: 'webgpu', allowSoftware: true },
-      notes: ['This adapter computes in software: its numbers are right, its speed is not that of a graphics processor.'] }
+      notes: ['This adapter computes in software: its numbers are right, but compiling shaders takes it minutes, and a step seconds.'] }
 }

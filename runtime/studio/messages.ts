@@ -34,8 +34,10 @@ export type Pictures = {
 export type Loss = readonly [step: number, loss: number]
 
 export type FromWorker =
-  /** Everything is loaded. `device` is what the program runs on, in words; `notes` say why not on another. `configs` are the models of the build. */
-  | { readonly kind: 'ready'; readonly device: string; readonly notes: readonly string[]; readonly configs: readonly string[]; readonly parameters: number }
+  /** A device has been chosen, and programs are being loaded on it. `notes` say, in words, why not on another; `configs` are the models of the build. */
+  | { readonly kind: 'opening'; readonly notes: readonly string[]; readonly configs: readonly string[] }
+  /** Everything is loaded. `device` is what the program runs on, in words. */
+  | { readonly kind: 'ready'; readonly device: string; readonly parameters: number }
   | { readonly kind: 'progress'; readonly losses: readonly Loss[]; readonly stepsPerSecond: number }
   | { readonly kind: 'pictures'; readonly pictures: Pictures }
   /** Training has come to rest: paused, or after its last step. */

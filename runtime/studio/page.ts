@@ -102,11 +102,13 @@ const deviceWords = (device: string): string => device.replace(/^wasm, /, 'WebAs
 
 const hear = (message: FromWorker): void => {
   switch (message.kind) {
+    case 'opening': {
+      notes.textContent = message.notes.join(' ')
+      return options(message.configs.includes(settings.config) ? message.configs : [settings.config, ...message.configs], settings.config)
+    }
     case 'ready': {
       element('device-name').textContent = deviceWords(message.device)
       element('size').textContent = `The model has ${number.format(message.parameters)} parameters.`
-      notes.textContent = message.notes.join(' ')
-      options(message.configs.includes(settings.config) ? message.configs : [settings.config, ...message.configs], settings.config)
       return show('ready')
     }
     case 'progress': {
@@ -128,7 +130,7 @@ const begin = (): void => {
   worker?.terminate()
   losses = []
   problem.hidden = true
-  notes.textContent = ''
+  notes.textContent = element('size').textContent = ''
   element('device-name').textContent = '-'
   showNumbers(0)
   show('loading')

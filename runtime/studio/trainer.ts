@@ -91,8 +91,9 @@ const openOn = async (address: string, settings: Settings): Promise<Session> => 
   const build = await open(address)
   const decision = decide(settings.device, await findGpu())
   if ('refused' in decision) throw new Error(decision.refused)
+  say({ kind: 'opening', notes: decision.notes, configs: configsOf(build) })
   const session = await openSession(build, settings, decision.options)
-  say({ kind: 'ready', device: session.device, notes: decision.notes, configs: configsOf(build), parameters: session.parameters })
+  say({ kind: 'ready', device: session.device, parameters: session.parameters })
   show(session.blank)
   return session
 }

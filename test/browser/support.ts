@@ -15,10 +15,10 @@ export const chromiumPath = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '
 
 const quiet = ['--no-sandbox', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync', '--disable-quic']
 
-/** Headless; with `webgpu` there is an adapter in software (SwiftShader) where there is no graphics processor. */
+/** Headless; with `webgpu` there is an adapter in software (SwiftShader) where there is no graphics processor, and time for it to compile shaders. */
 export const launch = async ({ webgpu = false } = {}): Promise<Browser> => {
   if (chromiumPath === undefined) throw new Error('there is no Chromium here')
-  return chromium.launch({ executablePath: chromiumPath, headless: true, args: [...quiet, ...(webgpu ? ['--enable-unsafe-webgpu'] : [])] })
+  return chromium.launch({ executablePath: chromiumPath, headless: true, args: [...quiet, ...(webgpu ? ['--enable-unsafe-webgpu', '--disable-gpu-watchdog'] : [])] })
 }
 
 /** The script of page.ts and its chunks, as a user's bundler makes them, and the source files that went into them. */
