@@ -14,13 +14,14 @@ const write = async ({ out }: Options): Promise<void> => {
   if (!/\.m?js$/.test(out)) refuse({ kind: 'usage', message: `--out ${out}: a module for pages is a .js file`, remedy: 'For example: --out public/vdsm.js' })
   const { code } = await bundleModule()
   await orThrow(writeAtomic(out, code))
-  process.stdout.write(`${out}: ${kilobytes(code.length)}, ${kilobytes(gzipSync(code, { level: 9 }).length)} gzipped. In a page: import { open } from './vdsm.js'\n`)
+  const packed = gzipSync(code, { level: 9 }).length
+  process.stdout.write(`${out}: ${kilobytes(code.length)}, ${kilobytes(packed)} gzipped. In a page: import { open } from './vdsm.js'\n`)
 }
 
 export const register: Register = (cli, settle) => {
   cli.command('bundle')
     .summary('write the runtime for pages as one module')
-    .description('write the runtime as one ES module for pages, without the compiler: opens a build by its address, and runs and trains on WebGPU or WebAssembly')
+    .description('write the runtime as one ES module for pages, without the compiler: it opens a build by its address and runs it on WebGPU or WebAssembly')
     .option('--out <file>', 'where it is written', 'vdsm.js')
     .action((options: Options) => settle(attempt(() => write(options))))
 }

@@ -57,6 +57,6 @@ export const bundleStudio = async (): Promise<Scripts> => {
     ...common, entryPoints: { studio: 'runtime/studio/page.ts', trainer: 'runtime/studio/trainer.ts' }, plugins: [besideModule, lean],
   })
   const scripts = page.outputFiles.map(file => [file.path.split(/[\\/]/).pop() ?? '', file.contents] as const)
-  const asIs = ['index.html', 'style.css'].map(name => [name, new Uint8Array(readFileSync(new URL(name, import.meta.url)))] as const)
+  const asIs = ['index.html', 'style.css', 'icon.svg'].map(name => [name, new Uint8Array(readFileSync(new URL(name, import.meta.url)))] as const)
   return { files: new Map([['vdsm.js', module.code] as const, ...scripts, ...asIs]), weights: module.weights }
 }

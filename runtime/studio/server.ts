@@ -28,13 +28,15 @@ const headers = {
 } as const
 
 const types: Readonly<Record<string, string>> = {
-  html: 'text/html; charset=utf-8', css: 'text/css; charset=utf-8', js: 'text/javascript; charset=utf-8', json: 'application/json', wasm: 'application/wasm',
+  html: 'text/html; charset=utf-8', css: 'text/css; charset=utf-8', js: 'text/javascript; charset=utf-8',
+  json: 'application/json', svg: 'image/svg+xml', wasm: 'application/wasm',
 }
 const typeOf = (name: string): string => types[name.split('.').pop() ?? ''] ?? 'application/octet-stream'
 
 /** The names of all files of a build's programs. */
 const filesOf = ({ programs }: Manifest): ReadonlySet<string> =>
-  new Set(programs.flatMap(({ modules, webgpu }) => [...Object.values(modules), ...(webgpu === undefined ? [] : [webgpu.file])]).filter(name => /^[\w.-]+$/.test(name) && !name.startsWith('.')))
+  new Set(programs.flatMap(({ modules, webgpu }) => [...Object.values(modules), ...(webgpu === undefined ? [] : [webgpu.file])])
+    .filter(name => /^\w[\w.-]*$/.test(name)))
 
 type Reply = { readonly status: number; readonly type: string; readonly body: Uint8Array | string }
 

@@ -31,7 +31,8 @@ const mostBytes = 2 ** 30
 
 /** The configurations of which a build has all programs that a page needs, and can train. */
 export const configsOf = ({ manifest }: Programs): readonly string[] =>
-  Object.keys(schedules).filter(config => NEEDED.every(name => manifest.programs.some(({ id, memoryBytes }) => id === idOf(config, name) && memoryBytes < mostBytes)))
+  Object.keys(schedules).filter(config =>
+    NEEDED.every(name => manifest.programs.some(({ id, memoryBytes }) => id === idOf(config, name) && memoryBytes < mostBytes)))
 
 /** Loads the programs on a device and starts the parameters. Rejects with a `Refusal`. */
 export const openSession = async (build: Programs, { config, seed, steps }: Omit<Settings, 'device'>, options: LoadOptions): Promise<Session> => {

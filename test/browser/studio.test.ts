@@ -69,7 +69,9 @@ const until = async (page: Page, ...states: readonly string[]): Promise<string> 
   throw new Error(`the page is still ${String(await page.evaluate('studio.state()'))}`)
 }
 
-const lossesOf = async (page: Page): Promise<readonly (readonly [number, number])[]> => (await page.evaluate('studio.losses()')) as readonly (readonly [number, number])[]
+type Losses = readonly (readonly [step: number, loss: number])[]
+
+const lossesOf = async (page: Page): Promise<Losses> => (await page.evaluate('studio.losses()')) as Losses
 
 /** How bright a canvas is on average from its middle downwards and to the right, of 255; and how many colours it has. */
 const lookAt = async (page: Page, canvas: string): Promise<{ readonly brightness: number; readonly colours: number }> => (await page.evaluate(`(() => {
@@ -93,12 +95,12 @@ const untilLosses = async (page: Page, count: number): Promise<void> => {
   }
 }
 
-const mean = (losses: readonly (readonly [number, number])[]): number => losses.reduce((sum, [, loss]) => sum + loss, 0) / losses.length
+const mean = (losses: Losses): number => losses.reduce((sum, [, loss]) => sum + loss, 0) / losses.length
 
 /** The first and last few losses: at this size they jump about, by the pictures that a step is given. */
-const fall = (losses: readonly (readonly [number, number])[]): number => mean(losses.slice(0, 6)) - mean(losses.slice(-6))
+const fall = (losses: Losses): number => mean(losses.slice(0, 6)) - mean(losses.slice(-6))
 
-const reference = async (steps: number, total: number): Promise<readonly (readonly [number, number])[]> => {
+const reference = async (steps: number, total: number): Promise<Losses> => {
   const session = await openSession(await open(nodeHost(out)), { config: 'tiny', seed: 0, steps: total }, { device: 'wasm', threads: 1 })
   return Promise.all(Array.from({ length: steps }, () => session.next()))
 }
@@ -189,7 +191,9 @@ inBrowser('auto does not take an adapter in software, and says so', async () => 
 
 inBrowser('what goes wrong is said in words', async () => {
   const page = await openStudio('?config=small&device=wasm')
-  for (const end = Date.now() + PATIENCE; Date.now() < end && (await page.evaluate('studio.state()')) !== 'failed';) await new Promise(done => setTimeout(done, 20))
+  for (const end = Date.now() + PATIENCE; Date.now() < end && (await page.evaluate('studio.state()')) !== 'failed';) {
+    await new Promise(done => setTimeout(done, 20))
+  }
   assert.match((await page.textContent('#problem')) ?? '', /no program 'vdsm\/small\/frames\/trainStep' in the build folder/)
   assert.ok(await page.isVisible('#problem'))
   assert.ok(await page.isDisabled('#run'))

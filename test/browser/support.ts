@@ -18,7 +18,8 @@ const quiet = ['--no-sandbox', '--no-first-run', '--disable-background-networkin
 /** Headless; with `webgpu` there is an adapter in software (SwiftShader) where there is no graphics processor, and time for it to compile shaders. */
 export const launch = async ({ webgpu = false } = {}): Promise<Browser> => {
   if (chromiumPath === undefined) throw new Error('there is no Chromium here')
-  return chromium.launch({ executablePath: chromiumPath, headless: true, args: [...quiet, ...(webgpu ? ['--enable-unsafe-webgpu', '--disable-gpu-watchdog'] : [])] })
+  const args = [...quiet, ...(webgpu ? ['--enable-unsafe-webgpu', '--disable-gpu-watchdog'] : [])]
+  return chromium.launch({ executablePath: chromiumPath, headless: true, args })
 }
 
 /** The script of page.ts and its chunks, as a user's bundler makes them, and the source files that went into them. */

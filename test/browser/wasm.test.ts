@@ -70,7 +70,9 @@ const inBrowser = (name: string, check: () => Promise<void>): void => {
   else test(name, check)
 }
 
-if (chromiumPath === undefined) process.stdout.write('SKIPPED: programs are not run in a browser, for there is no Chromium here (Debian: apt-get install chromium)\n')
+if (chromiumPath === undefined) {
+  process.stdout.write('SKIPPED: programs are not run in a browser, for there is no Chromium here (Debian: apt-get install chromium)\n')
+}
 
 const programs = ['step', 'encode', 'decode', 'trainStep']
 // Current Chromium knows relaxed SIMD without a flag, so the probe has to choose it; Node's host switches it on.

@@ -66,8 +66,9 @@ test('the page, its scripts and the files of the manifest, with the headers that
 
 test('nothing else of the disk', async () => {
   const paths = [
-    '/build/', '/build/cache.json', '/build/bindings.ts', '/build/../secret.txt', '/build/..%2fsecret.txt', '/build/%2e%2e/secret.txt', '/build/....//secret.txt',
-    '/../secret.txt', '/..%2f..%2fetc/passwd', '//etc/passwd', `/build/${folder}/secret.txt`, '/secret.txt', '/build/manifest.json/../cache.json', '/build\\..\\secret.txt',
+    '/build/', '/build/cache.json', '/build/bindings.ts', '/build/../secret.txt', '/build/..%2fsecret.txt', '/build/%2e%2e/secret.txt',
+    '/build/....//secret.txt', '/../secret.txt', '/..%2f..%2fetc/passwd', '//etc/passwd', `/build/${folder}/secret.txt`, '/secret.txt',
+    '/build/manifest.json/../cache.json', '/build\\..\\secret.txt',
   ]
   for (const path of paths) {
     const { status, body } = await ask(path)
@@ -127,7 +128,8 @@ const vdsm = (...args: readonly string[]): Promise<readonly [code: number | null
 })
 
 test('the command refuses in words: no build, no model in it, no port', async () => {
-  const [[missing, , noBuild], [without, , noModel], [wrong, , noPort]] = await Promise.all([vdsm('--build', 'nowhere'), vdsm('--build', build), vdsm('--port', '99999')])
+  const [[missing, , noBuild], [without, , noModel], [wrong, , noPort]] =
+    await Promise.all([vdsm('--build', 'nowhere'), vdsm('--build', build), vdsm('--port', '99999')])
   assert.equal([missing, without, wrong], [1, 2, 2])
   assert.match(noBuild, /nowhere\/manifest\.json: no such file\n.*Compile first/)
   assert.match(noModel, /no program 'vdsm\/small-16\/frames\/init'[^]*Compile VDSM first/)

@@ -21,7 +21,8 @@ const STEPS = 6
 const settings = { config: 'tiny', seed: 3, steps: STEPS } as const
 
 test.before(async () => {
-  const compiled = await compile({ files: [join(models, 'vdsm/tiny/frames.ts')], root: models, out: build, force: true, targets: ['wasm'], onBuilt: () => undefined })
+  const files = [join(models, 'vdsm/tiny/frames.ts')]
+  const compiled = await compile({ files, root: models, out: build, force: true, targets: ['wasm'], onBuilt: () => undefined })
   if (E.isLeft(compiled)) throw new Error(print(compiled.left))
 })
 test.after(() => rmSync(folder, { recursive: true, force: true }))
@@ -43,9 +44,11 @@ const quietly = async (argv: readonly string[]): Promise<number> => {
 
 test('the losses of vdsm train, to the bit', async () => {
   const run = join(folder, 'run')
-  const code = await quietly(['train', '--config', 'tiny', '--stage', '1', '--steps', String(STEPS), '--seed', '3', '--build', build, '--out', run, '--device', 'wasm'])
+  const code = await quietly(
+    ['train', '--config', 'tiny', '--stage', '1', '--steps', String(STEPS), '--seed', '3', '--build', build, '--out', run, '--device', 'wasm'])
   assert.is(code, 0, readdirSync(folder).join(' '))
-  const lines = readFileSync(join(run, 'metrics.jsonl'), 'utf8').trim().split('\n').map(text => JSON.parse(text) as { readonly step: number; readonly loss?: number })
+  const lines = readFileSync(join(run, 'metrics.jsonl'), 'utf8').trim().split('\n')
+    .map(text => JSON.parse(text) as { readonly step: number; readonly loss?: number })
   const expected = lines.flatMap(({ step, loss }) => (loss === undefined ? [] : [[step, loss]]))
   const session = await begin()
   // Several under way at once, as the page has them; pictures in between change nothing.
@@ -73,7 +76,7 @@ test('the grid of swaps shows the given pictures, and what the model makes of th
 
 test('the configurations of the build are those that it can train', async () => {
   assert.equal(configsOf(await open(nodeHost(build))), ['tiny'])
-  const refused = await begin().then(() => open(nodeHost(build))).then(opened => opened.load('vdsm/tiny/frames/nothing')).catch((error: unknown) => String(error))
+  const refused = await open(nodeHost(build)).then(opened => opened.load('vdsm/tiny/frames/nothing')).catch((error: unknown) => String(error))
   assert.match(String(refused), /no program 'vdsm\/tiny\/frames\/nothing'/)
 })
 
@@ -98,7 +101,8 @@ test('auto takes a graphics processor that is one; what was asked for and is not
   const real = { name: 'Fast 1 (browser)', software: false }
   const soft = { name: 'SwiftShader', software: true }
   const none = { obstacle: 'this browser does not offer it here' }
-  const deviceOf = (decision: ReturnType<typeof decide>): string => ('refused' in decision ? decision.refused : `${decision.options.device ?? ''}: ${decision.notes.join(' ')}`)
+  const deviceOf = (decision: ReturnType<typeof decide>): string =>
+    ('refused' in decision ? decision.refused : `${decision.options.device ?? ''}: ${decision.notes.join(' ')}`)
   assert.match(deviceOf(decide('auto', real)), /^webgpu: $/)
   assert.match(deviceOf(decide('auto', soft)), /^wasm: .*software/)
   assert.match(deviceOf(decide('auto', none)), /^wasm: WebGPU is not used: this browser/)
