@@ -117,6 +117,9 @@ const bench = async (o: Options): Promise<void> => {
   const now = { adapter, machine: machine(o.revision), meaningless: adapter.software }
   const small = adapter.software
   const command = ['node', '--import', 'tsx', join(here, 'index.ts'), ...process.argv.slice(2)].join(' ')
+  if (o.trainMinutes !== undefined && o.dataDir === undefined && !small) {
+    refuse({ kind: 'usage', message: '--train-minutes: it is not said where the sprites lie', remedy: 'Add --data-dir FOLDER.' })
+  }
   const known = before(o.out, now)
   let results: Results = {
     version: 1, date: new Date().toISOString(), ...now, torch: known.torch, commands: [...known.commands, command],
@@ -139,19 +142,24 @@ const bench = async (o: Options): Promise<void> => {
   }
   const wanted = chooser(o)
   const chosen = rows.filter(({ name }) => wanted(`ours:${name}`) || wanted(`torch:${name}`))
-  const [checked, trains] = [wanted('peer'), o.trainMinutes !== undefined && wanted('train')]
+  const [exported, checked, trains] = [wanted('peer:export'), wanted('peer:check'), o.trainMinutes !== undefined && wanted('train')]
+  if (chosen.length === 0 && !exported && !checked && !trains && !wanted('conformance')) {
+    refuse({
+      kind: 'usage', message: '--only and --skip leave nothing to be measured', remedy: 'Parts are named in --help; training also needs --train-minutes.',
+    })
+  }
   tell(`${adapter.name}${small ? ': a software adapter, figures mean nothing' : ''}; results: ${o.out}`)
 
   const compiles = chooser(o.skip === undefined ? {} : { skip: o.skip })
-  for (const job of compileJobs(o, chosen, small, checked, trains).filter(({ name }) => compiles(name))) await perform(job)
+  for (const job of compileJobs(o, chosen, small, exported, trains).filter(({ name }) => compiles(name))) await perform(job)
   writeSpecs(o)
   if (wanted('conformance')) {
     await perform({
       name: 'conformance', args: node('node_modules/uvu/bin.js', 'test/conformance', 'webgpu\\.test\\.ts$'), limitSeconds: 2 * o.limit, keep: true,
     })
   }
+  if (exported) await perform({ name: 'peer:export', args: node(join(here, 'export.ts'), o.build), limitSeconds: o.limit })
   if (checked) {
-    await perform({ name: 'peer:export', args: node(join(here, 'export.ts'), o.build), limitSeconds: o.limit })
     await perform({ name: 'peer:check', args: [o.python, join(here, 'torch/check.py'), join(o.build, 'peer')], limitSeconds: o.limit })
   }
   // A row's two sides directly after each other.

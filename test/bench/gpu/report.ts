@@ -119,6 +119,17 @@ const aims = (all: readonly Compared[], peak: number | null): readonly string[] 
   ])
 }
 
+/** What was found before anything was timed: conformance of the adapter, and of the PyTorch version with ours. */
+const soundness = ({ parts }: Results): string => {
+  const suite = parts.find(({ name }) => name === 'conformance')
+  const [total, passed, skipped] = ['Total', 'Passed', 'Skipped'].map(word => new RegExp(`${word}:\\s+(\\d+)`).exec(suite?.said ?? '')?.[1])
+  const conformance = suite === undefined ? 'not run' : total === undefined || suite.said?.includes('SKIPPED') === true ? `no result (${suite.status})`
+    : `${passed ?? '?'} of ${total} passed, ${skipped ?? '?'} skipped`
+  const peer = parts.find(({ name }) => name === 'peer:check')
+  const agrees = peer === undefined ? 'not run' : peer.status === 'ok' ? 'agrees' : 'DOES NOT AGREE'
+  return `Conformance suite on this adapter: ${conformance}. PyTorch version against ours: ${agrees}.`
+}
+
 const failures = ({ parts }: Results): readonly string[] =>
   parts.flatMap(({ name, status, exit, said, lines }) => [
     ...(status === 'ok' ? [] : [`- ${name}: ${status}${exit === null ? '' : ` (${exit})`}: ${(said ?? '').trim().split('\n').at(-1) ?? ''}`]),
@@ -138,6 +149,7 @@ export const markdown = (results: Results): string => {
     `${gpu}; Node ${machine.versions.node}, webgpu ${machine.versions.webgpu ?? '-'}, ${JSON.stringify(results.torch)}; ${date}; revision ${machine.revision}.`,
     'Medians of rounds with nothing left in the queue; data stay on the device; '
       + `f32 peak taken as ${peakTflops === null ? 'unknown' : `${peakTflops} TFLOP/s`}.`,
+    soundness(results),
     '', ...timesTable(all, peakTflops), '', ...insideTable(all), '', ...aims(all, peakTflops),
     ...(wrong.length === 0 ? [] : ['', 'What failed:', '', ...wrong]), '',
   ].join('\n')
