@@ -49,7 +49,8 @@ const gpu: GpuSource = {
   start: () => {
     const found = page.navigator?.gpu
     if (found !== undefined) {
-      return TE.right({ gpu: found, backend: 'browser', lacking: () => ({ message: 'the browser offers no adapter',
+      return TE.right({ gpu: found, backend: 'browser', patiently: work => work, lacking: () => ({
+        message: 'the browser offers no adapter',
         remedy: 'Look at chrome://gpu (or about:support) for what it blocks; update the driver of your GPU, or use the device wasm.' }) })
     }
     return TE.left(page.isSecureContext === false

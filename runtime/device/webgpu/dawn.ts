@@ -135,15 +135,54 @@ const measured = (): Store => {
   }
 }
 
+/** So long the process sleeps at a time while it waits patiently, in milliseconds. */
+const nap = 5
+const sleeper = new Int32Array(new SharedArrayBuffer(4))
+const naps = { awaited: 0, running: false }
+
+const sleep = (): void => {
+  naps.running = naps.awaited > 0
+  if (!naps.running) return
+  Atomics.wait(sleeper, 0, 0, nap)
+  setImmediate(sleep)
+}
+
+/**
+ * Dawn's threads compile several shaders at once. Until they have, it asks after them in every turn of the event loop, without a pause, which takes
+ * as much of the processor as compiling does: so every turn is made to last a little.
+ */
+const patiently: Started['patiently'] = async work => {
+  naps.awaited++
+  if (!naps.running) {
+    naps.running = true
+    setImmediate(sleep)
+  }
+  return work.finally(() => void naps.awaited--)
+}
+
+export type DawnOptions = {
+  /**
+   * Has every index of every shader compared with the size of what it points into, and corrected. Default: not. Programs need none of that: kernels
+   * count over shapes that are known when they are compiled, what lies beyond an edge is left out by a condition, and the one index that comes
+   * from data, that of `gather`, is clamped by the kernel. It costs integer operations in the inner loops of products, and a quarter of the time
+   * in which shaders compile.
+   */
+  readonly robust?: boolean
+}
+
 /**
  * Workgroup memory is not filled with zeros: programs read there only what they have written, and filling it makes
- * pipelines of tiled products six times as long to compile on a software adapter.
+ * pipelines of tiled products six times as long to compile on a software adapter. Times of single kernels are left exact: this is no browser
+ * that strangers could measure.
  */
-const features = ['disable-dawn-features=timestamp_quantization', 'enable-dawn-features=disable_workgroup_init']
-const started = ({ create }: Dawn): Started => ({ gpu: create([`backend=${backend}`, ...features]), backend, lacking })
+const features = ({ robust = false }: DawnOptions): readonly string[] =>
+  ['disable-dawn-features=timestamp_quantization', `enable-dawn-features=${['disable_workgroup_init', ...(robust ? [] : ['disable_robustness'])].join(',')}`]
 
-/** Dawn. Times of single kernels are left exact: it is no browser that strangers could measure. */
-export const dawn: GpuSource = {
+const started = ({ create }: Dawn, options: DawnOptions): Started =>
+  ({ gpu: create([`backend=${backend}`, ...features(options)]), backend, lacking, patiently })
+
+/** WebGPU by Dawn; programs that share a device have to come by one and the same source. */
+export const dawnWith = (options: DawnOptions): GpuSource => ({
   start: software =>
     pipe(
       loadDawn,
@@ -152,7 +191,10 @@ export const dawn: GpuSource = {
         if (software) addSoftwareDrivers()
       }),
       TE.filterOrElse(() => !noDriver(), () => deviceFailure('missing', lacking().message, lacking().remedy)),
-      TE.chain(module => TE.tryCatch(async () => started(module), notLoaded)),
+      TE.chain(module => TE.tryCatch(async () => started(module, options), notLoaded)),
     ),
   measured: measured(),
-}
+})
+
+/** Dawn as programs are run on it. */
+export const dawn: GpuSource = dawnWith({})

@@ -8,11 +8,13 @@ import * as E from 'fp-ts/lib/Either.js'
 import * as TE from 'fp-ts/lib/TaskEither.js'
 import { Refusal, type Failure } from '../../../dsl/errors.ts'
 import { findAdapter, requestDevice, type About, type Found } from './adapter.ts'
-import { deviceFailure, type GpuSource } from './source.ts'
+import { deviceFailure, type GpuSource, type Started } from './source.ts'
 
 export type Gpu = {
   readonly about: About
   readonly device: GPUDevice
+  /** See `Started`. */
+  readonly patiently: Started['patiently']
   /** What went wrong first; null while all is well. */
   readonly failure: () => Failure | null
   /** Reports that something went wrong. */
@@ -64,6 +66,7 @@ const gpuOn = (found: Found, device: GPUDevice): Gpu => {
   return {
     about,
     device,
+    patiently: found.started.patiently,
     failure: () => state.failure,
     fail,
     onFailure: listener => {

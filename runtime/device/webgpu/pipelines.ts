@@ -96,7 +96,7 @@ const make = async (gpu: Gpu, { shader, access, depth }: Use): Promise<Pipeline>
   const parsed = device.popErrorScope()
   const layout = device.createPipelineLayout({ label: shader.name, bindGroupLayouts: [storage, ...(depth > 0 ? [counterLayout(gpu, depth)] : [])] })
   try {
-    const pipeline = await device.createComputePipelineAsync({ label: shader.name, layout, compute: { module, entryPoint: 'main' } })
+    const pipeline = await gpu.patiently(device.createComputePipelineAsync({ label: shader.name, layout, compute: { module, entryPoint: 'main' } }))
     return { pipeline, storage }
   } catch (error) {
     const failure = gpu.failure()

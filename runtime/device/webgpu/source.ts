@@ -10,6 +10,8 @@ export type Started = {
   readonly backend: string
   /** For people: what is missing where it has no adapter, and what to do about it. */
   readonly lacking: () => Lack
+  /** Waits for work of the device that takes long, where asking after it all the time would cost more than hearing of its end late. */
+  readonly patiently: <A>(work: Promise<A>) => Promise<A>
 }
 
 export type Lack = { readonly message: string; readonly remedy: string }
