@@ -53,7 +53,8 @@ export const comparedOf = (results: Results): readonly Compared[] =>
     const f32 = ours.filter(line => line.kind !== 'f16-tiles')
     return [{
       row, flops: ours.find(({ flops }) => flops !== undefined)?.flops ?? null,
-      ours: best(f32.filter(sound)), untuned: best(f32.filter(({ kind }) => kind === 'untuned')), half: best(ours.filter(line => line.kind === 'f16-tiles' && sound(line))),
+      ours: best(f32.filter(sound)), untuned: best(f32.filter(({ kind }) => kind === 'untuned')),
+      half: best(ours.filter(line => line.kind === 'f16-tiles' && sound(line))),
       peers: peerKinds.map(([kind, tf32]) => best(torch.filter(line => line.tf32 === tf32 && (line.kind === 'graphs' ? 'compile' : line.kind) === kind))),
     }]
   })
