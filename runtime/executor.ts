@@ -35,6 +35,11 @@ export type Executable = {
   readonly setAll: (arrays: Readonly<Record<string, ArrayLike<number>>>) => void
   /** Lets `write` fill an input whole (bool: one word per element, 0 or 1), in place where the device's memory is at hand; what it finds there is undefined. */
   readonly fill: (path: string, write: (view: View) => void) => void
+  /**
+   * Never waits. On a device with a queue nothing limits how far calls get ahead of it, and it keeps what they hand over until it comes to
+   * that: a loop awaits `read` or `done` every few calls, as the training loop does, which has so many steps under way and no more. A bound in
+   * here could only refuse: that the device is done is heard of between calls, when the caller waits.
+   */
   readonly run: () => void
   /** Runs one top-level step only, for profiling. */
   readonly runStep: (step: number) => void

@@ -140,7 +140,7 @@ export const executableOn = async (
   const share: Executable['share'] = (source, pairs) => {
     usable()
     const other = insides.get(source)
-    if (other === undefined || other.gpu !== gpu) return false
+    if (other === undefined || source === executable || other.gpu !== gpu) return false
     const wanted = pairs.map(([from, to]) => ({ path: to, source: other.array(from), slot: find.input(to) }))
     const problems = wanted.flatMap(({ slot, source: { slot: given } }) => given.dtype === slot.dtype && sameShape(given.shape, slot.shape) ? []
       : [`input ${slot.path} is ${typeText(slot)}, ${source.program.id} has ${given.path} as ${typeText(given)}`])

@@ -174,6 +174,53 @@ const shares = async (): Promise<void> => {
   other.dispose()
 }
 
+/** What `sums` trains and more, side by side: before and behind it lies something else. */
+const packed = write({
+  shaders: sums.file.shaders, id: 'hand/packed',
+  slots: [512, 1536],
+  inputs: {
+    x: { place: place(0), shape: [n] }, 'state.first': { place: place(1), shape: [n] }, 'state.total': { place: place(1, 512), shape: [n] },
+    'state.last': { place: place(1, 1024), shape: [n] },
+  },
+  outputs: {
+    'state.first': { place: place(1), shape: [n] }, 'state.total': { place: place(1, 512), shape: [n] }, 'state.last': { place: place(1, 1024), shape: [n] },
+  },
+  steps: [kernel('total', 1, 2, [reads(0, 400), writes(1, 400, 512)])],
+})
+
+/** y = v + w, of two arrays that come from one buffer; a third has no slot of its own. */
+const adder = write({
+  id: 'hand/adder',
+  slots: [512, 512, 512, 1024],
+  inputs: {
+    v: { place: place(0), shape: [n] }, w: { place: place(1), shape: [n] }, a: { place: place(3), shape: [n] }, b: { place: place(3, 512), shape: [n] },
+  },
+  outputs: { y: { place: place(2), shape: [n] } },
+  shaders: [shader('add', { a: 'r f32', b: 'r f32', to: 'w f32' }, `if (i < ${n}u) { to[i] = a[i] + b[i]; }`)],
+  steps: [kernel('add', 0, 2, [reads(0, 512), reads(1, 400), writes(2, 400)])],
+})
+
+const sharesRanges = async (): Promise<void> => {
+  const [trainer, first, second] = await Promise.all([load(packed), load(adder), load(adder)])
+  trainer.setAll({ x: ramp(1), 'state.first': ramp(0), 'state.total': ramp(10), 'state.last': ramp(1000) })
+  assert.is(first.share(trainer, [['state.total', 'v'], ['state.last', 'w']]), true)
+  assert.is(second.share(first, [['w', 'v'], ['v', 'w']]), true, 'what is shared can be shared again')
+  assert.is(second.share(trainer, [['state.total', 'a']]), false, 'its slot holds another input, too')
+  assert.is(first.share(first, [['v', 'w']]), false, 'not with itself')
+  // All are in the queue before anything is waited for.
+  const reading = [0, 1, 2].flatMap(() => {
+    trainer.run()
+    first.run()
+    second.run()
+    return [first.read(['y', 'v']), second.read(['y'])]
+  })
+  const results = await Promise.all(reading)
+  results.forEach(([y], i) => assert.equal(y, ramp(0).map(v => v + 10 + (v + 1) * (1 + Math.floor(i / 2)) + v + 1000), `reading ${i}`))
+  assert.equal(results[4]?.[1], ramp(0).map(v => v + 10 + 3 * (v + 1)))
+  await Promise.all([trainer, first, second].map(program => program.done()))
+  for (const program of [trainer, first, second]) program.dispose()
+}
+
 const flat = async (): Promise<void> => {
   const program = await load(sums)
   program.setAll({ x: ramp(1), y: ramp(0) })
@@ -232,7 +279,7 @@ const loss = async (): Promise<void> => {
 
 /** One array, written by one kernel. */
 const single = {
-  slots: [512], inputs: {}, outputs: { out: { place: place(0), shape: [n] } }, steps: [kernel('softplus_bias', 0, 2, [writes(0, 400)])],
+  slots: [512], inputs: {}, outputs: { out: { place: place(0), shape: [n] } }, steps: [kernel('softplus_bias', 0, 2, [writes(0, 512)])],
 } as const
 const broken = (body: string): Written => write({ ...single, shaders: [shader('softplus_bias', { to: 'w f32' }, body)] })
 
@@ -282,7 +329,7 @@ const alternatives = write({
   shaders: [{ ...chosen(0), code: `enable no_such_feature;\n${chosen(0).code}` }, chosen(1), chosen(2)],
   steps: [{
     kind: 'kernel', name: 'fill', places: [], flops: 0, bytes: 0,
-    choices: [0, 1, 2].map(number => [{ shader: number, groups: 2, bindings: [writes(0, 400)] }]),
+    choices: [0, 1, 2].map(number => [{ shader: number, groups: 2, bindings: [writes(0, 512)] }]),
   }],
 })
 
@@ -324,6 +371,7 @@ export const cases: Readonly<Record<string, () => Promise<void>>> = {
   'loops give their counters; copies within a slot and between slots': loopsAndCopies,
   'a feed whose copies overlap': feeds,
   'two programs share an array': shares,
+  'arrays that lie side by side are shared one by one': sharesRanges,
   'a shader that does not compile is named': shaderErrors,
   'a call that WebGPU refuses is a failure, never a wrong number': validation,
   'what the adapter is too small for is refused': limits,
