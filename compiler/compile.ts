@@ -17,6 +17,7 @@ import { type Cache, compilerHash, hashFiles, readCache, sha, unchanged } from '
 import { lowerFiles } from './frontend/lower.ts'
 import { languageFiles } from './frontend/places.ts'
 import type { Func } from './ir/ir.ts'
+import { kernels } from './targets/wgsl/kernels.ts'
 import { optimise } from './transform/passes.ts'
 
 export type Request = {
@@ -161,6 +162,7 @@ export const compile = async (request: Request): Promise<E.Either<Failure, Repor
   if (request.named !== undefined && !ids.includes(request.named)) {
     return E.left({ kind: 'usage', message: `there is no program '${request.named}'`, remedy: `There are: ${ids.join(', ')}` })
   }
+  const make = kernels()
   const built = attempted(() =>
     lowered.right.map(source => {
       const func = optimise(source.func)
@@ -169,7 +171,7 @@ export const compile = async (request: Request): Promise<E.Either<Failure, Repor
       const kept = request.force ? undefined : old?.programs.find(p => p.id === source.name && p.hash === hash && complete(out, p))
       const sources = sourcesOf(out, source.sources)
       if (kept !== undefined) return { info: { ...kept, sources }, files: [] }
-      const made = build(source.name, program, hash, targets)
+      const made = build(source.name, program, hash, targets, make)
       checkMemory(made)
       request.onBuilt(made)
       return { info: { ...made.info, sources }, files: made.files }

@@ -11,6 +11,7 @@ import { type Memory, planMemory } from '../schedule/memory.ts'
 import { kernelsOf, statsOf } from '../schedule/kernel/stats.ts'
 import { compileWasm } from '../targets/wasm/index.ts'
 import { type Compiled as Gpu, TooLarge, compileGpu } from '../targets/wgsl/program.ts'
+import { type Kernels, kernels as remembered } from '../targets/wgsl/kernels.ts'
 import { headOf, signature } from './bindings.ts'
 
 export const targets = ['wasm', 'webgpu'] as const
@@ -42,9 +43,9 @@ const placeOf = (o: Origin): string => `${o.file}:${o.line}:${o.column}`
  */
 export const moduleName = (id: string, hash: string): string => `${id.replaceAll('/', '.')}.${hash.slice(0, 8)}`
 
-const gpuOf = (id: string, plan: Plan): Gpu | string => {
+const gpuOf = (id: string, plan: Plan, make: Kernels): Gpu | string => {
   try {
-    return compileGpu(id, plan)
+    return compileGpu(id, plan, { packed: true }, make)
   } catch (error) {
     if (error instanceof TooLarge) return error.message
     throw error
@@ -53,11 +54,12 @@ const gpuOf = (id: string, plan: Plan): Gpu | string => {
 
 const bytesOfText = (text: string): Uint8Array => new TextEncoder().encode(text)
 
-export const build = (id: string, program: Program, hash: string, wanted: readonly Target[] = targets): Built => {
+/** `make`: what programs of one compile share; a build does not depend on it. */
+export const build = (id: string, program: Program, hash: string, wanted: readonly Target[] = targets, make: Kernels = remembered()): Built => {
   const { func } = program
   const kernels = makeKernels(func, program.updates)
   const plan = rows(kernels)
-  const gpu = wanted.includes('webgpu') ? gpuOf(id, kernels) : null
+  const gpu = wanted.includes('webgpu') ? gpuOf(id, kernels, make) : null
   const memory = planMemory(plan)
   const slot = (index: number, role: 'input' | 'output', path: string): Slot => {
     const buffer = plan.buffers.find(b => b.role.kind === role && b.role.index === index)!

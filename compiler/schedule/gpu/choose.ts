@@ -17,9 +17,9 @@ import { elementwise } from './elementwise.ts'
 import { product } from './product/product.ts'
 import { reduce } from './reduce.ts'
 
-/** A kernel without a tiled schedule of its own. */
-export const plainly = (kernel: Kernel, counters: readonly Var[], dialect: Dialect, names: Names): Alternatives =>
-  kernel.reduction === null ? [elementwise(kernel, counters, dialect)] : reduce({ ...kernel, reduction: asReduce(kernel.reduction) }, counters, dialect, names)
+/** A kernel without a tiled schedule of its own, in so many ways at most. */
+export const plainly = (kernel: Kernel, counters: readonly Var[], dialect: Dialect, names: Names, most = Infinity): Alternatives =>
+  kernel.reduction === null ? [elementwise(kernel, counters, dialect)] : reduce({ ...kernel, reduction: asReduce(kernel.reduction) }, counters, dialect, names, most)
 
 /** The dispatches of several kernels, one after the other: each in its n-th way, or its best where it has fewer. */
 const inTurn = (all: readonly Alternatives[]): Alternatives => {
@@ -31,10 +31,10 @@ const inTurn = (all: readonly Alternatives[]): Alternatives => {
   return [way(0), ...Array.from({ length: most - 1 }, (_, n) => way(n + 1))]
 }
 
-/** Schedules a kernel; `counters` are those of the enclosing loops, from the outside in. */
-export const scheduleGpu = (kernel: Kernel, counters: readonly Var[], dialect: Dialect, names: Names): Alternatives => {
-  const whole = product(kernel, counters, dialect, names)
+/** Schedules a kernel, in so many ways at most; `counters` are those of the enclosing loops, from the outside in. */
+export const scheduleGpu = (kernel: Kernel, counters: readonly Var[], dialect: Dialect, names: Names, most = Infinity): Alternatives => {
+  const whole = product(kernel, counters, dialect, names, most)
   if (whole !== null) return whole
   const parts = phases(kernel, names.variable, id => counters.find(c => c.id === id)?.size ?? 1)
-  return inTurn(parts.map(part => (parts.length === 1 ? null : product(part, counters, dialect, names)) ?? plainly(part, counters, dialect, names)))
+  return inTurn(parts.map(part => (parts.length === 1 ? null : product(part, counters, dialect, names, most)) ?? plainly(part, counters, dialect, names, most)))
 }

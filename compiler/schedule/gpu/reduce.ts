@@ -192,10 +192,10 @@ export const reduceBy = (given: Reducing, shares: Shares, counters: readonly Var
   return shareOut(kernel, layout, shares, counters, dialect, names)
 }
 
-/** Schedules a reduction, in the ways that are estimated to be best. */
-export const reduce = (given: Reducing, counters: readonly Var[], dialect: Dialect, names: Names): Alternatives => {
+/** Schedules a reduction, in the ways that are estimated to be best, so many at most. */
+export const reduce = (given: Reducing, counters: readonly Var[], dialect: Dialect, names: Names, most = Infinity): Alternatives => {
   const { kernel, layout } = prepared(given)
   const [best, ...others] = sharesFor(sizeOf(layout.results), sizeOf(layout.terms), readsOf(kernel, layout), true)
   const way = (shares: Shares): Dispatched => shareOut(kernel, layout, shares, counters, dialect, names)
-  return [way(best), ...others.map(way)]
+  return [way(best), ...others.slice(0, most - 1).map(way)]
 }

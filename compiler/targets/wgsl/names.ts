@@ -25,9 +25,8 @@ export const identifier = (label: string): string => {
   return /^[A-Za-z]/.test(plain) ? plain : `v${plain === '' ? '' : '_'}${plain}`
 }
 
-/** Gives every label a name that no other has: `i`, `i_2`, `i_3`. */
-export const naming = (): ((label: string) => string) => {
-  const taken = new Set<string>()
+/** Gives every label a name that no other has: `i`, `i_2`, `i_3`. `taken` has those that stand already, and gets the new ones. */
+export const naming = (taken: Set<string> = new Set()): ((label: string) => string) => {
   const counts = new Map<string, number>()
   return label => {
     const base = identifier(label)

@@ -8,7 +8,7 @@ import type { Dispatch } from '../../schedule/gpu/dispatch.ts'
 import { type Stmt, type Value, lanesOf, scalarOf } from '../../schedule/nest/nest.ts'
 import { spacesOf } from '../../schedule/nest/spaces.ts'
 import { type Helper, callee, definition } from './functions.ts'
-import { identifier, naming } from './names.ts'
+import { naming } from './names.ts'
 import { type Memory, printBody } from './body.ts'
 import { inVectors } from './quarter.ts'
 import { type Block, placesOf } from './scope.ts'
@@ -98,18 +98,49 @@ const without = (body: Block, dead: (id: number) => boolean): Block =>
   })
 
 /**
+ * A module in which the buffers have no names yet: in the text they are `$0$`, `$1$`, ... in the order of their bindings, and `head`,
+ * the lines after the comments, stands before their declarations. Templates of dispatches that differ in the names of buffers alone are equal.
+ */
+export type Template = {
+  readonly head: readonly string[]
+  /** Of every buffer, in the order of bindings: what its elements are, and what the nest does with it. */
+  readonly bound: readonly { readonly space: number; readonly element: string; readonly access: Bound['access'] }[]
+  readonly rest: string
+  /** Names that stand in the text. */
+  readonly taken: ReadonlySet<string>
+}
+
+/** The module that a template becomes, with names for its buffers; `writable` are bound for writing though the nest only reads them. */
+export const fill = ({ head, bound, rest, taken }: Template, about: About, writable: ReadonlySet<number> = new Set()): Printed => {
+  const fresh = naming(new Set(taken))
+  const bindings = bound.map(({ space, access }): Bound => ({ space, access: writable.has(space) ? 'write' : access }))
+  const names = bound.map(({ space, access }) => fresh(about.names?.(space) ?? (access === 'write' ? 'result' : 'given')))
+  const first = [about.name, about.places.join(', ')].filter(x => x !== '').join('  ')
+  const lines = [
+    ...(first === '' ? [] : [`// ${first}`]),
+    ...about.notes.map(note => `// ${note}`),
+    ...head,
+    ...bound.map(({ element }, i) =>
+      `@group(0) @binding(${i}) var<storage, ${bindings[i]!.access === 'write' ? 'read_write' : 'read'}> ${names[i]!}: array<${element}>;`),
+  ]
+  return { code: `${lines.map(line => `${line}\n`).join('')}${rest.replace(/\$(\d+)\$/g, (_, i: string) => names[Number(i)]!)}`, bindings }
+}
+
+/**
  * The module of a dispatch. `buffers` says what the elements of a space are, null for one that is no buffer; `counters` is
  * how many loops enclose the kernel; `writable` has buffers that are bound for writing though the nest only reads them.
  * `bindings`: the spaces at @group(0) @binding(0), (1), ... in order.
  */
 export const printDispatch = (
   dispatch: Dispatch, about: About, buffers: (space: number) => DType | null, counters: number, writable: ReadonlySet<number> = new Set(),
-): Printed => {
+): Printed => fill(templateOf(dispatch, buffers, counters), about, writable)
+
+/** Prints a dispatch but for the names of its buffers. */
+export const templateOf = (dispatch: Dispatch, buffers: (space: number) => DType | null, counters: number): Template => {
   const { nest, threads, shared, quads } = dispatch
   const local = new Map(shared.map(s => [s.space, s]))
   const wide = (space: number): boolean => quads.has(space) || lanesOf(local.get(space)?.type ?? 'f32') === 4
   const { reads, writes } = spacesOf(nest)
-  const access = (space: number): Bound['access'] => (writes.has(space) || writable.has(space) ? 'write' : 'read')
 
   const plain = { position: () => 4, steady: () => false }
   const before = placesOf(nest.body, nest.params, plain)
@@ -121,15 +152,15 @@ export const printDispatch = (
     body = without(body, id => places.get(id)?.kind === 'dead')
   }
 
-  const fresh = naming()
+  const taken = new Set<string>()
+  const fresh = naming(taken)
   const used = inOrder(body)
   const bound = used.filter(space => !local.has(space))
   const spaces = new Map<number, Memory>()
-  for (const space of bound) {
+  for (const [i, space] of bound.entries()) {
     const dtype = buffers(space)
     if (dtype === null) throw new RangeError(`space ${space} of ${nest.name} is neither a buffer nor workgroup memory`)
-    const label = identifier(about.names?.(space) ?? (writes.has(space) ? 'result' : 'given'))
-    spaces.set(space, { name: fresh(label), wide: wide(space), kept: dtype === 'bool' ? 'bool' : null, steady: !writes.has(space) })
+    spaces.set(space, { name: `$${i}$`, wide: wide(space), kept: dtype === 'bool' ? 'bool' : null, steady: !writes.has(space) })
   }
   const tiles = shared.filter(s => used.includes(s.space))
   for (const { space, type } of tiles) {
@@ -167,23 +198,12 @@ export const printDispatch = (
   const grid = nest.extent > side
   const arrayOf = (element: string, four: boolean): string => (four ? `vec4<${element}>` : element)
   const declared = [
-    ...bound.map((space, i) => {
-      const { name, wide: four } = memory(space)
-      const dtype = buffers(space)!
-      const mode = access(space) === 'write' ? 'read_write' : 'read'
-      return `@group(0) @binding(${i}) var<storage, ${mode}> ${name}: array<${arrayOf(dtype === 'bool' ? 'u32' : dtype, four)}>;`
-    }),
     ...uniforms.map((name, i) => `@group(1) @binding(${i}) var<uniform> ${name}: vec4<i32>;`),
     ...tiles.map(({ space, type, elements }) => {
       const { name, wide: four, kept } = memory(space)
       const element = kept === 'bool' ? 'u32' : kept ?? scalarOf(type)
       return `var<workgroup> ${name}: array<${arrayOf(element, four)}, ${lanesOf(type) === 4 || !four ? elements : Math.ceil(elements / 4)}>;`
     }),
-  ]
-  const head = [
-    ...(about.name === '' && about.places.length === 0 ? [] : [`// ${[about.name, about.places.join(', ')].filter(x => x !== '').join('  ')}`]),
-    ...about.notes.map(note => `// ${note}`),
-    ...(tiles.some(t => memory(t.space).kept === 'tile_t') ? ['alias tile_t = f32;'] : []),
   ]
   const main = [
     `@compute @workgroup_size(${threads})`,
@@ -195,6 +215,14 @@ export const printDispatch = (
     ...lines,
     '}',
   ]
-  const parts = [[...head, ...declared], ...helpers.values(), main].filter(part => part.length > 0)
-  return { code: `${parts.map(part => part.join('\n')).join('\n\n')}\n`, bindings: bound.map(space => ({ space, access: access(space) })) }
+  const functions = [...helpers.values(), main].map(part => part.join('\n')).join('\n\n')
+  return {
+    head: tiles.some(t => memory(t.space).kept === 'tile_t') ? ['alias tile_t = f32;'] : [],
+    bound: bound.map(space => {
+      const dtype = buffers(space)!
+      return { space, element: arrayOf(dtype === 'bool' ? 'u32' : dtype, memory(space).wide), access: writes.has(space) ? 'write' : 'read' }
+    }),
+    rest: `${declared.map(line => `${line}\n`).join('')}\n${functions}\n`,
+    taken,
+  }
 }

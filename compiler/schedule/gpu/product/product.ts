@@ -87,6 +87,7 @@ const tapsOf = ({ steps, a, b }: Sides): number => {
 
 /** The sides of a product, how they are staged, and its size. */
 type Sized = { readonly sides: Sides; readonly ways: Ways; readonly size: Size }
+type Grid = Pick<Size, 'batch' | 'rows' | 'columns' | 'steps'>
 
 /** One way to dispatch a product. */
 const dispatched = ({ sides, ways, size }: Sized, { tile, parts: wished }: Cut, counters: readonly Var[], dialect: Dialect, names: Names): Dispatched => {
@@ -199,35 +200,37 @@ const dispatched = ({ sides, ways, size }: Sized, { tile, parts: wished }: Cut, 
 
 const placedLoad = (space: number, at: Value): Value => ({ kind: 'load', type: 'f32x4', space, at, offset: 0 })
 
-/** The sides of a product and its size; null for a kernel of another kind, or whose residues are not alike. */
-const sized = (given: Kernel, counters: readonly Var[], names: Names): Sized | null => {
+/** The sides of a product and its size; null for a kernel of another kind, or whose residues are not alike, or that is not `wanted`. */
+const sized = (given: Kernel, counters: readonly Var[], names: Names, wanted: (grid: Grid) => boolean): Sized | null => {
   if (given.reduction?.kind !== 'product') return null
   const split = residues(given, names.variable, id => counters.find(c => c.id === id)?.size ?? 1)
   const sides = split === null ? null : sidesOf(collapse(split))
   if (sides === null) return null
   const [rows, columns, steps] = [sizeOf(sides.rows), sizeOf(sides.columns), sizeOf(sides.steps)]
+  const grid: Grid = { batch: sizeOf(sides.batch), rows, columns, steps }
+  if (!wanted(grid)) return null
   const ways = waysOf(sides)
   const read = [...elementsRead(given, () => 2 ** 28, counters).values()].reduce((n, m) => n + m, 0)
   const elements = read + given.stores.length * sizeOf(given.vars)
   const costs = [costOf(ways.a, sides.a), costOf(ways.b, sides.b)] as const
   const beside = [ways.a !== 'deep', ways.b !== 'deep'] as const
-  return { sides, ways, size: { batch: sizeOf(sides.batch), rows, columns, steps, elements, beside, taps: tapsOf(sides), costs } }
+  return { sides, ways, size: { ...grid, elements, beside, taps: tapsOf(sides), costs } }
 }
 
 /** Whether tiles are better than a thread, or a group of threads, for each result. */
-const worthwhile = ({ batch, rows, columns, steps }: Size): boolean =>
+const worthwhile = ({ batch, rows, columns, steps }: Grid): boolean =>
   rows >= leastSide && columns >= leastSide && steps >= leastSteps && batch * rows * columns * steps >= leastWork
 
 /** Schedules a product by one cut, worthwhile or not; null for a kernel of another kind, or whose residues are not alike. */
 export const productBy = (kernel: Kernel, cut: (size: Size) => Cut, counters: readonly Var[], dialect: Dialect, names: Names): Dispatched | null => {
-  const found = sized(kernel, counters, names)
+  const found = sized(kernel, counters, names, () => true)
   return found === null ? null : dispatched(found, cut(found.size), counters, dialect, names)
 }
 
-/** Schedules a product; null where another schedule is better, or the kernel has to be parted by residues first. */
-export const product = (kernel: Kernel, counters: readonly Var[], dialect: Dialect, names: Names): Alternatives | null => {
-  const found = sized(kernel, counters, names)
-  if (found === null || !worthwhile(found.size)) return null
-  const [first, ...others] = cutsFor(found.size).slice(0, mostAlternatives).map(cut => dispatched(found, cut, counters, dialect, names))
+/** Schedules a product, in so many ways at most; null where another schedule is better, or the kernel has to be parted by residues first. */
+export const product = (kernel: Kernel, counters: readonly Var[], dialect: Dialect, names: Names, most = mostAlternatives): Alternatives | null => {
+  const found = sized(kernel, counters, names, worthwhile)
+  if (found === null) return null
+  const [first, ...others] = cutsFor(found.size).slice(0, Math.min(most, mostAlternatives)).map(cut => dispatched(found, cut, counters, dialect, names))
   return first === undefined ? null : [first, ...others]
 }

@@ -1,0 +1,112 @@
+/**
+ * Kernels scheduled and printed, once for all that differ in names alone (key.ts): of one compile, all programs ask the same `Kernels`. What it
+ * gives does not depend on what it was asked before: a shader's names, comments and source lines are filled in where it is used.
+ */
+import type { DType } from '../../../dsl/core/prim.ts'
+import { scheduleGpu } from '../../schedule/gpu/choose.ts'
+import type { Dispatched } from '../../schedule/gpu/dispatch.ts'
+import type { Names } from '../../schedule/choose.ts'
+import type { Kernel, Plan, Var } from '../../schedule/kernel/kernel.ts'
+import { costOf } from '../../schedule/kernel/stats.ts'
+import { type Stmt, type Type, type Value, scalarOf } from '../../schedule/nest/nest.ts'
+import { keyOf } from './key.ts'
+import { wgsl } from './functions.ts'
+import { type Template, templateOf } from './print.ts'
+
+/** Operations of a kernel that takes long enough for a device to measure which of several schedules is its best: microseconds. */
+const worthwhile = 1e8
+
+/** One dispatch; `label` follows the kernel's name. The spaces of the template are numbers of operands and, from `operands.length` on, of scratch. */
+export type Ready = { readonly label: string; readonly template: Template; readonly threads: number; readonly groups: number }
+/** Dispatches in order, and bytes of the scratch between them, the largest first. */
+export type Way = { readonly dispatches: readonly Ready[]; readonly scratch: readonly number[] }
+/** A kernel: FLOPs and bytes of one run, and the ways to dispatch it, the best by default first. */
+export type Made = { readonly flops: number; readonly bytes: number; readonly ways: readonly Way[] }
+/** The kernel with the buffers that are its operands. */
+export type Placed = Made & { readonly operands: readonly number[] }
+/** `tried`: a device may choose from several ways where the kernel is large. */
+export type Kernels = (kernel: Kernel, plan: Plan, counters: readonly Var[], tried: boolean) => Placed
+
+/** The type of what a nest keeps in a space that is no buffer of the plan. */
+const typeIn = (body: readonly Stmt[], space: number): DType | null => {
+  let found: DType | null = null
+  const see = (at: number, type: Type): void => {
+    if (at === space) found ??= scalarOf(type)
+  }
+  const value = (v: Value): void => {
+    switch (v.kind) {
+      case 'const':
+      case 'local':
+        return
+      case 'load':
+        see(v.space, v.type)
+        return value(v.at)
+      case 'apply':
+      case 'named':
+        return v.args.forEach(value)
+      case 'lane':
+        return value(v.of)
+      case 'shuffle':
+        value(v.a)
+        return value(v.b)
+    }
+  }
+  const stmt = (s: Stmt): void => {
+    switch (s.kind) {
+      case 'barrier':
+        return
+      case 'set':
+        return value(s.value)
+      case 'store':
+        see(s.space, s.value.type)
+        value(s.at)
+        return value(s.value)
+      case 'for':
+        value(s.from)
+        value(s.to)
+        return s.body.forEach(stmt)
+      case 'if':
+        value(s.condition)
+        s.then.forEach(stmt)
+        return s.otherwise.forEach(stmt)
+    }
+  }
+  body.forEach(stmt)
+  return found
+}
+
+const made = (kernel: Kernel, plan: Plan, counters: readonly Var[], tried: boolean, operands: readonly number[]): Made => {
+  let [lastVar, lastSpace] = [2 ** 30, plan.buffers.length]
+  const names: Names = { variable: () => (lastVar += 1), space: count => (lastSpace += count) - count }
+  const { flops, bytes } = costOf(kernel, plan, counters)
+  const placed = new Map(operands.map((id, i) => [id, i]))
+  const wayOf = ({ dispatches, scratch }: Dispatched): Way => {
+    const bySize = [...scratch].sort((a, b) => b.bytes - a.bytes)
+    const spaceOf = new Map([...placed, ...bySize.map((s, i) => [s.space, operands.length + i] as const)])
+    const isScratch = new Set(scratch.map(s => s.space))
+    return {
+      scratch: bySize.map(s => s.bytes),
+      dispatches: dispatches.map(dispatch => {
+        const { nest, threads } = dispatch
+        const dtypeOf = (space: number): DType | null => plan.buffers[space]?.aval.dtype ?? (isScratch.has(space) ? typeIn(nest.body, space) : null)
+        const template = templateOf(dispatch, dtypeOf, counters.length)
+        const bound = template.bound.map(b => ({ ...b, space: spaceOf.get(b.space)! }))
+        const label = nest.name.startsWith(kernel.name) ? nest.name.slice(kernel.name.length) : `_${nest.name}`
+        return { label, template: { ...template, bound }, threads, groups: nest.extent }
+      }),
+    }
+  }
+  return { flops, bytes, ways: scheduleGpu(kernel, counters, wgsl, names, tried && flops >= worthwhile ? Infinity : 1).map(wayOf) }
+}
+
+/** Kernels that remember what they have made. */
+export const kernels = (): Kernels => {
+  const known = new Map<string, Made>()
+  return (kernel, plan, counters, tried) => {
+    const { key, operands } = keyOf(kernel, counters, id => plan.buffers[id]!)
+    const whole = `${tried}\n${key}`
+    const found = known.get(whole) ?? made(kernel, plan, counters, tried, operands)
+    known.set(whole, found)
+    return { ...found, operands }
+  }
+}

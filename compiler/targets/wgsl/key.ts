@@ -1,0 +1,85 @@
+/**
+ * A kernel as text, without what its schedule and its shaders do not depend on: names of kernels and buffers, source lines, the numbers
+ * of buffers and variables. Programs have many kernels in common: the loss is part of the gradient, which is part of the training step.
+ */
+import type { Buffer, Expr, Guard, Index, Kernel, Var } from '../../schedule/kernel/kernel.ts'
+
+/** The text, and the buffers of the kernel in the order in which it comes to them. */
+export type Keyed = { readonly key: string; readonly operands: readonly number[] }
+
+const number = (x: number): string => (Object.is(x, -0) ? '-0' : `${x}`)
+
+/** Equal keys: kernels that differ in names and numbers alone, within the same loops, over buffers of the same types and sizes. */
+export const keyOf = (kernel: Kernel, counters: readonly Var[], bufferOf: (id: number) => Buffer): Keyed => {
+  const [operands, variables] = [new Map<number, number>(), new Map<number, number>()]
+  const lines: string[] = []
+  const done = new Map<Expr, number>()
+  const numbers = new Map<string, number>()
+  const sizes: string[] = []
+  const declare = (vars: readonly Var[]): string => {
+    for (const v of vars) variables.set(v.id, variables.size)
+    return vars.map(v => `${v.name}<${v.size}`).join()
+  }
+  const buffer = (id: number): string => {
+    const known = operands.get(id)
+    if (known !== undefined) return `#${known}`
+    const { dtype, shape } = bufferOf(id).aval
+    operands.set(id, operands.size)
+    sizes.push(`${dtype} ${shape.reduce((n, d) => n * d, 1)}`)
+    return `#${operands.size - 1}`
+  }
+  const index = ({ offset, terms }: Index): string => {
+    let text = `${offset}`
+    for (const { coef, atom } of terms) {
+      switch (atom.kind) {
+        case 'var':
+          text += `+${coef}*${variables.get(atom.id) ?? `?${atom.id}`}`
+          break
+        case 'div':
+        case 'mod':
+          text += `+${coef}*(${index(atom.of)})${atom.kind}${atom.by}`
+          break
+        case 'value':
+          text += `+${coef}*@${line(atom.expr)}`
+      }
+    }
+    return text
+  }
+  const guard = (g: Guard): string => `${index(g.of)}<${g.below}/${g.by}`
+  const textOf = (e: Expr): string => {
+    switch (e.kind) {
+      case 'const':
+        return `${e.dtype} ${number(e.value)}`
+      case 'acc':
+        return `acc ${e.dtype}`
+      case 'load':
+        return `${buffer(e.buffer)} ${e.dtype}[${index(e.at)}]`
+      case 'index':
+        return `${e.dtype}(${index(e.of)})`
+      case 'op':
+        return `${e.prim} ${e.dtype} ${e.exponent === undefined ? '' : number(e.exponent)}(${e.args.map(line).join()})`
+      case 'when':
+        return `${e.dtype} ${e.guards.map(guard).join('&')}?${line(e.then)}:${line(e.otherwise)}`
+      case 'random':
+        return `random ${line(e.key0)},${line(e.key1)}[${index(e.of)}]${e.count}`
+    }
+  }
+  /** The number of an expression: equal ones have one. */
+  const line = (e: Expr): number => {
+    const known = done.get(e)
+    if (known !== undefined) return known
+    const text = textOf(e)
+    const found = numbers.get(text) ?? lines.push(text) - 1
+    numbers.set(text, found)
+    done.set(e, found)
+    return found
+  }
+  const { vars, reduction, stores } = kernel
+  const head = [declare(counters), declare(vars)]
+  if (reduction !== null) {
+    head.push(`${reduction.kind === 'reduce' ? reduction.op : 'product'} ${reduction.dtype} ${declare(reduction.vars)}`)
+    head.push(reduction.kind === 'reduce' ? `${line(reduction.value)}` : `${line(reduction.a)},${line(reduction.b)}`)
+  }
+  const ends = stores.map(s => `${buffer(s.buffer)}[${index(s.at)}]=${line(s.value)}`)
+  return { key: [...head, ...lines, ...ends, ...sizes].join('\n'), operands: [...operands.keys()] }
+}
