@@ -36,8 +36,27 @@ export const callee = (helper: Helper): string => {
   return `pow_${identifier(`f32 ${named.pow}`.replace('-', 'minus ').replace('.', ' point '))}${four(lanes)}`
 }
 
+/** Texts that are known, with what they ask for, by name: they are the same in every module. */
+const known = new Map<string, { readonly text: readonly string[]; readonly needs: readonly Helper[] }>()
+
 /** The text of a helper; those that it calls itself are asked for. */
 export const definition = (helper: Helper, need: (helper: Helper) => string): readonly string[] => {
+  const name = callee(helper)
+  const before = known.get(name)
+  if (before !== undefined) {
+    before.needs.forEach(need)
+    return before.text
+  }
+  const needs: Helper[] = []
+  const text = written(helper, asked => {
+    needs.push(asked)
+    return need(asked)
+  })
+  known.set(name, { text, needs })
+  return text
+}
+
+const written = (helper: Helper, need: (helper: Helper) => string): readonly string[] => {
   const name = callee(helper)
   if (typeof helper === 'string') {
     const bits = helper === 'nan' ? '0x7fc00000u' : '0x7f800000u'

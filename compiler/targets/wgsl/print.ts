@@ -5,7 +5,7 @@
  */
 import type { DType } from '../../../dsl/core/prim.ts'
 import type { Dispatch } from '../../schedule/gpu/dispatch.ts'
-import { type Stmt, type Value, lanesOf, scalarOf } from '../../schedule/nest/nest.ts'
+import { type Nest, type Stmt, type Value, lanesOf, scalarOf } from '../../schedule/nest/nest.ts'
 import { spacesOf } from '../../schedule/nest/spaces.ts'
 import { type Helper, callee, definition } from './functions.ts'
 import { naming } from './names.ts'
@@ -77,25 +77,84 @@ const inOrder = (body: Block): readonly number[] => {
 }
 
 /** The values of locals that never change. */
-const definitions = (body: Block, constant: (id: number) => boolean): ReadonlyMap<number, Value> => {
+const definitions = ({ body, params }: Nest): ((id: number) => Value | undefined) => {
+  const places = placesOf(body, params, { position: () => 4, steady: () => false })
   const found = new Map<number, Value>()
   const block = (stmts: Block): void => {
     for (const s of stmts) {
-      if (s.kind === 'set' && constant(s.local.id)) found.set(s.local.id, s.value)
+      if (s.kind === 'set' && ['let', 'inline'].includes(places.get(s.local.id)?.kind ?? '')) found.set(s.local.id, s.value)
       if (s.kind === 'if') [s.then, s.otherwise].forEach(block)
       if (s.kind === 'for') block(s.body)
     }
   }
   block(body)
-  return found
+  return id => found.get(id)
 }
 
-const without = (body: Block, dead: (id: number) => boolean): Block =>
-  body.flatMap((s): readonly Stmt[] => {
-    if (s.kind === 'set') return dead(s.local.id) ? [] : [s]
-    if (s.kind === 'if') return [{ ...s, then: without(s.then, dead), otherwise: without(s.otherwise, dead) }]
-    return s.kind === 'for' ? [{ ...s, body: without(s.body, dead) }] : [s]
-  })
+/** Calls `visit` with the locals that a value reads. */
+const localsIn = (v: Value, visit: (id: number) => void): void => {
+  switch (v.kind) {
+    case 'const':
+      return
+    case 'local':
+      return visit(v.id)
+    case 'load':
+      return localsIn(v.at, visit)
+    case 'apply':
+    case 'named':
+      return v.args.forEach(arg => localsIn(arg, visit))
+    case 'lane':
+      return localsIn(v.of, visit)
+    case 'shuffle':
+      localsIn(v.a, visit)
+      return localsIn(v.b, visit)
+  }
+}
+
+/** The same without sets of locals that no store, branch or loop needs. */
+const withoutDead = (body: Block): Block => {
+  const values = new Map<number, Value[]>()
+  const needed = new Set<number>()
+  const open: number[] = []
+  const need = (id: number): void => {
+    if (needed.has(id)) return
+    needed.add(id)
+    open.push(id)
+  }
+  const gather = (stmts: Block): void => {
+    for (const s of stmts) {
+      switch (s.kind) {
+        case 'barrier':
+          break
+        case 'set':
+          values.set(s.local.id, [...(values.get(s.local.id) ?? []), s.value])
+          break
+        case 'store':
+          localsIn(s.at, need)
+          localsIn(s.value, need)
+          break
+        case 'if':
+          localsIn(s.condition, need)
+          gather(s.then)
+          gather(s.otherwise)
+          break
+        case 'for':
+          localsIn(s.from, need)
+          localsIn(s.to, need)
+          gather(s.body)
+      }
+    }
+  }
+  gather(body)
+  for (let id = open.pop(); id !== undefined; id = open.pop()) for (const value of values.get(id) ?? []) localsIn(value, need)
+  const kept = (stmts: Block): Block =>
+    stmts.flatMap((s): readonly Stmt[] => {
+      if (s.kind === 'set') return needed.has(s.local.id) ? [s] : []
+      if (s.kind === 'if') return [{ ...s, then: kept(s.then), otherwise: kept(s.otherwise) }]
+      return s.kind === 'for' ? [{ ...s, body: kept(s.body) }] : [s]
+    })
+  return kept(body)
+}
 
 /**
  * A module in which the buffers have no names yet: in the text they are `$0$`, `$1$`, ... in the order of their bindings, and `head`,
@@ -142,15 +201,8 @@ export const templateOf = (dispatch: Dispatch, buffers: (space: number) => DType
   const wide = (space: number): boolean => quads.has(space) || lanesOf(local.get(space)?.type ?? 'f32') === 4
   const { reads, writes } = spacesOf(nest)
 
-  const plain = { position: () => 4, steady: () => false }
-  const before = placesOf(nest.body, nest.params, plain)
-  const constants = definitions(nest.body, id => ['let', 'inline'].includes(before.get(id)?.kind ?? ''))
-  let body = inVectors(nest.body, wide, id => constants.get(id))
-  for (;;) {
-    const places = placesOf(body, nest.params, plain)
-    if (![...places.values()].some(p => p.kind === 'dead')) break
-    body = without(body, id => places.get(id)?.kind === 'dead')
-  }
+  const vectors = quads.size > 0 || shared.some(s => lanesOf(s.type) === 4)
+  const body = withoutDead(vectors ? inVectors(nest.body, wide, definitions(nest)) : nest.body)
 
   const taken = new Set<string>()
   const fresh = naming(taken)

@@ -14,7 +14,8 @@ export type Block = readonly Stmt[]
  */
 export type Place = { readonly kind: 'let' | 'var' | 'top' | 'counter' | 'inline' | 'dead' } | { readonly kind: 'before'; readonly stmt: Stmt }
 
-type Scope = { readonly parent: Scope | null; readonly depth: number; readonly stmts: Block; readonly loop: Scope | null; readonly owner: Local | null }
+/** A block, and the statement of the one around it that it is part of. */
+type Scope = { readonly parent: Scope | null; readonly depth: number; readonly stmts: Block; readonly loop: Scope | null; readonly stmt: Stmt | null }
 type Event = { readonly kind: 'set' | 'read'; readonly scope: Scope; readonly stmt: Stmt | null; readonly times: number; readonly epoch: number }
 type Read = (local: Local, times: number) => void
 
@@ -55,38 +56,26 @@ const common = (a: Scope, b: Scope): Scope => {
   return x
 }
 
-const mentions = (stmt: Stmt, id: number, repeats: Repeats): boolean => {
-  let found = false
-  const value = (v: Value): void => readsOf(v, repeats, l => {
-    found ||= l.id === id
-  })
-  switch (stmt.kind) {
-    case 'barrier':
-      return false
-    case 'set':
-      value(stmt.value)
-      return found || stmt.local.id === id
-    case 'store':
-      value(stmt.at)
-      value(stmt.value)
-      return found
-    case 'if':
-      value(stmt.condition)
-      return found || [...stmt.then, ...stmt.otherwise].some(s => mentions(s, id, repeats))
-    case 'for':
-      value(stmt.from)
-      value(stmt.to)
-      return found || stmt.counter.id === id || stmt.body.some(s => mentions(s, id, repeats))
-  }
+/** The statement of a scope in which an event takes place, and the block of that statement if it is not the statement's own. */
+const within = (scope: Scope, event: Event): { readonly stmt: Stmt | null; readonly inner: Scope | null } => {
+  let inner: Scope | null = null
+  for (let s: Scope = event.scope; s !== scope && s.parent !== null; s = s.parent) inner = s
+  return { stmt: inner === null ? event.stmt : inner.stmt, inner }
 }
 
-/** Whether a block sets a local before it reads it, whichever way it takes. */
-const setsFirst = (block: Block, id: number, repeats: Repeats): boolean => {
-  const first = block.find(s => mentions(s, id, repeats))
+/** Whether a block sets a local before it reads it, whichever way it takes; `events` are those of the local there, in order. */
+const setsFirst = (scope: Scope, events: readonly Event[]): boolean => {
+  const first = events[0]
   if (first === undefined) return false
-  const reads = (v: Value): boolean => mentions({ kind: 'store', space: 0, at: v, offset: 0, value: v }, id, repeats)
-  if (first.kind === 'set') return first.local.id === id && !reads(first.value)
-  return first.kind === 'if' && !reads(first.condition) && setsFirst(first.then, id, repeats) && setsFirst(first.otherwise, id, repeats)
+  const { stmt, inner } = within(scope, first)
+  if (inner === null) return first.kind === 'set'
+  return stmt?.kind === 'if' && setsFirstIn(scope, stmt, events)
+}
+/** The same for both ways of a branch, of whose condition no event is. */
+const setsFirstIn = (scope: Scope, stmt: Stmt, events: readonly Event[]): boolean => {
+  const own = events.map(event => ({ event, ...within(scope, event) })).filter(e => e.stmt === stmt && e.inner !== null)
+  const blocks = [...new Set(own.map(e => e.inner!))]
+  return blocks.length === 2 && blocks.every(block => setsFirst(block, own.filter(e => e.inner === block).map(e => e.event)))
 }
 
 /** Whether every part is a constant: such an expression is computed, and checked, before the module runs. */
@@ -142,13 +131,13 @@ export const placesOf = (body: Block, params: readonly Local[], repeats: Repeats
         }
         case 'if':
           reads(stmt.condition, scope, stmt)
-          block({ parent: scope, depth: scope.depth + 1, stmts: stmt.then, loop: scope.loop, owner: null })
-          block({ parent: scope, depth: scope.depth + 1, stmts: stmt.otherwise, loop: scope.loop, owner: null })
+          block({ parent: scope, depth: scope.depth + 1, stmts: stmt.then, loop: scope.loop, stmt })
+          block({ parent: scope, depth: scope.depth + 1, stmts: stmt.otherwise, loop: scope.loop, stmt })
           break
         case 'for': {
           reads(stmt.from, scope, stmt)
           reads(stmt.to, scope, stmt, 2)
-          const inner: Scope = { parent: scope, depth: scope.depth + 1, stmts: stmt.body, loop: null, owner: stmt.counter }
+          const inner: Scope = { parent: scope, depth: scope.depth + 1, stmts: stmt.body, loop: null, stmt }
           const own: Scope = { ...inner, loop: inner }
           note(stmt.counter, { kind: 'set', scope: own, stmt, times: 0, epoch })
           block(own)
@@ -157,21 +146,21 @@ export const placesOf = (body: Block, params: readonly Local[], repeats: Repeats
       }
     }
   }
-  const root: Scope = { parent: null, depth: 0, stmts: body, loop: null, owner: null }
+  const root: Scope = { parent: null, depth: 0, stmts: body, loop: null, stmt: null }
   block(root)
   if (result !== null) reads(result, root, null)
 
-  const placed = (id: number, list: readonly Event[]): Place => {
+  const placed = (list: readonly Event[]): Place => {
     const first = list[0]!
     const scope = list.map(e => e.scope).reduce(common)
     const written = list.filter(e => e.kind === 'set')
     if (first.kind === 'set' && first.stmt?.kind === 'for') return written.length === 1 && first.scope === scope ? { kind: 'counter' } : { kind: 'top' }
     if (written.some(e => e.stmt?.kind === 'for')) return { kind: 'top' }
     if (first.kind === 'set' && first.scope === scope) return { kind: written.length > 1 ? 'var' : list.length === 1 ? 'dead' : 'let' }
-    const stmt = scope.stmts.find(s => mentions(s, id, repeats))
-    return stmt !== undefined && setsFirst([stmt], id, repeats) ? { kind: 'before', stmt } : { kind: 'top' }
+    const { stmt, inner } = within(scope, first)
+    return stmt?.kind === 'if' && inner !== null && setsFirstIn(scope, stmt, list) ? { kind: 'before', stmt } : { kind: 'top' }
   }
-  const places = new Map<number, Place>([...events].map(([id, list]) => [id, placed(id, list)]))
+  const places = new Map<number, Place>([...events].map(([id, list]) => [id, placed(list)]))
 
   const given = new Set(params.map(p => p.id))
   const sizes = new Map<number, number>()
@@ -216,7 +205,12 @@ export const placesOf = (body: Block, params: readonly Local[], repeats: Repeats
   const adjacent = (set: Event, read: Event): boolean => {
     if (set.scope !== read.scope || read.stmt === null) return false
     const [from, to] = [positions.get(set.stmt!)!, positions.get(read.stmt)!]
-    return set.scope.stmts.slice(from + 1, to).every(s => s.kind === 'set' && ['let', 'inline'].includes(places.get(s.local.id)?.kind ?? ''))
+    for (let i = from + 1; i < to; i += 1) {
+      const s = set.scope.stmts[i]!
+      const kind = s.kind === 'set' ? places.get(s.local.id)?.kind : undefined
+      if (kind !== 'let' && kind !== 'inline') return false
+    }
+    return true
   }
   for (const { local, value } of sets) {
     const list = events.get(local.id)!
