@@ -135,29 +135,35 @@ const measured = (): Store => {
   }
 }
 
-/** So long the process sleeps at a time while it waits patiently, in milliseconds. */
-const nap = 5
+/** The process sleeps for this share of the time that it has been waiting for, from so many milliseconds on, and never longer than so many at once. */
+const nap = { share: 1 / 16, least: 0.1, most: 5 } as const
 const sleeper = new Int32Array(new SharedArrayBuffer(4))
-const naps = { awaited: 0, running: false }
+const waiting = { awaited: 0, since: 0, asleep: false }
 
 const sleep = (): void => {
-  naps.running = naps.awaited > 0
-  if (!naps.running) return
-  Atomics.wait(sleeper, 0, 0, nap)
+  waiting.asleep = waiting.awaited > 0
+  if (!waiting.asleep) return
+  const length = nap.share * (performance.now() - waiting.since)
+  if (length >= nap.least) Atomics.wait(sleeper, 0, 0, Math.min(nap.most, length))
   setImmediate(sleep)
 }
 
 /**
- * Dawn's threads compile several shaders at once. Until they have, it asks after them in every turn of the event loop, without a pause, which takes
- * as much of the processor as compiling does: so every turn is made to last a little.
+ * While something is awaited, Dawn asks after it in every turn of the event loop without a pause, which takes a core of the processor: as much as
+ * compiling shaders does, which Dawn does in threads of its own. So turns are made to last a little, the longer the longer the wait has been:
+ * what takes long is heard of a little late, what takes a millisecond is not.
  */
 const patiently: Started['patiently'] = async work => {
-  naps.awaited++
-  if (!naps.running) {
-    naps.running = true
+  waiting.since = performance.now()
+  waiting.awaited++
+  if (!waiting.asleep) {
+    waiting.asleep = true
     setImmediate(sleep)
   }
-  return work.finally(() => void naps.awaited--)
+  return work.finally(() => {
+    waiting.since = performance.now()
+    waiting.awaited--
+  })
 }
 
 export type DawnOptions = {
@@ -176,7 +182,8 @@ export type DawnOptions = {
  * that strangers could measure. Half precision is used by those alone who ask for it; on NVIDIA Dawn offers it on demand only.
  */
 const features = ({ robust = false }: DawnOptions): readonly string[] =>
-  ['disable-dawn-features=timestamp_quantization', `enable-dawn-features=${['disable_workgroup_init', 'vulkan_enable_f16_on_nvidia', ...(robust ? [] : ['disable_robustness'])].join(',')}`]
+  ['disable-dawn-features=timestamp_quantization',
+    `enable-dawn-features=disable_workgroup_init,vulkan_enable_f16_on_nvidia${robust ? '' : ',disable_robustness'}`]
 
 const started = ({ create }: Dawn, options: DawnOptions): Started =>
   ({ gpu: create([`backend=${backend}`, ...features(options)]), backend, lacking, patiently })

@@ -207,7 +207,7 @@ export const executableOn = async (
     read,
     done: async () => {
       usable()
-      await queue.onSubmittedWorkDone().catch(() => undefined)
+      await gpu.patiently(queue.onSubmittedWorkDone()).catch(() => undefined)
       await settled()
     },
     share,

@@ -135,7 +135,7 @@ export const readback = (gpu: Gpu): Readback => {
       })
       device.queue.submit([encoder.finish()])
       const copies = await Promise.all(taken.map(async ({ target, parts, bytes }) => {
-        await target.mapAsync(mapForReading, 0, bytes)
+        await gpu.patiently(target.mapAsync(mapForReading, 0, bytes))
         const mapped = target.getMappedRange(0, bytes)
         const arrays = parts.map(([from, to]) => mapped.slice(from, to))
         target.unmap()

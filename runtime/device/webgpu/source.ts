@@ -10,7 +10,7 @@ export type Started = {
   readonly backend: string
   /** For people: what is missing where it has no adapter, and what to do about it. */
   readonly lacking: () => Lack
-  /** Waits for work of the device that takes long, where asking after it all the time would cost more than hearing of its end late. */
+  /** Waits for work of the device that may take long, without asking after it all the time where that is how the host waits. */
   readonly patiently: <A>(work: Promise<A>) => Promise<A>
 }
 
