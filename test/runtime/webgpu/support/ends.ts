@@ -1,5 +1,5 @@
 /** A process that uses WebGPU and then ends in one of several ways: `node --import tsx ends.ts MODE`. */
-import { load, sums } from './cases.ts'
+import { load, sums } from './common.ts'
 
 const [mode = ''] = process.argv.slice(2)
 
