@@ -8,7 +8,7 @@ import { checkLength, feedPairs, finder, sameShape, typeText, type Executable, t
 import type { GpuProgram, Place } from '../../gpu-program.ts'
 import { sizeOfShape, type ProgramInfo, type Slot } from '../../manifest.ts'
 import { arrayOf, bytesOf, viewOf } from './arrays.ts'
-import { bind, countersFor, recorder, type Command, type Commands, type Recorder, type Slots, type Transfer } from './commands.ts'
+import { bind, countersFor, recorder, type Command, type Commands, type Recorder, type Transfer } from './commands.ts'
 import { alive, failureOf, type Gpu, type Lease } from './gpu.ts'
 import { allocate, readback, replaceable, slotName, type Memory } from './memory.ts'
 import { usage } from './source.ts'
