@@ -2,14 +2,20 @@
 import * as E from 'fp-ts/lib/Either.js'
 import { print } from '../../dsl/errors.ts'
 import type { Build, LoadOptions } from '../../runtime/build.ts'
+import type { Executable } from '../../runtime/executor.ts'
 import { pack, unpack, type Answer, type Task } from './transport.ts'
 
 const problemOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))
+
+/** The first program stays, and with it the device and what it has compiled: programs have shaders in common. */
+const first: { kept?: Executable } = {}
 
 export const perform = async (build: Build, options: LoadOptions, { id, inputs, steps }: Task): Promise<Answer> => {
   const loaded = await build.loadOn(id, options)()
   if (E.isLeft(loaded)) return { id, problem: print(loaded.left) }
   const executable = loaded.right
+  const stays = first.kept === undefined
+  first.kept ??= executable
   try {
     const { program } = executable
     for (const { path, dtype } of program.inputs) executable.set(path, unpack(inputs[path] ?? '', dtype))
@@ -22,6 +28,6 @@ export const perform = async (build: Build, options: LoadOptions, { id, inputs, 
   } catch (error) {
     return { id, problem: problemOf(error) }
   } finally {
-    executable.dispose()
+    if (!stays) executable.dispose()
   }
 }
