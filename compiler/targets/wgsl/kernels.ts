@@ -75,38 +75,37 @@ const typeIn = (body: readonly Stmt[], space: number): DType | null => {
   return found
 }
 
-const made = (kernel: Kernel, plan: Plan, counters: readonly Var[], tried: boolean, operands: readonly number[]): Made => {
-  let [lastVar, lastSpace] = [2 ** 30, plan.buffers.length]
+/** The ways to dispatch a kernel whose buffers are numbers of operands, so many at most; `dtypes` are those of the operands. */
+const waysOf = (kernel: Kernel, counters: readonly Var[], dtypes: readonly DType[], most: number): readonly Way[] => {
+  let [lastVar, lastSpace] = [2 ** 30, dtypes.length]
   const names: Names = { variable: () => (lastVar += 1), space: count => (lastSpace += count) - count }
-  const { flops, bytes } = costOf(kernel, plan, counters)
-  const placed = new Map(operands.map((id, i) => [id, i]))
   const wayOf = ({ dispatches, scratch }: Dispatched): Way => {
     const bySize = [...scratch].sort((a, b) => b.bytes - a.bytes)
-    const spaceOf = new Map([...placed, ...bySize.map((s, i) => [s.space, operands.length + i] as const)])
-    const isScratch = new Set(scratch.map(s => s.space))
+    const numberOf = new Map(bySize.map((s, i) => [s.space, dtypes.length + i]))
     return {
       scratch: bySize.map(s => s.bytes),
       dispatches: dispatches.map(dispatch => {
         const { nest, threads } = dispatch
-        const dtypeOf = (space: number): DType | null => plan.buffers[space]?.aval.dtype ?? (isScratch.has(space) ? typeIn(nest.body, space) : null)
-        const template = templateOf(dispatch, dtypeOf, counters.length)
-        const bound = template.bound.map(b => ({ ...b, space: spaceOf.get(b.space)! }))
-        const label = nest.name.startsWith(kernel.name) ? nest.name.slice(kernel.name.length) : `_${nest.name}`
-        return { label, template: { ...template, bound }, threads, groups: nest.extent }
+        const template = templateOf(dispatch, space => dtypes[space] ?? (numberOf.has(space) ? typeIn(nest.body, space) : null), counters.length)
+        const bound = template.bound.map(b => ({ ...b, space: numberOf.get(b.space) ?? b.space }))
+        return { label: nest.name.slice(kernel.name.length), template: { ...template, bound }, threads, groups: nest.extent }
       }),
     }
   }
-  return { flops, bytes, ways: scheduleGpu(kernel, counters, wgsl, names, tried && flops >= worthwhile ? Infinity : 1).map(wayOf) }
+  return scheduleGpu(kernel, counters, wgsl, names, most).map(wayOf)
 }
 
 /** Kernels that remember what they have made. */
 export const kernels = (): Kernels => {
-  const known = new Map<string, Made>()
+  const known = new Map<string, Made & { readonly most: number }>()
   return (kernel, plan, counters, tried) => {
-    const { key, operands } = keyOf(kernel, counters, id => plan.buffers[id]!)
-    const whole = `${tried}\n${key}`
-    const found = known.get(whole) ?? made(kernel, plan, counters, tried, operands)
-    known.set(whole, found)
-    return { ...found, operands }
+    const { key, operands, canonical, counters: loops } = keyOf(kernel, counters, id => plan.buffers[id]!)
+    const before = known.get(key)
+    const { flops, bytes } = before ?? costOf(kernel, plan, counters)
+    const most = tried && flops >= worthwhile ? Infinity : 1
+    const dtypes = operands.map(id => plan.buffers[id]!.aval.dtype)
+    const ways = before !== undefined && before.most >= most ? before.ways : waysOf(canonical(kernel), loops, dtypes, most)
+    known.set(key, { flops, bytes, ways, most: Math.max(most, before?.most ?? 0) })
+    return { flops, bytes, operands, ways: ways.slice(0, most) }
   }
 }

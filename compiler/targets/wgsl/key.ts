@@ -2,10 +2,18 @@
  * A kernel as text, without what its schedule and its shaders do not depend on: names of kernels and buffers, source lines, the numbers
  * of buffers and variables. Programs have many kernels in common: the loss is part of the gradient, which is part of the training step.
  */
-import type { Buffer, Expr, Guard, Index, Kernel, Var } from '../../schedule/kernel/kernel.ts'
+import { mapKernel } from '../../schedule/kernel/collapse.ts'
+import { indexKey, ofAtom } from '../../schedule/kernel/indexing.ts'
+import type { Buffer, Expr, Guard, Index, Kernel, Term, Var } from '../../schedule/kernel/kernel.ts'
 
-/** The text, and the buffers of the kernel in the order in which it comes to them. */
-export type Keyed = { readonly key: string; readonly operands: readonly number[] }
+/** The text, the buffers of the kernel in the order in which it comes to them, and what all kernels with this text are but for their name. */
+export type Keyed = {
+  readonly key: string
+  readonly operands: readonly number[]
+  /** Buffers are numbers of operands, and variables are numbered as they are declared, those of `counters` first. */
+  readonly canonical: (kernel: Kernel) => Kernel
+  readonly counters: readonly Var[]
+}
 
 const number = (x: number): string => (Object.is(x, -0) ? '-0' : `${x}`)
 
@@ -28,23 +36,18 @@ export const keyOf = (kernel: Kernel, counters: readonly Var[], bufferOf: (id: n
     sizes.push(`${dtype} ${shape.reduce((n, d) => n * d, 1)}`)
     return `#${operands.size - 1}`
   }
-  const index = ({ offset, terms }: Index): string => {
-    let text = `${offset}`
-    for (const { coef, atom } of terms) {
-      switch (atom.kind) {
-        case 'var':
-          text += `+${coef}*${variables.get(atom.id) ?? `?${atom.id}`}`
-          break
-        case 'div':
-        case 'mod':
-          text += `+${coef}*(${index(atom.of)})${atom.kind}${atom.by}`
-          break
-        case 'value':
-          text += `+${coef}*@${line(atom.expr)}`
-      }
+  const term = ({ coef, atom }: Term): string => {
+    switch (atom.kind) {
+      case 'var':
+        return `${variables.get(atom.id)!}*${coef}`
+      case 'div':
+      case 'mod':
+        return `(${index(atom.of)})${atom.kind}${atom.by}*${coef}`
+      case 'value':
+        return `@${line(atom.expr)}*${coef}`
     }
-    return text
   }
+  const index = ({ offset, terms }: Index): string => `${terms.map(term).sort().join('+')}+${offset}`
   const guard = (g: Guard): string => `${index(g.of)}<${g.below}/${g.by}`
   const textOf = (e: Expr): string => {
     switch (e.kind) {
@@ -81,5 +84,19 @@ export const keyOf = (kernel: Kernel, counters: readonly Var[], bufferOf: (id: n
     head.push(reduction.kind === 'reduce' ? `${line(reduction.value)}` : `${line(reduction.a)},${line(reduction.b)}`)
   }
   const ends = stores.map(s => `${buffer(s.buffer)}[${index(s.at)}]=${line(s.value)}`)
-  return { key: [...head, ...lines, ...ends, ...sizes].join('\n'), operands: [...operands.keys()] }
+  const renamed = (vars: readonly Var[]): readonly Var[] => vars.map(v => ({ ...v, id: variables.get(v.id)! }))
+  const renamedIndex = ({ offset, terms }: Index): Index => {
+    const own = terms.map((t): Term => (t.atom.kind === 'var' ? { ...t, atom: { kind: 'var', id: variables.get(t.atom.id)! } } : t))
+    // in the normal order of indices; what is computed comes first, as it stands
+    const keyed = own.map(t => [t.atom.kind === 'value' ? '' : indexKey(ofAtom(t.atom)), t] as const)
+    return { offset, terms: keyed.sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0)).map(([, t]) => t) }
+  }
+  const canonical = (of: Kernel): Kernel => {
+    const made = mapKernel(of, renamedIndex, g => g, l => ({ ...l, buffer: operands.get(l.buffer)! }))
+    return {
+      ...made, vars: renamed(made.vars), reduction: made.reduction === null ? null : { ...made.reduction, vars: renamed(made.reduction.vars) },
+      stores: made.stores.map(s => ({ ...s, buffer: operands.get(s.buffer)! })),
+    }
+  }
+  return { key: [...head, ...lines, ...ends, ...sizes].join('\n'), operands: [...operands.keys()], canonical, counters: renamed(counters) }
 }

@@ -128,7 +128,7 @@ const even = (size: Size, { tile, parts }: Cut): Cut => {
 
 /** Ways to cut a product, the best by the estimate above first: one for each tile. */
 export const cutsFor = (size: Size): readonly Cut[] => {
-  const faster = (x: Cut, y: Cut): Cut => (clocksOf(size, y) < clocksOf(size, x) ? y : x)
-  const best = tilesFor(size).map(tile => partsFor(size, tile).map(parts => even(size, { tile, parts })).reduce(faster))
-  return [...best].sort((x, y) => clocksOf(size, x) - clocksOf(size, y))
+  const timed = (cut: Cut): { readonly cut: Cut; readonly clocks: number } => ({ cut, clocks: clocksOf(size, cut) })
+  const best = tilesFor(size).map(tile => partsFor(size, tile).map(parts => timed(even(size, { tile, parts }))).reduce((x, y) => (y.clocks < x.clocks ? y : x)))
+  return best.sort((x, y) => x.clocks - y.clocks).map(({ cut }) => cut)
 }
