@@ -20,7 +20,7 @@ import { withDataOptions } from './data-options.ts'
 import { withDevice } from './device.ts'
 import { sequencesText } from './opening-lines.ts'
 import {
-  checkFrom, CONFIG_FRAMES, configNames, DEFAULT_CONFIG, DEFAULT_STEPS, DEFAULTS, newConfig, openFrom, resumedConfig, type Options,
+  checkFrom, CONFIG_FRAMES, configNames, DEFAULT_CONFIG, DEFAULT_STEPS, DEFAULTS, newConfig, openFrom, PENDULUM_STEPS, resumedConfig, type Options,
 } from './train-options.ts'
 import { loadStages, withFirstLoaded } from './train-programs.ts'
 
@@ -95,7 +95,8 @@ const trainCommand = async (o: Options): Promise<number> => {
 }
 
 const defaultConfigs = Object.entries(DEFAULT_CONFIG).map(([data, name]) => `${data} ${name}`).join(', ')
-const defaultSteps = (stage: keyof RunConfig['steps']): string => configNames.map(name => `${name} ${DEFAULT_STEPS[name][stage]}`).join(', ')
+const defaultSteps = (stage: keyof RunConfig['steps']): string =>
+  `${configNames.map(name => `${name} ${DEFAULT_STEPS[name][stage]}`).join(', ')}; of the pendulum ${PENDULUM_STEPS[stage]}`
 
 /** Adds the command to the command line. Few options have defaults here, so that --resume can tell what was asked for. */
 export const register: Register = (cli, settle) => {
