@@ -9,7 +9,14 @@ import { type Target, targets as allTargets } from './emit/build.ts'
 import { explain, wgslOf } from './emit/explain.ts'
 import { sourcesBelow } from './emit/cache.ts'
 
-type Options = { readonly out: string; readonly explain?: true | string; readonly wgsl?: true; readonly force?: true; readonly quiet?: true; readonly targets: string }
+type Options = {
+  readonly out: string
+  readonly explain?: true | string
+  readonly wgsl?: true
+  readonly force?: true
+  readonly quiet?: true
+  readonly targets: string
+}
 
 /** The files that the arguments name, and the folder to which program ids are relative. What a folder holds of `out` is no source. */
 const sourcesOf = (args: readonly string[], out: string): E.Either<Failure, { files: readonly string[]; root: string }> => {
@@ -22,7 +29,9 @@ const sourcesOf = (args: readonly string[], out: string): E.Either<Failure, { fi
   const isFolder = (path: string): boolean => statSync(path).isDirectory()
   const wrong = named.find(path => !isFolder(path) && (!path.endsWith('.ts') || path.endsWith('.d.ts')))
   if (wrong !== undefined) return E.left({ kind: 'file', path: wrong, message: 'not a TypeScript source file', remedy: 'Models are written in .ts files.' })
-  const files = [...new Set(named.flatMap(path => (isFolder(path) ? sourcesBelow(resolve(path)).filter(file => !file.startsWith(out + sep)) : [resolve(path)])))]
+  const filesIn = (path: string): readonly string[] =>
+    isFolder(path) ? sourcesBelow(resolve(path)).filter(file => !file.startsWith(out + sep)) : [resolve(path)]
+  const files = [...new Set(named.flatMap(filesIn))]
   const only = named.length === 1 ? named[0]! : '.'
   // Part of the models has the names that it has when all of them are compiled.
   const models = resolve('models')
@@ -63,7 +72,8 @@ const run = async (args: readonly string[], options: Options): Promise<number> =
       if (wanted(built.info.id)) process.stdout.write(`${explain(built)}\n${options.wgsl === true ? wgslOf(built) : ''}`)
       else if (options.quiet !== true) {
         const { stats, id } = built.info
-        process.stdout.write(`  ${id.padEnd(32)} ${String(stats.kernelsBefore).padStart(5)} -> ${String(stats.kernelsAfter).padStart(4)} kernels  ${sizeText(stats.peakBytes).padStart(10)}\n`)
+        const kernels = `${String(stats.kernelsBefore).padStart(5)} -> ${String(stats.kernelsAfter).padStart(4)} kernels`
+        process.stdout.write(`  ${id.padEnd(32)} ${kernels}  ${sizeText(stats.peakBytes).padStart(10)}\n`)
       }
       if (typeof built.gpu === 'string') process.stdout.write(`  ${built.info.id}: not for WebGPU: ${built.gpu}\n`)
     },
@@ -72,7 +82,9 @@ const run = async (args: readonly string[], options: Options): Promise<number> =
   const { programs, compiled, others } = result.right
   const seconds = ((performance.now() - started) / 1000).toFixed(1)
   const where = relative(process.cwd(), out) || '.'
-  process.stdout.write(`${programs.length} ${programs.length === 1 ? 'program' : 'programs'} in ${where}/: ${compiled.length} compiled, ${programs.length - compiled.length} unchanged${others === 0 ? '' : `; ${others} of other sources stay`} (${seconds} s)\n`)
+  const count = `${programs.length} ${programs.length === 1 ? 'program' : 'programs'}`
+  const besides = others === 0 ? '' : `; ${others} of other sources stay`
+  process.stdout.write(`${count} in ${where}/: ${compiled.length} compiled, ${programs.length - compiled.length} unchanged${besides} (${seconds} s)\n`)
   return 0
 }
 
@@ -103,7 +115,8 @@ export const main = async (argv: readonly string[]): Promise<number> => {
     if (!(error instanceof CommanderError)) throw error
     if (error.exitCode === 0) return 0
     const [message = '', hint] = error.message.replace(/^error: /, '').split('\n')
-    process.stderr.write(`${print({ kind: 'usage', message, remedy: `${hint === undefined ? '' : `${hint.replace(/^\((.*)\)$/, '$1')} `}See: vdsm compile --help` })}\n`)
+    const words = hint === undefined ? '' : `${hint.replace(/^\((.*)\)$/, '$1')} `
+    process.stderr.write(`${print({ kind: 'usage', message, remedy: `${words}See: vdsm compile --help` })}\n`)
     return 1
   }
 }

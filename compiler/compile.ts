@@ -70,7 +70,8 @@ const complete = (out: string, info: ProgramInfo): boolean =>
 /** The sources of a model, below the build folder's own place, with what they hold. The language's own files are not the user's. */
 const sourcesOf = (out: string, paths: readonly string[]): Readonly<Record<string, string>> => {
   const language = languageFiles()
-  return Object.fromEntries(paths.filter(path => path.endsWith('.ts') && language(path) === undefined).map(path => [slashes(relative(out, path)), fingerprint(readFileSync(path))]))
+  const own = paths.filter(path => path.endsWith('.ts') && language(path) === undefined)
+  return Object.fromEntries(own.map(path => [slashes(relative(out, path)), fingerprint(readFileSync(path))]))
 }
 
 /** A function as text that tells any two apart: every element of a literal, -0 from 0, NaN from infinity. */
@@ -98,11 +99,8 @@ const runtimeImport = (out: string): string => {
 const relocated = (info: ProgramInfo, from: string, to: string): ProgramInfo => {
   if (from === to) return info
   const moved = (path: string): string => slashes(relative(to, resolve(from, path)))
-  return {
-    ...info,
-    file: moved(info.file),
-    kernels: info.kernels.map(k => ({ ...k, places: k.places.map(place => place.replace(/^(.+?)(:\d+:\d+)$/, (_, path: string, at: string) => moved(path) + at)) })),
-  }
+  const place = (text: string): string => text.replace(/^(.+?)(:\d+:\d+)$/, (_, path: string, at: string) => moved(path) + at)
+  return { ...info, file: moved(info.file), kernels: info.kernels.map(k => ({ ...k, places: k.places.map(place) })) }
 }
 
 /** What an earlier compile of other sources left in the folder stays, as long as those sources are there. */
@@ -126,7 +124,8 @@ const writeAll = async (out: string, files: readonly (readonly [string, string |
 }
 
 /** Removes files that nobody names any more; one that cannot be removed is left. */
-const remove = (out: string, names: readonly string[]): void => names.forEach(name => E.tryCatch(() => rmSync(join(out, name), { force: true }), () => undefined))
+const remove = (out: string, names: readonly string[]): void =>
+  names.forEach(name => E.tryCatch(() => rmSync(join(out, name), { force: true }), () => undefined))
 
 /** Takes a refusal for the failure that it is. */
 const attempted = <A>(f: () => A): E.Either<Failure, A> => {
@@ -167,7 +166,8 @@ export const compile = async (request: Request): Promise<E.Either<Failure, Repor
     lowered.right.map(source => {
       const func = optimise(source.func)
       const program = { ...source, func, file: slashes(source.file) }
-      const hash = sha([compiler, source.name, exact(func), JSON.stringify([source.config, source.outputs, source.updates, source.line, program.file])].join('\n'))
+      const rest = JSON.stringify([source.config, source.outputs, source.updates, source.line, program.file])
+      const hash = sha([compiler, source.name, exact(func), rest].join('\n'))
       const kept = request.force ? undefined : old?.programs.find(p => p.id === source.name && p.hash === hash && complete(out, p))
       const sources = sourcesOf(out, source.sources)
       if (kept !== undefined) return { info: { ...kept, sources }, files: [] }
@@ -193,12 +193,14 @@ export const compile = async (request: Request): Promise<E.Either<Failure, Repor
   const manifest: Manifest = { version: manifestVersion, root: slashes(relative(out, process.cwd())) || '.', programs: all }
   const written = built.right.flatMap(b => b.files)
   const before = (old?.programs ?? []).flatMap(namesOf)
-  const failure =
-    (await writeAll(out, written)) ??
-    (await writeAll(out, [[manifestFile, printManifest(manifest)], ['bindings.ts', bindings(all, runtimeImport(out))], ['cache.json', `${JSON.stringify(record, null, 1)}\n`]]))
+  const about: readonly (readonly [string, string])[] = [
+    [manifestFile, printManifest(manifest)], ['bindings.ts', bindings(all, runtimeImport(out))], ['cache.json', `${JSON.stringify(record, null, 1)}\n`],
+  ]
+  const failure = (await writeAll(out, written)) ?? (await writeAll(out, about))
   const used = new Set((failure === undefined ? all : (previous(out)?.programs ?? [])).flatMap(namesOf))
   remove(out, [...before, ...written.map(([name]) => name)].filter(name => !used.has(name)))
-  return failure !== undefined ? E.left(failure) : E.right({ programs, compiled: built.right.flatMap(b => (b.files.length > 0 ? [b.info.id] : [])), others: others.length })
+  const compiled = built.right.flatMap(b => (b.files.length > 0 ? [b.info.id] : []))
+  return failure !== undefined ? E.left(failure) : E.right({ programs, compiled, others: others.length })
 }
 
 const inRoot = (root: string, sources: Readonly<Record<string, string>>): Readonly<Record<string, string>> =>

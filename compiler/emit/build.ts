@@ -33,7 +33,10 @@ export type Built = {
 
 /** Kernels if every operation that computes were one: what a library of operators would launch. */
 const unfused = (func: Func, runs = 1): number =>
-  func.insts.reduce((n, inst) => n + (inst.kind === 'scan' ? unfused(inst.body, runs * inst.length) : ['view', 'leaf'].includes(roles[inst.prim]) ? 0 : runs), 0)
+  func.insts.reduce((n, inst) => {
+    if (inst.kind === 'scan') return n + unfused(inst.body, runs * inst.length)
+    return ['view', 'leaf'].includes(roles[inst.prim]) ? n : n + runs
+  }, 0)
 
 const placeOf = (o: Origin): string => `${o.file}:${o.line}:${o.column}`
 
@@ -73,7 +76,8 @@ export const build = (id: string, program: Program, hash: string, wanted: readon
   const total = (of: 'flops' | 'bytes'): number => stats.reduce((n, s) => n + s.runs * s[of], 0)
   const name = moduleName(id, hash)
   const modules = { simd: `${name}.wasm`, fma: `${name}.fma.wasm` }
-  const webgpu = gpu === null || typeof gpu === 'string' ? [] : [{ file: `${name}.webgpu.json`, content: bytesOfText(JSON.stringify(GpuProgram.encode(gpu.program))) }]
+  const textOf = ({ program: made }: Gpu): Uint8Array => bytesOfText(JSON.stringify(GpuProgram.encode(made)))
+  const webgpu = gpu === null || typeof gpu === 'string' ? [] : [{ file: `${name}.webgpu.json`, content: textOf(gpu) }]
   return {
     func,
     plan,

@@ -12,8 +12,9 @@ import * as t from 'io-ts'
 
 export const sha = (text: string | Uint8Array): string => createHash('sha256').update(text).digest('hex').slice(0, 32)
 
+const texts = t.readonlyArray(t.string)
 /** The last request, what it read, and the ids of its programs. */
-const Cache = t.readonly(t.type({ compiler: t.string, root: t.string, entries: t.readonlyArray(t.string), sources: t.record(t.string, t.string), programs: t.readonlyArray(t.string) }))
+const Cache = t.readonly(t.type({ compiler: t.string, root: t.string, entries: texts, sources: t.record(t.string, t.string), programs: texts }))
 export type Cache = t.TypeOf<typeof Cache>
 
 export const readCache = (path: string): Cache | undefined => {

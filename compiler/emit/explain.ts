@@ -30,7 +30,8 @@ export const explain = (built: Built): string => {
   const { info, plan, memory } = built
   const { stats } = info
   const rows = statsOf(plan).map(s => [
-    s.kernel.name, s.runs === 1 ? '' : `x${s.runs}`, si(s.flops, 'FLOP'), si(s.bytes, 'B'), [...new Set(s.kernel.origins.map(o => `${o.file}:${o.line}`))].slice(0, 3).join(' '),
+    s.kernel.name, s.runs === 1 ? '' : `x${s.runs}`, si(s.flops, 'FLOP'), si(s.bytes, 'B'),
+    [...new Set(s.kernel.origins.map(o => `${o.file}:${o.line}`))].slice(0, 3).join(' '),
   ])
   const widths = [0, 1, 2, 3].map(c => Math.max(...rows.map(r => r[c]!.length), 1))
   return [

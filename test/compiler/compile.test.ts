@@ -30,10 +30,12 @@ const build = async (file: string, out: string, onBuilt: Parameters<typeof compi
   const result = await compile({ files: [file], root: work, out, force: false, onBuilt })
   return E.isRight(result) ? result.right : (assert.unreachable(print(result.left)) as never)
 }
-const files = (out: string): Readonly<Record<string, string>> => Object.fromEntries(readdirSync(out).sort().map(f => [f, readFileSync(join(out, f)).toString('base64')]))
+const files = (out: string): Readonly<Record<string, string>> =>
+  Object.fromEntries(readdirSync(out).sort().map(f => [f, readFileSync(join(out, f)).toString('base64')]))
 /** The names of the files in a build, without the hashes in them. */
 const names = (out: string): readonly string[] => readdirSync(out).sort().map(name => name.replace(/\.[0-9a-f]{8}\./, '.#.'))
-const moduleOf = (out: string, start: string): string => join(out, readdirSync(out).sort().find(name => name.startsWith(start)) ?? assert.unreachable(`${start} in ${out}`) as never)
+const moduleOf = (out: string, start: string): string =>
+  join(out, readdirSync(out).sort().find(name => name.startsWith(start)) ?? assert.unreachable(`${start} in ${out}`) as never)
 
 test('the same source makes the same bytes', async () => {
   const file = place('same.ts', source)
@@ -63,7 +65,8 @@ test('what has not changed is not compiled again; what has is, alone', async () 
   assert.equal([...(await build(file, out)).compiled].sort(), ['again/gradient', 'again/predict'])
 })
 
-const idsIn = (out: string): readonly string[] => (JSON.parse(readFileSync(join(out, 'manifest.json'), 'utf8')) as { programs: { id: string }[] }).programs.map(p => p.id)
+const idsIn = (out: string): readonly string[] =>
+  (JSON.parse(readFileSync(join(out, 'manifest.json'), 'utf8')) as { programs: { id: string }[] }).programs.map(p => p.id)
 
 test('a constant that has changed is compiled, however far down a literal, and if only in the sign of zero', async () => {
   const out = join(temporary, 'constants')
@@ -134,7 +137,8 @@ test('fusion leaves one kernel per matrix product of the prediction', async () =
   const counts = Object.fromEntries(programs.map(p => [p.id, [p.stats.kernelsBefore, p.stats.kernelsAfter]]))
   assert.equal(counts, { 'explained/gradient': [15, 7], 'explained/predict': [6, 2] })
   const text = texts.get('explained/predict') ?? ''
-  for (const part of ['kernels 6 before fusion, 2 after', 'explained.ts:7', 'acc = sum over', 'p.l2.weight']) assert.ok(text.includes(part), `${part} in\n${text}`)
+  for (const part of ['kernels 6 before fusion, 2 after', 'explained.ts:7', 'acc = sum over', 'p.l2.weight'])
+    assert.ok(text.includes(part), `${part} in\n${text}`)
 })
 
 test('a damaged module is made again, not taken for what was compiled', async () => {
@@ -192,7 +196,8 @@ test('a source that has changed since is noticed; a comment that was compiled, a
 })
 
 test('a program beyond the memory of WebAssembly is refused with figures', async () => {
-  const file = place('huge.ts', "import { program, relu, type Vec } from '../../../../dsl/index.ts'\n\nexport const huge = program((x: Vec<2000000000>) => relu(x), {})\n")
+  const source = "import { program, relu, type Vec } from '../../../../dsl/index.ts'\n\nexport const huge = program((x: Vec<2000000000>) => relu(x), {})\n"
+  const file = place('huge.ts', source)
   const result = await compile({ files: [file], root: work, out: join(temporary, 'huge'), force: false, onBuilt: () => undefined })
   assert.match(E.isLeft(result) ? print(result.left) : 'compiled', /^huge\/huge: the program needs 14\.9 GiB of memory; WebAssembly has 4\.0 GiB at most\n/)
   assert.not.ok(existsSync(join(temporary, 'huge')))

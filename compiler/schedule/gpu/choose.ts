@@ -19,7 +19,9 @@ import { reduce } from './reduce.ts'
 
 /** A kernel without a tiled schedule of its own, in so many ways at most. */
 export const plainly = (kernel: Kernel, counters: readonly Var[], dialect: Dialect, names: Names, most = Infinity): Alternatives =>
-  kernel.reduction === null ? [elementwise(kernel, counters, dialect)] : reduce({ ...kernel, reduction: asReduce(kernel.reduction) }, counters, dialect, names, most)
+  kernel.reduction === null
+    ? [elementwise(kernel, counters, dialect)]
+    : reduce({ ...kernel, reduction: asReduce(kernel.reduction) }, counters, dialect, names, most)
 
 /** The dispatches of several kernels, one after the other: each in its n-th way, or its best where it has fewer. */
 const inTurn = (all: readonly Alternatives[]): Alternatives => {
