@@ -113,13 +113,16 @@ const vanishes = (e: Expr, arrays: readonly number[]): boolean => {
   }
 }
 
+const toNumbers = (plan: Plan, { vars, stores }: Kernel): boolean =>
+  vars.length === 0 && stores.every(s => isConstant(s.at) && elements(plan.buffers[s.buffer]!) === 1)
+
 /** A kernel that sums over whole arrays to one number. */
 const total = (plan: Plan, at: number, step: Step): Sweep | null => {
   if (step.kind !== 'kernel' || step.reduction?.kind !== 'reduce' || step.reduction.op !== 'sum') return null
   const kernel = collapse(step)
   const { reduction } = kernel
   const [along, ...more] = reduction?.vars ?? []
-  if (kernel.vars.length > 0 || along === undefined || more.length > 0 || kernel.stores.length !== 1) return null
+  if (!toNumbers(plan, kernel) || along === undefined || more.length > 0) return null
   if (reduction?.kind !== 'reduce' || reduction.dtype !== 'f32') return null
   const found = sweep(plan, at, kernel, along, [reduction.value], [])
   return found !== null && vanishes(reduction.value, found.arrays) ? found : null
@@ -193,10 +196,12 @@ const originsOf = (sweeps: readonly Sweep[]): Kernel['origins'] => {
   return [...all.values()]
 }
 
-/** Puts kernels where the last of some sweeps was, and takes all of those away. */
-const replaced = (steps: readonly Step[], sweeps: readonly Sweep[], kernels: readonly Kernel[]): readonly Step[] => {
+/** Puts kernels where the last of some sweeps was, and takes all of those away; `others` stand in the place of some steps. */
+const replaced = (
+  steps: readonly Step[], sweeps: readonly Sweep[], kernels: readonly Kernel[], others: ReadonlyMap<number, readonly Kernel[]> = new Map(),
+): readonly Step[] => {
   const [gone, last] = [new Set(sweeps.map(s => s.at)), sweeps[sweeps.length - 1]!.at]
-  return steps.flatMap((step, at): readonly Step[] => (at === last ? kernels : gone.has(at) ? [] : [step]))
+  return steps.flatMap((step, at): readonly Step[] => (at === last ? kernels : gone.has(at) ? [] : (others.get(at) ?? [step])))
 }
 
 /** Buffers of which a kernel reads single elements. */
@@ -232,18 +237,23 @@ const rewritten = (root: Expr, leaf: (e: Expr) => Expr): Expr => {
 /** The terms of a sum: those of the sums that it adds. */
 const terms = (e: Expr): readonly Expr[] => (e.kind === 'op' && e.prim === 'add' && e.dtype === 'f32' ? e.args.flatMap(terms) : [e])
 const plus = (a: Expr, b: Expr): Expr => ({ kind: 'op', prim: 'add', args: [a, b], dtype: 'f32' })
-const isMarker = (e: Expr): boolean => e.kind === 'load' && e.buffer < 0
 
-/** With their total in the place of all `count` markers where they are added up, once; null where they are used in any other way. */
-const withTotal = (root: Expr, count: number, total: Expr): Expr | null => {
-  const visit = (e: Expr): Expr => {
-    const all = terms(e)
-    const marked = new Set(all.flatMap(t => (t.kind === 'load' && t.buffer < 0 ? [t.buffer] : [])))
-    if (marked.size === count && all.filter(isMarker).length === count) return all.filter(t => !isMarker(t)).reduce(plus, total)
-    return e.kind === 'op' ? { ...e, args: e.args.map(visit) } : e
+const markersOf = (e: Expr): ReadonlySet<number> => new Set(terms(e).flatMap(t => (t.kind === 'load' && t.buffer < 0 ? [t.buffer] : [])))
+
+/** The markers of the longest sum below an expression. */
+const longest = (root: Expr): ReadonlySet<number> => {
+  const below = root.kind === 'op' ? root.args.map(longest) : []
+  return [markersOf(root), ...below].reduce((a, b) => (b.size > a.size ? b : a))
+}
+
+/** With the total of some markers in the place of each of them wherever all are added up; what is added oftener stays, too. */
+const withTotal = (root: Expr, marked: ReadonlySet<number>, total: Expr): Expr => {
+  const own = markersOf(root)
+  if ([...marked].every(m => own.has(m))) {
+    const left = new Set(marked)
+    return terms(root).filter(t => !(t.kind === 'load' && left.delete(t.buffer))).reduce(plus, total)
   }
-  const made = visit(root)
-  return loadsOf([made]).some(isMarker) ? null : made
+  return root.kind === 'op' ? { ...root, args: root.args.map(a => withTotal(a, marked, total)) } : root
 }
 
 /** Whether someone may read what a buffer holds after step `at`: another step, or the caller. */
@@ -253,60 +263,91 @@ const liveAfter = (plan: Plan, touched: readonly Touched[], at: number, buffer: 
   return outside || next?.reads.has(buffer) === true
 }
 
-/** What the last of some sums over single arrays stores, in terms of markers, if nothing else sees what they store; null otherwise. */
-const summary = (plan: Plan, group: readonly Sweep[], touched: readonly Touched[]): Expr | null => {
+/** What the last of some sums stores, in terms of markers; `links` are reductions of other shapes among them, with markers after those of the sums. */
+type Summary = { readonly stores: readonly Store[]; readonly links: readonly { readonly at: number; readonly kernel: Kernel }[] }
+
+/** A summary of some sums over single arrays, if nothing else sees what they store; null otherwise. */
+const summary = (plan: Plan, group: readonly Sweep[], touched: readonly Touched[]): Summary | null => {
   const at = new Map(group.map((s, i) => [s.at, i]))
   const [first, last] = [group[0]!.at, group[group.length - 1]!.at]
   const values = new Map<number, Expr>()
   const needed = new Set<number>()
+  const links: { readonly at: number; readonly kernel: Kernel }[] = []
+  let stores: readonly Store[] = []
   for (let step = first; step <= last; step += 1) {
     const { reads, writes } = touched[step]!
-    const i = at.get(step)
-    if (i === undefined) {
-      if ([...reads, ...writes].some(b => values.has(b)) || [...writes].some(b => needed.has(b))) return null
-      continue
-    }
-    const store = group[i]!.kernel.stores[0]!
-    if (!isConstant(store.at) || elements(plan.buffers[store.buffer]!) !== 1) return null
-    const value = rewritten(store.value, e => (e.kind === 'acc' ? marker(i) : e.kind === 'load' ? (values.get(e.buffer) ?? e) : e))
+    const [i, other] = [at.get(step), plan.steps[step]!]
+    const meets = [...reads, ...writes].some(b => values.has(b)) || [...writes].some(b => needed.has(b))
+    if (i === undefined && !meets) continue
+    const kernel = i === undefined ? other : group[i]!.kernel
+    if (kernel.kind !== 'kernel' || kernel.reduction === null || !toNumbers(plan, kernel)) return null
+    if (loadsOf(expressions({ ...kernel, stores: [] })).some(l => values.has(l.buffer))) return null
+    const own = marker(i ?? group.length + links.push({ at: step, kernel }) - 1)
     reads.forEach(b => needed.add(b))
-    values.set(store.buffer, value)
+    stores = kernel.stores.map(s => {
+      const value = rewritten(s.value, e => (e.kind === 'acc' ? own : e.kind === 'load' ? (values.get(e.buffer) ?? e) : e))
+      values.set(s.buffer, value)
+      return { ...s, value }
+    })
   }
-  const result = group[group.length - 1]!.kernel.stores[0]!.buffer
-  return [...values.keys()].some(b => b !== result && liveAfter(plan, touched, last, b)) ? null : (values.get(result) ?? null)
+  const results = stores.map(s => s.buffer)
+  // what one store has written, the next would read
+  const clobbered = stores.some(({ value }, i) => loadsOf([value]).some(l => results.slice(0, i).includes(l.buffer)))
+  return clobbered || [...values.keys()].some(b => !results.includes(b) && liveAfter(plan, touched, last, b)) ? null : { stores, links }
 }
 
 /**
- * Makes few sums of sums over arrays of one role that are only ever added up, if that can be: one over every pack that lies among the arrays,
- * one over all that are in no pack, which become one; others stay what they are.
+ * Makes few sums of sums over arrays of one role that are added up, if that can be: one over every pack that lies among the arrays, one over
+ * all that are in no pack, which become one; others stay what they are, as do reductions of other shapes that are added, too.
  */
-const summed = ({ plan, packs }: Packed, group: readonly Sweep[], touched: readonly Touched[]): Packed | null => {
-  const arrays = group.flatMap(s => s.arrays)
-  if (group.length < fewest || group[0]!.arrays.length !== 1 || new Set(arrays).size !== arrays.length) return null
-  const found = summary(plan, group, touched)
+const summed = ({ plan, packs }: Packed, given: readonly Sweep[], touched: readonly Touched[]): Packed | null => {
+  const found = given.length < fewest || given[0]!.arrays.length !== 1 ? null : summary(plan, given, touched)
   if (found === null) return null
+  const all = found.stores.map(s => longest(s.value)).reduce((a, b) => (b.size > a.size ? b : a))
+  const marked = new Set([...all].filter(m => m >= -given.length))
+  const group = given.filter((_, i) => marked.has(-1 - i))
+  const arrays = group.flatMap(s => s.arrays)
+  if (group.length < fewest || new Set(arrays).size !== arrays.length) return null
   // what a kernel over a whole range has written into its gaps is not zero
   const clean = (p: Pack): boolean => touched.every(({ writes }) => !writes.has(p.buffer))
   const whole = packs.filter(p => p.members.every(m => arrays.includes(m.buffer)) && clean(p))
   const left = arrays.filter(a => whole.every(p => p.members.every(m => m.buffer !== a)))
   const free = left.filter(a => unpacked([a], packs))
-  const last = group[group.length - 1]!
-  const made = free.length < fewest ? null : laidOut(plan, plan.buffers.length, free, plainName(last.kernel.name))
+  const last = given[given.length - 1]!
+  const name = plainName(last.kernel.name)
+  const made = free.length < fewest ? null : laidOut(plan, plan.buffers.length, free, name)
   const packed = [...plan.buffers, ...(made === null ? [] : [made.buffer])]
   const ranges = [...whole.map(p => p.buffer), ...(made === null ? [] : [made.buffer.id]), ...left.filter(a => made === null || !free.includes(a))]
-  // every sum but the last is kept until that has its own
-  const kept = ranges.slice(1).map((_, i): Buffer => ({ id: packed.length + i, aval: { shape: [], dtype: 'f32' }, name: 'sum', role: { kind: 'scratch' } }))
   const acc: Expr = { kind: 'acc', dtype: 'f32' }
-  const value = withTotal(found, group.length, kept.map((b): Expr => ({ kind: 'load', buffer: b.id, at: zero, dtype: 'f32' })).reduce(plus, acc))
-  if (value === null || ranges.length === group.length) return null
-  const kernels = ranges.map((range, i): Kernel => {
-    const target = kept[i]
-    const store = target === undefined ? { ...last.kernel.stores[0]!, value } : { buffer: target.id, at: zero, value: acc }
-    const name = plainName(last.kernel.name)
-    return { ...over(last, [range], elements(packed[range]!)), name: i === 0 ? name : `${name}_${i + 1}`, stores: [store], origins: originsOf(group) }
-  })
-  const steps = replaced(plan.steps, group, kernels)
-  return { plan: { buffers: [...packed, ...kept], steps }, packs: made === null ? packs : [...packs, made.pack] }
+  // every sum but that of the last kernel is kept until that has its own: those over ranges, and those that markers are left of
+  const sums = packed.length
+  const keptAt = (i: number): Index => ({ offset: i, terms: [] })
+  const kept = (i: number): Expr => ({ kind: 'load', buffer: sums, at: keptAt(i), dtype: 'f32' })
+  const totals = ranges.slice(1).map((_, i) => kept(i)).reduce(plus, acc)
+  const stores = found.stores.map(s => ({ ...s, value: withTotal(s.value, marked, totals) }))
+  const still = [...new Set(loadsOf(stores.map(s => s.value)).flatMap(l => (l.buffer < 0 ? [-1 - l.buffer] : [])))]
+  const apart = still.filter(i => i < given.length)
+  if (ranges.length + apart.length >= given.length) return null
+  const placeOf = new Map(still.map((m, i) => [m, ranges.length - 1 + i]))
+  const value = (e: Expr): Expr => rewritten(e, l => (l.kind === 'load' && l.buffer < 0 ? kept(placeOf.get(-1 - l.buffer)!) : l))
+  const keep = (kernel: Kernel, i: number): Kernel => ({ ...kernel, stores: [{ buffer: sums, at: keptAt(i), value: acc }] })
+  const kernels = [
+    ...apart.map(i => keep(given[i]!.kernel, placeOf.get(i)!)),
+    ...ranges.map((range, i): Kernel => {
+      const one = { ...over(last, [range], elements(packed[range]!)), name: `${name}_${i + 1}`, origins: originsOf(group) }
+      return i === 0 ? one : keep(one, i - 1)
+    }).reverse(),
+  ]
+  const final: Kernel = { ...kernels[kernels.length - 1]!, name, stores: stores.map(s => ({ ...s, value: value(s.value) })) }
+  const links = new Map(found.links.map(({ at, kernel }, i) => {
+    const place = placeOf.get(given.length + i)
+    return [at, place === undefined ? [] : [keep(kernel, place)]] as const
+  }))
+  const steps = replaced(plan.steps, given, [...kernels.slice(0, -1), final], links)
+  const length = ranges.length - 1 + still.length
+  const buffer: Buffer = { id: sums, aval: { shape: [length], dtype: 'f32' }, name: 'sums', role: { kind: 'scratch' } }
+  const buffers = length === 0 ? packed : [...packed, buffer]
+  return { plan: { buffers, steps }, packs: made === null ? packs : [...packs, made.pack] }
 }
 
 type Find = (plan: Plan, at: number, step: Step) => Sweep | null
