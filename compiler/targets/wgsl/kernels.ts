@@ -13,9 +13,6 @@ import { keyOf } from './key.ts'
 import { wgsl } from './functions.ts'
 import { type Template, templateOf } from './print.ts'
 
-/** Operations of a kernel that takes long enough for a device to measure which of several schedules is its best: microseconds. */
-const worthwhile = 1e8
-
 /** One dispatch; `label` follows the kernel's name. The spaces of the template are numbers of operands and, from `operands.length` on, of scratch. */
 export type Ready = { readonly label: string; readonly template: Template; readonly threads: number; readonly groups: number }
 /** Dispatches in order, and bytes of the scratch between them, the largest first. */
@@ -24,7 +21,7 @@ export type Way = { readonly dispatches: readonly Ready[]; readonly scratch: rea
 export type Made = { readonly flops: number; readonly bytes: number; readonly ways: readonly Way[] }
 /** The kernel with the buffers that are its operands. */
 export type Placed = Made & { readonly operands: readonly number[] }
-/** `tried`: a device may choose from several ways where the kernel is large. */
+/** `tried`: a device may choose from several ways. */
 export type Kernels = (kernel: Kernel, plan: Plan, counters: readonly Var[], tried: boolean) => Placed
 
 /** The type of what a nest keeps in a space that is no buffer of the plan. */
@@ -102,7 +99,7 @@ export const kernels = (): Kernels => {
     const { key, operands, canonical, counters: loops } = keyOf(kernel, counters, id => plan.buffers[id]!)
     const before = known.get(key)
     const { flops, bytes } = before ?? costOf(kernel, plan, counters)
-    const most = tried && flops >= worthwhile ? Infinity : 1
+    const most = tried ? Infinity : 1
     const dtypes = operands.map(id => plan.buffers[id]!.aval.dtype)
     const ways = before !== undefined && before.most >= most ? before.ways : waysOf(canonical(kernel), loops, dtypes, most)
     known.set(key, { flops, bytes, ways, most: Math.max(most, before?.most ?? 0) })

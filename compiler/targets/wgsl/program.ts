@@ -7,6 +7,7 @@ import { pack } from '../../schedule/gpu/pack.ts'
 import { type Place, type Slots, bytesFor, planSlots } from '../../schedule/gpu/slots.ts'
 import { fewBuffers } from '../../schedule/gpu/split.ts'
 import type { Kernel, Plan, Step, Var } from '../../schedule/kernel/kernel.ts'
+import { statsOf } from '../../schedule/kernel/stats.ts'
 import { type Kernels, type Placed, type Ready, type Way, kernels as remembered } from './kernels.ts'
 import { type About, fill } from './print.ts'
 
@@ -32,14 +33,25 @@ const scratchOf = (ways: readonly Way[]): readonly number[] => {
   return Array.from({ length: most }, (_, i) => Math.max(...ways.map(w => w.scratch[i] ?? 0)))
 }
 
+/** What makes it worth a device's while to measure which of a kernel's schedules is its best: operations that take microseconds, a share of the call. */
+const [worthwhile, leastShare] = [1e8, 0.005]
+
+/** The kernels for which a device may measure several schedules: large ones, of a program that replaces its state, which runs often. */
+const triedOf = (plan: Plan): ReadonlySet<Kernel> => {
+  if (!plan.buffers.some(b => b.role.kind === 'output' && b.role.over !== undefined)) return new Set()
+  const stats = statsOf(plan)
+  const all = stats.reduce((n, { flops, runs }) => n + flops * runs, 0)
+  return new Set(stats.filter(({ flops, runs }) => flops >= worthwhile && flops * runs >= leastShare * all).map(s => s.kernel))
+}
+
 type Scheduled = { readonly at: number; readonly made: Placed }
 
 /** Every kernel of a plan as it is dispatched, and the top-level step that it belongs to. */
 const scheduled = (plan: Plan, make: Kernels): ReadonlyMap<Kernel, Scheduled> => {
   const all = new Map<Kernel, Scheduled>()
-  const tried = plan.buffers.some(b => b.role.kind === 'output' && b.role.over !== undefined)
+  const tried = triedOf(plan)
   const visit = (step: Step, at: number, counters: readonly Var[]): void => {
-    if (step.kind === 'kernel') all.set(step, { at, made: make(step, plan, counters, tried) })
+    if (step.kind === 'kernel') all.set(step, { at, made: make(step, plan, counters, tried.has(step)) })
     if (step.kind === 'loop') step.steps.forEach(s => visit(s, at, [...counters, step.counter]))
   }
   plan.steps.forEach((step, at) => visit(step, at, []))
