@@ -4,7 +4,7 @@
  */
 import { isTensor } from './core/apply.ts'
 import type { Any, DType, DTypeOf, ShapeOf, Tensor } from './tensor.ts'
-import type { Same, Shape, Tail } from './shape.ts'
+import type { Shape, Tail } from './shape.ts'
 
 /** What a tree may hold beside tensors. */
 export type Static = number | string | boolean | null | undefined

@@ -4,7 +4,7 @@ import { call } from './calls.ts'
 import { reject, type Machine } from './machine.ts'
 import { nearest } from './places.ts'
 import { randomness } from './refusals.ts'
-import { describe, isCallable, isList, isRec, isTensor, kind, native, type Callable, type List, type Namespace, type Native, type Rec, type Value } from './values.ts'
+import { describe, isCallable, isList, isRec, isTensor, kind, native, type Callable, type List, type Namespace, type Native, type Value } from './values.ts'
 
 const callable = (m: Machine, v: Value, at: ts.Node, of: string): Callable => (isCallable(v) ? v : reject(m, at, `${of} takes functions, not ${describe(v)}`))
 

@@ -11,7 +11,7 @@ import { concat } from '../ops/slicing.ts'
 import { randomBernoulli } from '../random.ts'
 import type { Literals } from '../ops/create.ts'
 import type { Key } from '../random.ts'
-import type { Add, Dim, Mul, Plain, Same, Shape, Show, Text } from '../shape.ts'
+import type { Dim, Mul, Plain, Same, Shape, Show, Text } from '../shape.ts'
 import type { Any, Check, DTypeOf, Describe, ShapeOf, Tensor, Vec } from '../tensor.ts'
 import { affine, type Features } from './linear.ts'
 

@@ -2,8 +2,8 @@
  * Distributions as records of tensors, one element-wise independent variable per element. They pass through `vmap` and
  * `scan` like any other tree: a distribution of one frame, mapped over time, is the distribution of all frames.
  */
-import { abs, add, div, log, log1p, maximum, mul, neg, sign, square, sub, sigmoid, softplus } from '../ops/elementwise.ts'
-import { ones, onesLike, zeros, zerosLike } from '../ops/create.ts'
+import { abs, add, div, log, maximum, mul, neg, square, sub, sigmoid, softplus } from '../ops/elementwise.ts'
+import { onesLike, zerosLike } from '../ops/create.ts'
 import { sum } from '../ops/reduce.ts'
 import { fill, sizes, typed, untyped } from '../ops/border.ts'
 import type { Literals } from '../ops/create.ts'

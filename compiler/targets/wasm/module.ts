@@ -16,7 +16,7 @@ import { type Body, type Data, binary, words } from './binary.ts'
 import { type Bytes, code, memoryCopy, scalarCode, signed, types, unsigned } from './encode.ts'
 import { maths } from '../../schedule/nest/maths.ts'
 import { printNest } from './print.ts'
-import { barrier, enter, own, region, spins, syncBytes, syncZeros, thread, threads } from './threads.ts'
+import { barrier, enter, own, region, spins, syncBytes, syncZeros, threads } from './threads.ts'
 
 export type Options = {
   /** Use relaxed fused multiply-add: faster, with one rounding or two as the machine likes. */

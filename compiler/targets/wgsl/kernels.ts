@@ -8,7 +8,8 @@ import type { Dispatched } from '../../schedule/gpu/dispatch.ts'
 import type { Names } from '../../schedule/choose.ts'
 import type { Kernel, Plan, Var } from '../../schedule/kernel/kernel.ts'
 import { costOf } from '../../schedule/kernel/stats.ts'
-import { type Stmt, type Type, type Value, scalarOf } from '../../schedule/nest/nest.ts'
+import { eachAccess } from '../../schedule/nest/accesses.ts'
+import { type Stmt, scalarOf } from '../../schedule/nest/nest.ts'
 import { keyOf } from './key.ts'
 import { wgsl } from './functions.ts'
 import { type Template, templateOf } from './print.ts'
@@ -26,50 +27,11 @@ export type Kernels = (kernel: Kernel, plan: Plan, counters: readonly Var[], tri
 
 /** The type of what a nest keeps in a space that is no buffer of the plan. */
 const typeIn = (body: readonly Stmt[], space: number): DType | null => {
-  let found: DType | null = null
-  const see = (at: number, type: Type): void => {
-    if (at === space) found ??= scalarOf(type)
-  }
-  const value = (v: Value): void => {
-    switch (v.kind) {
-      case 'const':
-      case 'local':
-        return
-      case 'load':
-        see(v.space, v.type)
-        return value(v.at)
-      case 'apply':
-      case 'named':
-        return v.args.forEach(value)
-      case 'lane':
-        return value(v.of)
-      case 'shuffle':
-        value(v.a)
-        return value(v.b)
-    }
-  }
-  const stmt = (s: Stmt): void => {
-    switch (s.kind) {
-      case 'barrier':
-        return
-      case 'set':
-        return value(s.value)
-      case 'store':
-        see(s.space, s.value.type)
-        value(s.at)
-        return value(s.value)
-      case 'for':
-        value(s.from)
-        value(s.to)
-        return s.body.forEach(stmt)
-      case 'if':
-        value(s.condition)
-        s.then.forEach(stmt)
-        return s.otherwise.forEach(stmt)
-    }
-  }
-  body.forEach(stmt)
-  return found
+  const found: DType[] = []
+  eachAccess(body, access => {
+    if (access.space === space) found.push(scalarOf(access.type))
+  })
+  return found[0] ?? null
 }
 
 /** The ways to dispatch a kernel whose buffers are numbers of operands, so many at most; `dtypes` are those of the operands. */

@@ -5,7 +5,8 @@
  */
 import type { DType } from '../../../dsl/core/prim.ts'
 import type { Dispatch } from '../../schedule/gpu/dispatch.ts'
-import { type Nest, type Stmt, type Value, lanesOf, scalarOf } from '../../schedule/nest/nest.ts'
+import { type Nest, type Value, lanesOf, scalarOf } from '../../schedule/nest/nest.ts'
+import { eachAccess } from '../../schedule/nest/accesses.ts'
 import { spacesOf } from '../../schedule/nest/spaces.ts'
 import { withoutDead } from './dead.ts'
 import { type Helper, callee, definition } from './functions.ts'
@@ -35,45 +36,7 @@ const side = 65535
 /** Spaces in the order in which a nest comes to them. */
 const inOrder = (body: Block): readonly number[] => {
   const seen = new Set<number>()
-  const value = (v: Value): void => {
-    switch (v.kind) {
-      case 'const':
-      case 'local':
-        return
-      case 'load':
-        seen.add(v.space)
-        return value(v.at)
-      case 'apply':
-      case 'named':
-        return v.args.forEach(value)
-      case 'lane':
-        return value(v.of)
-      case 'shuffle':
-        value(v.a)
-        return value(v.b)
-    }
-  }
-  const stmt = (s: Stmt): void => {
-    switch (s.kind) {
-      case 'barrier':
-        return
-      case 'set':
-        return value(s.value)
-      case 'store':
-        value(s.at)
-        value(s.value)
-        seen.add(s.space)
-        return
-      case 'if':
-        value(s.condition)
-        return [...s.then, ...s.otherwise].forEach(stmt)
-      case 'for':
-        value(s.from)
-        value(s.to)
-        return s.body.forEach(stmt)
-    }
-  }
-  body.forEach(stmt)
+  eachAccess(body, ({ space }) => seen.add(space))
   return [...seen]
 }
 

@@ -18,7 +18,6 @@ import { scheduleOf } from './spec.ts'
 import { stampsOn, type Stamp, type Stamps } from './stamps.ts'
 
 const modes = ['untuned', 'tuned', 'f16-tiles'] as const
-type Mode = (typeof modes)[number]
 
 const { values, positionals: [id = ''] } = parseArgs({
   allowPositionals: true,
