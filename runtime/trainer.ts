@@ -7,7 +7,7 @@
  */
 import { refuse } from '../dsl/errors.ts'
 import { keyOf, PURPOSE } from './data/random.ts'
-import type { Executable, Side, View } from './executor.ts'
+import { copyArrays, transfer, type Executable, type View } from './executor.ts'
 import { join, restOf } from './paths.ts'
 
 type Numbers = Readonly<Record<string, number>>
@@ -26,7 +26,28 @@ export type Trainer = {
   readonly dispose: () => void
 }
 
-const words = (...path: readonly number[]): Uint32Array => Uint32Array.from(keyOf(...path))
+/** The key of a step (or, with `PURPOSE.start`, of the initial state): two words. */
+export const stepKey = (seed: number, step: number, purpose: number = PURPOSE.step): Uint32Array => Uint32Array.from(keyOf(seed, purpose, step))
+
+/** Fills the state from the program `init(key)`. */
+export const initialise = async (init: Executable, program: Executable, seed: number): Promise<void> => {
+  init.set('key', stepKey(seed, 0, PURPOSE.start))
+  init.run()
+  await transfer(init, '', program, 'state')
+}
+
+export const isMetric = (path: string): boolean => restOf(path, 'metrics') !== null
+
+/** Asks for the metrics of the step that was run last. */
+export const metricsReader = (program: Executable): (() => Promise<Numbers>) => {
+  const scalars = program.program.outputs.filter(slot => isMetric(slot.path) && slot.shape.length === 0)
+  const paths = scalars.map(({ path }) => path)
+  const names = paths.map(path => (restOf(path, 'metrics') ?? '').slice(1))
+  return async () => {
+    const values = await program.read(paths)
+    return Object.fromEntries(names.map((name, i) => [name, values[i]?.[0] ?? Number.NaN]))
+  }
+}
 
 /** The inputs of `target` below `path`, each with the path below `from` that has the same rest. */
 const pairsBelow = (target: Executable, path: string, from: string): readonly (readonly [source: string, input: string])[] =>
@@ -35,18 +56,11 @@ const pairsBelow = (target: Executable, path: string, from: string): readonly (r
     return rest === null ? [] : [[join(from, rest), slot.path] as const]
   })
 
-const copyOver = async (source: Executable, of: Side, target: Executable, pairs: readonly (readonly [string, string])[]): Promise<void> => {
-  const arrays = await source.read(pairs.map(([path]) => path), of)
-  arrays.forEach((array, i) => target.set(pairs[i]?.[1] ?? '', array))
-}
-
 /** Fills the state of `program` by `init`, whose memory is given back. */
 export const startTrainer = async (init: Executable, program: Executable, seed: number): Promise<Trainer> => {
-  const metrics = program.program.outputs.filter(slot => restOf(slot.path, 'metrics') !== null && slot.shape.length === 0).map(slot => slot.path)
-  if (metrics.length === 0) refuse({ kind: 'arrays', program: program.program.id, problems: ['no number lies below metrics'] })
-  init.set('key', words(seed, PURPOSE.start, 0))
-  init.run()
-  await copyOver(init, 'results', program, pairsBelow(program, 'state', ''))
+  if (!program.program.outputs.some(slot => isMetric(slot.path) && slot.shape.length === 0)) refuse({ kind: 'arrays', program: program.program.id, problems: ['no number lies below metrics'] })
+  const readMetrics = metricsReader(program)
+  await initialise(init, program, seed)
   init.dispose()
 
   let begun = 0
@@ -62,19 +76,18 @@ export const startTrainer = async (init: Executable, program: Executable, seed: 
     next: async (batch, schedule) => {
       const step = begun++
       program.fill('x', batch)
-      program.set('key', words(seed, PURPOSE.step, step))
+      program.set('key', stepKey(seed, step))
       for (const [name, value] of Object.entries(schedule)) program.set(`schedule.${name}`, [value])
       program.run()
-      const reading = program.read(metrics)
+      const reading = readMetrics()
       program.feed('state', 'state')
-      const values = await reading
-      return checked(step + 1, Object.fromEntries(metrics.map((path, i) => [path.slice('metrics.'.length), values[i]?.[0] ?? NaN])))
+      return checked(step + 1, await reading)
     },
     give: async (target, path, from = 'state.params') => {
       if (shared.has(target)) return
       const pairs = pairsBelow(target, path, from)
       if (target.share(program, pairs)) shared.add(target)
-      else await copyOver(program, 'inputs', target, pairs)
+      else await copyArrays(program, pairs, target, 'inputs')
     },
     dispose: () => program.dispose(),
   }

@@ -13,10 +13,10 @@
 import { refuse } from '../../dsl/errors.ts'
 import type { Ahead } from '../data/ahead.ts'
 import { FRAME, SIDE } from '../data/dataset.ts'
-import { keyOf, PURPOSE } from '../data/random.ts'
-import { look, sameShape, transfer, typeText, type AnyArray, type Executable, type View } from '../executor.ts'
+import { look, sameShape, typeText, type AnyArray, type Executable, type View } from '../executor.ts'
 import type { ProgramInfo, Slot } from '../manifest.ts'
 import { restOf } from '../paths.ts'
+import { isMetric, metricsReader, stepKey } from '../trainer.ts'
 import type { Numbers, Schedule } from './stages.ts'
 import type { Verification } from './verify.ts'
 
@@ -90,18 +90,6 @@ export const checkTrainStep = (program: ProgramInfo, scheduled: readonly string[
   return shape
 }
 
-const isMetric = (path: string): boolean => restOf(path, 'metrics') !== null
-
-/** The key of a step (or, with `PURPOSE.start`, of the initial state): two words. */
-const stepKey = (seed: number, step: number, purpose: number = PURPOSE.step): Uint32Array => Uint32Array.from(keyOf(seed, purpose, step))
-
-/** Fills the state from the program `init(key)`. */
-export const initialise = async (init: Executable, program: Executable, seed: number): Promise<void> => {
-  init.set('key', stepKey(seed, 0, PURPOSE.start))
-  init.run()
-  await transfer(init, '', program, 'state')
-}
-
 /** Everything that the next step would start from. */
 export const stateOf = async (program: Executable): Promise<State> => {
   const paths = program.program.inputs.flatMap(({ path }) => (restOf(path, 'state') === null && restOf(path, 'frozen') === null ? [] : [path]))
@@ -117,17 +105,6 @@ const broken = (state: State): { readonly name: string; readonly value: string }
     if (at >= 0) return { name: `${path} (element ${at} of ${values.length})`, value: String(values[at]) }
   }
   return undefined
-}
-
-/** Asks for the metrics of the step that was run last. */
-export const metricsReader = (program: Executable): (() => Promise<Numbers>) => {
-  const scalars = program.program.outputs.filter(slot => isMetric(slot.path) && slot.shape.length === 0)
-  const paths = scalars.map(({ path }) => path)
-  const names = paths.map(path => (restOf(path, 'metrics') ?? '').slice(1))
-  return async () => {
-    const values = await program.read(paths)
-    return Object.fromEntries(names.map((name, i) => [name, values[i]?.[0] ?? Number.NaN]))
-  }
 }
 
 const nextTurn = (): Promise<void> => new Promise(done => setImmediate(done))

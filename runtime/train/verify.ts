@@ -10,7 +10,8 @@
  *   The root mean square of the difference is small beside the learning rate, and no difference is more than a few of it.
  */
 import { refuse } from '../../dsl/errors.ts'
-import { stateOf, metricsReader, type State } from './loop.ts'
+import { metricsReader } from '../trainer.ts'
+import { stateOf, type State } from './loop.ts'
 import type { Executable } from '../executor.ts'
 import { restOf } from '../paths.ts'
 import type { Numbers } from './stages.ts'

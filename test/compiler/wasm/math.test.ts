@@ -8,20 +8,9 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import type { Elementwise } from '../../../dsl/core/prim.ts'
 import { elementwise } from '../../../compiler/schedule/elementwise/elementwise.ts'
+import { ulp } from '../ulp.ts'
 import { partsOf } from './nests.ts'
 import { ix, kernel, load, op, v } from './plans.ts'
-
-const word = new Float32Array(1)
-const bits = new Int32Array(word.buffer)
-/** The distance from |x| (as f32) to the next f32. */
-const ulp = (x: number): number => {
-  word[0] = Math.abs(x)
-  if (!Number.isFinite(word[0]!)) return 2 ** 104
-  bits[0]! += 1
-  const next = word[0]!
-  bits[0]! -= 1
-  return next === Infinity ? 2 ** 104 : next - word[0]!
-}
 
 const edges = [
   0, 1, 2 ** -149, 2 ** -126, 2 ** -125, 2 ** -24, 2 ** -12, 0.5, Math.SQRT1_2, Math.SQRT2, Math.LN2, Math.LN2 / 2, 2, 9.0109, 10, 16.6, 20, 87.336544,

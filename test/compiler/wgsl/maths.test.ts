@@ -13,7 +13,8 @@ import type { Named, Value } from '../../../compiler/schedule/nest/nest.ts'
 import { i32 } from '../../../compiler/schedule/nest/nest.ts'
 import { printDispatch, wgsl } from '../../../compiler/targets/wgsl/print.ts'
 import { missing, runAll } from './device.ts'
-import { errorOf, ulp } from './values.ts'
+import { ulp } from '../ulp.ts'
+import { errorOf } from './values.ts'
 
 const smallest = 2 ** -126
 const edges = [

@@ -1,5 +1,6 @@
 /** Numbers that functions are tried on, and how far results may be from what they should be. */
 import type { DType } from '../../../dsl/core/prim.ts'
+import { ulp } from '../ulp.ts'
 import type { Words } from './device.ts'
 
 /** Of each type: zeros, ordinary, large and small numbers, and the edges of conversions. */
@@ -17,18 +18,6 @@ export const wordsFor = (type: DType, values: readonly number[]): Words =>
   type === 'f32' ? Float32Array.from(values) : type === 'i32' ? Int32Array.from(values) : Uint32Array.from(values)
 export const valuesIn = (type: DType, words: Uint32Array): Words =>
   type === 'f32' ? new Float32Array(words.buffer) : type === 'i32' ? new Int32Array(words.buffer) : words
-
-const word = new Float32Array(1)
-const bits = new Int32Array(word.buffer)
-/** The distance from |x| (as f32) to the next f32. */
-export const ulp = (x: number): number => {
-  word[0] = Math.abs(x)
-  if (!Number.isFinite(word[0]!)) return 2 ** 104
-  bits[0]! += 1
-  const next = word[0]!
-  bits[0]! -= 1
-  return next === Infinity ? 2 ** 104 : next - word[0]!
-}
 
 /**
  * How many units in the last place `got` is from `exact`; 0 where it is its nearest f32 to the bit, infinity where one of
