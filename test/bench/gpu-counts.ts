@@ -49,6 +49,7 @@ const counted = (body: readonly Stmt[], shared: ReadonlySet<number>): Counts => 
   const stmt = (s: Stmt): void => {
     switch (s.kind) {
       case 'barrier':
+      case 'matrix':
         return
       case 'set':
         return value(s.value)

@@ -2,13 +2,19 @@
  * What the schedules for graphics processors produce: a kernel as one dispatch or several, each a nest that every thread of
  * a grid of workgroups runs. Positions in memory count elements (a dialect's unit is 1).
  */
-import type { Nest, Scratch, Type } from '../nest/nest.ts'
+import { type Local, type Nest, type Scratch, type Type, lanesOf } from '../nest/nest.ts'
 
 /**
  * Memory of a workgroup, numbered as a space beside the buffers; what lies in it is lost when the workgroup ends. `elements`
  * are of its type: where that is a vector, there are four times as many scalars, which positions count, and it is read and written as `quads` are.
  */
-export type Shared = { readonly space: number; readonly type: Type; readonly elements: number }
+export type Shared = {
+  readonly space: number
+  readonly type: Type
+  readonly elements: number
+  /** What f32 is kept in, where that is not left to the target: `half` rounds what is stored to half precision. Matrices lie in memory of which this is known. */
+  readonly kept?: 'half' | 'full'
+}
 
 /**
  * One dispatch. The nest's params are [group, thread, ...counters of the enclosing loops, from the outside in]; it is run for
@@ -18,13 +24,15 @@ export type Dispatch = {
   readonly nest: Nest
   /** Threads of a workgroup, at most 256. */
   readonly threads: number
-  /** At most 16 KiB together. */
+  /** At most 16 KiB together; 32 KiB of a nest with matrices. */
   readonly shared: readonly Shared[]
   /**
    * Buffers that are read and written in vectors of four only, at positions (with their offset) that are multiples of four,
    * and whose number of elements is one, too.
    */
   readonly quads: ReadonlySet<number>
+  /** Of a nest with matrices: the parameter, after all others, that numbers the subgroups of a workgroup. They have `subgroupThreads` threads each. */
+  readonly subgroup?: Local
 }
 
 /** A kernel's dispatches in order, each seeing what those before it have stored, and the memory (`each: 'kernel'`) between them. */
@@ -37,3 +45,10 @@ export type Alternatives = readonly [Dispatched, ...Dispatched[]]
 export const mostBuffers = 8
 export const mostThreads = 256
 export const mostSharedBytes = 16384
+/** The same for dispatches with matrices, which no device has to be able to run. */
+export const mostMatrixBytes = 32768
+export const subgroupThreads = 32
+
+/** Bytes of workgroup memory that a dispatch takes. */
+export const sharedBytesOf = ({ shared }: Pick<Dispatch, 'shared'>): number =>
+  shared.reduce((n, s) => n + (s.kept === 'half' ? 2 : 4) * lanesOf(s.type) * s.elements, 0)

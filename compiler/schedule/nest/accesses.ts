@@ -28,6 +28,10 @@ export const eachAccess = (body: readonly Stmt[], see: (access: Access) => void)
     switch (s.kind) {
       case 'barrier':
         return
+      case 'matrix':
+        if (s.step.op !== 'load' && s.step.op !== 'store') return
+        value(s.step.at)
+        return see({ kind: s.step.op, space: s.step.space, type: 'f32' })
       case 'set':
         return value(s.value)
       case 'store':

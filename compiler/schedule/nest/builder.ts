@@ -4,7 +4,7 @@
  * within the branch that asked for them: they may be out of bounds elsewhere. A marked border: the builder mutates its
  * own blocks and hands out immutable nests.
  */
-import { type Fn, type Local, type Nest, type Stmt, type Type, type Value, apply, constOf, i32, lanesOf, scalarOf, valueKey, vectorOf } from './nest.ts'
+import { type Fn, type Local, type Matrix, type MatrixStep, type Nest, type Stmt, type Type, type Value, apply, constOf, i32, lanesOf, scalarOf, valueKey, vectorOf } from './nest.ts'
 
 type Frame = { readonly kind: 'loop' | 'branch'; readonly stmts: Stmt[]; readonly values: Map<string, Value>; readonly memo: Map<string, Value> }
 
@@ -127,6 +127,10 @@ export const builder = (name: string) => {
     },
     barrier: (): void => {
       top().stmts.push({ kind: 'barrier' })
+    },
+    matrix: (role: Matrix['role'], label: string): Matrix => ({ id: (count += 1), role, name: label }),
+    withMatrix: (step: MatrixStep): void => {
+      top().stmts.push({ kind: 'matrix', step })
     },
     splat: (value: Value): Value => (lanesOf(value.type) === 4 ? value : call('splat', vectorOf(value.type), value)),
     lane: (value: Value, lane: number): Value => (lanesOf(value.type) === 1 ? value : name_({ kind: 'lane', type: scalarOf(value.type), of: value, lane })),

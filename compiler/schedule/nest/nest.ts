@@ -41,6 +41,23 @@ export type Value =
   /** Four lanes out of the eight of a then b. */
   | { readonly kind: 'shuffle'; readonly type: Vector; readonly a: Value; readonly b: Value; readonly lanes: readonly [number, number, number, number] }
 
+/**
+ * A matrix of 16 rows and 16 columns that the 32 threads of a subgroup hold together: which of them has which element, nobody knows.
+ * `left` and `right` are the factors of a product, in half precision; `result` is a sum of products, in f32.
+ */
+export type Matrix = { readonly id: number; readonly role: 'left' | 'right' | 'result'; readonly name: string }
+
+/**
+ * What a subgroup does with matrices, all of its threads together, none of them in a branch that others do not take. In memory, what is
+ * added over lies far apart: element (r, c) of a left one is at position `at + offset + c * stride + r`, of all others at
+ * `at + offset + r * stride + c`; `at` is the same for all threads of a subgroup. `zero` is the first of a result, and stands at the top
+ * of a nest; a left or right one is loaded once, in the block that multiplies with it. `multiply` adds left * right to `matrix`.
+ */
+export type MatrixStep =
+  | { readonly op: 'zero'; readonly matrix: Matrix }
+  | { readonly op: 'load' | 'store'; readonly matrix: Matrix; readonly space: number; readonly at: Value; readonly offset: number; readonly stride: number }
+  | { readonly op: 'multiply'; readonly matrix: Matrix; readonly left: Matrix; readonly right: Matrix }
+
 export type Stmt =
   | { readonly kind: 'set'; readonly local: Local; readonly value: Value }
   | { readonly kind: 'store'; readonly space: number; readonly at: Value; readonly offset: number; readonly value: Value }
@@ -49,6 +66,7 @@ export type Stmt =
   | { readonly kind: 'if'; readonly condition: Value; readonly then: readonly Stmt[]; readonly otherwise: readonly Stmt[] }
   /** Every thread of a workgroup waits here for the others, and sees what they have stored. Never within a branch that some do not take. */
   | { readonly kind: 'barrier' }
+  | { readonly kind: 'matrix'; readonly step: MatrixStep }
 
 /**
  * A kernel, or one stage of it, as a function: params are [lo, hi, own, ...counters of the enclosing loops]. It does the

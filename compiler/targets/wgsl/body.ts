@@ -6,10 +6,11 @@
 import { type Fn, type Local, type Stmt, type Type, type Value, lanesOf, scalarOf } from '../../schedule/nest/nest.ts'
 import { type Block, type Place, constant, placesOf } from './scope.ts'
 import type { Helper } from './functions.ts'
+import { type Words, matrixLine } from './matrix.ts'
 import { type Text, atom, letters, literal, mixing, signs, wgslType, within } from './text.ts'
 
 /** Memory as text: the name of an array, what its elements are called, whether it has four of them in each, and a type to keep them in. */
-export type Memory = { readonly name: string; readonly wide: boolean; readonly kept: 'bool' | 'tile_t' | null; readonly steady: boolean }
+export type Memory = { readonly name: string; readonly wide: boolean; readonly kept: 'bool' | 'tile_t' | 'f16' | null; readonly steady: boolean }
 
 export type Context = {
   readonly memory: (space: number) => Memory
@@ -145,16 +146,15 @@ export const printBody = (body: Block, params: readonly Local[], context: Contex
     }
   }
 
-  const element = (m: Memory, at: Text, offset: number): string => {
-    const index = offset === 0 ? at.text : at.text === '0' ? `${offset}` : `${within(at, 1)} ${offset < 0 ? '-' : '+'} ${Math.abs(offset)}`
-    return `${m.name}[${index}]`
-  }
+  const position = (at: Text, offset: number): string =>
+    offset === 0 ? at.text : at.text === '0' ? `${offset}` : `${within(at, 1)} ${offset < 0 ? '-' : '+'} ${Math.abs(offset)}`
+  const element = (m: Memory, at: Text, offset: number): string => `${m.name}[${position(at, offset)}]`
   const load = (v: Extract<Value, { kind: 'load' }>): Text => {
     const m = memory(v.space)
     const four = lanesOf(v.type) === 4
     const at = value(v.at)
     const as = (text: string): Text => {
-      if (m.kept === 'tile_t') return atom(`${wgslType(v.type)}(${text})`)
+      if (m.kept === 'tile_t' || m.kept === 'f16') return atom(`${wgslType(v.type)}(${text})`)
       return m.kept === 'bool' ? { text: `${text} != ${four ? 'vec4<u32>(0u)' : '0u'}`, binds: 0 } : atom(text)
     }
     if (m.wide !== four && !four) throw new RangeError(`${m.name} is read in vectors only`)
@@ -162,7 +162,7 @@ export const printBody = (body: Block, params: readonly Local[], context: Contex
     const base = at.binds === 3 ? at : named('at', at.text)
     const parts = [0, 1, 2, 3].map(i => element(m, base, v.offset + i))
     if (m.kept === 'bool') return as(`vec4<u32>(${parts.join(', ')})`)
-    return atom(`${wgslType(v.type)}(${parts.map(p => (m.kept === 'tile_t' ? `f32(${p})` : p)).join(', ')})`)
+    return atom(`${wgslType(v.type)}(${parts.map(p => (m.kept === 'tile_t' || m.kept === 'f16' ? `f32(${p})` : p)).join(', ')})`)
   }
 
   const value = (v: Value): Text => {
@@ -216,6 +216,17 @@ export const printBody = (body: Block, params: readonly Local[], context: Contex
     for (const i of [0, 1, 2, 3]) line(`${element(m, base, s.offset + i)} = ${kept(`${source.text}.${letters[i]}`, 1)};`)
   }
 
+  const matrices = new Map<number, string>()
+  const matrixWords: Words = {
+    name: ({ id, name }) => {
+      const known = matrices.get(id) ?? context.name(name)
+      matrices.set(id, known)
+      return known
+    },
+    position: ({ at, offset }) => position(value(at), offset),
+    memory: space => memory(space).name,
+  }
+
   const block = (stmts: Block): void => {
     const outer = indent
     indent = `${outer}  `
@@ -236,6 +247,8 @@ export const printBody = (body: Block, params: readonly Local[], context: Contex
     switch (s.kind) {
       case 'barrier':
         return context.barrier.forEach(line)
+      case 'matrix':
+        return line(matrixLine(s.step, matrixWords))
       case 'store':
         return store(s)
       case 'if':

@@ -37,6 +37,9 @@ export const withoutDead = (body: Block): Block => {
       switch (s.kind) {
         case 'barrier':
           break
+        case 'matrix':
+          if (s.step.op === 'load' || s.step.op === 'store') localsIn(s.step.at, need)
+          break
         case 'set':
           values.set(s.local.id, [...(values.get(s.local.id) ?? []), s.value])
           break

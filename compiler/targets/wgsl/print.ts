@@ -4,14 +4,15 @@
  * `alias tile_t = f16;` instead, it is kept in half precision, and computed with in f32 all the same.
  */
 import type { DType } from '../../../dsl/core/prim.ts'
-import type { Dispatch } from '../../schedule/gpu/dispatch.ts'
-import { type Nest, type Value, lanesOf, scalarOf } from '../../schedule/nest/nest.ts'
+import type { Dispatch, Shared } from '../../schedule/gpu/dispatch.ts'
+import { type Nest, type Scalar, type Value, lanesOf, scalarOf } from '../../schedule/nest/nest.ts'
 import { eachAccess } from '../../schedule/nest/accesses.ts'
 import { spacesOf } from '../../schedule/nest/spaces.ts'
 import { withoutDead } from './dead.ts'
 import { type Helper, callee, definition } from './functions.ts'
 import { naming } from './names.ts'
 import { type Memory, printBody } from './body.ts'
+import { matrixExtensions } from './matrix.ts'
 import { inVectors } from './quarter.ts'
 import { type Block, placesOf } from './scope.ts'
 
@@ -93,9 +94,13 @@ export const printDispatch = (
   dispatch: Dispatch, about: About, buffers: (space: number) => DType | null, counters: number, writable: ReadonlySet<number> = new Set(),
 ): Printed => fill(templateOf(dispatch, buffers, counters), about, writable)
 
+/** What the elements of workgroup memory are kept in, where that is another type. */
+const keptAs = (of: Scalar, kept: Shared['kept']): Memory['kept'] =>
+  of === 'bool' ? 'bool' : of !== 'f32' || kept === 'full' ? null : kept === 'half' ? 'f16' : 'tile_t'
+
 /** Prints a dispatch but for the names of its buffers. */
 export const templateOf = (dispatch: Dispatch, buffers: (space: number) => DType | null, counters: number): Template => {
-  const { nest, threads, shared, quads } = dispatch
+  const { nest, threads, shared, quads, subgroup } = dispatch
   const local = new Map(shared.map(s => [s.space, s]))
   const wide = (space: number): boolean => quads.has(space) || lanesOf(local.get(space)?.type ?? 'f32') === 4
   const { reads, writes } = spacesOf(nest)
@@ -114,9 +119,9 @@ export const templateOf = (dispatch: Dispatch, buffers: (space: number) => DType
     spaces.set(space, { name: `$${i}$`, wide: wide(space), kept: dtype === 'bool' ? 'bool' : null, steady: !writes.has(space) })
   }
   const tiles = shared.filter(s => used.includes(s.space))
-  for (const { space, type } of tiles) {
+  for (const { space, type, kept } of tiles) {
     const of = scalarOf(type)
-    spaces.set(space, { name: fresh('tile'), wide: wide(space), kept: of === 'bool' ? 'bool' : of === 'f32' ? 'tile_t' : null, steady: false })
+    spaces.set(space, { name: fresh('tile'), wide: wide(space), kept: keptAs(of, kept), steady: false })
   }
   const memory = (space: number): Memory => {
     const found = spaces.get(space)
@@ -136,7 +141,7 @@ export const templateOf = (dispatch: Dispatch, buffers: (space: number) => DType
     return name
   }
 
-  const [group, thread, ...loops] = nest.params
+  const [group, thread, ...loops] = nest.params.filter(p => p !== subgroup)
   if (group === undefined || thread === undefined || loops.length !== counters)
     throw new RangeError(`${nest.name} has ${nest.params.length} parameters for ${counters} counters`)
   const known = new Map(nest.params.map(p => [p.id, fresh(p.name)]))
@@ -158,17 +163,22 @@ export const templateOf = (dispatch: Dispatch, buffers: (space: number) => DType
   ]
   const main = [
     `@compute @workgroup_size(${threads})`,
-    'fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) local_index: u32) {',
+    `fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) local_index: u32${
+      subgroup === undefined ? '' : ', @builtin(subgroup_id) subgroup_index: u32'}) {`,
     `  let ${groupName} = i32(workgroup.x${grid ? ` + workgroup.y * ${side}u` : ''});`,
     ...(grid ? [`  if (${groupName} >= ${nest.extent}) {`, '    return;', '  }'] : []),
     `  let ${threadName} = i32(local_index);`,
+    ...(subgroup === undefined ? [] : [`  let ${known.get(subgroup.id)!} = i32(subgroup_index);`]),
     ...loops.map((l, i) => `  let ${known.get(l.id)} = ${uniforms[i]}.x;`),
     ...lines,
     '}',
   ]
   const functions = [...helpers.values(), main].map(part => part.join('\n')).join('\n\n')
   return {
-    head: tiles.some(t => memory(t.space).kept === 'tile_t') ? ['alias tile_t = f32;'] : [],
+    head: [
+      ...(subgroup === undefined ? [] : matrixExtensions.map(name => `enable ${name};`)),
+      ...(tiles.some(t => memory(t.space).kept === 'tile_t') ? ['alias tile_t = f32;'] : []),
+    ],
     bound: bound.map(space => {
       const dtype = buffers(space)!
       return { space, element: arrayOf(dtype === 'bool' ? 'u32' : dtype, memory(space).wide), access: writes.has(space) ? 'write' : 'read' }

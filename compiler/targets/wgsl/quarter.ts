@@ -65,6 +65,10 @@ export const inVectors = (body: Block, wide: (space: number) => boolean, definit
     switch (s.kind) {
       case 'barrier':
         return s
+      case 'matrix':
+        if (s.step.op !== 'load' && s.step.op !== 'store') return s
+        if (wide(s.step.space)) throw new RangeError('matrices lie in memory of single numbers')
+        return { ...s, step: { ...s.step, at: value(s.step.at) } }
       case 'set':
         return { ...s, value: value(s.value) }
       case 'store':

@@ -118,6 +118,9 @@ export const placesOf = (body: Block, params: readonly Local[], repeats: Repeats
         case 'barrier':
           epoch += 1
           break
+        case 'matrix':
+          if (stmt.step.op === 'load' || stmt.step.op === 'store') reads(stmt.step.at, scope, stmt)
+          break
         case 'set':
           reads(stmt.value, scope, stmt)
           note(stmt.local, { kind: 'set', scope, stmt, times: 0, epoch })

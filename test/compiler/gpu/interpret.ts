@@ -2,15 +2,20 @@
  * A small interpreter of dispatches: every thread of every workgroup, in lockstep between barriers. f32 is rounded after each
  * operation, loads and stores are checked for bounds and for races, workgroup memory starts as NaN. Nests become closures first.
  */
-import type { Dispatch } from '../../../compiler/schedule/gpu/dispatch.ts'
+import { type Dispatch, mostMatrixBytes, mostSharedBytes, sharedBytesOf, subgroupThreads } from '../../../compiler/schedule/gpu/dispatch.ts'
 import type { Maths } from '../../../compiler/schedule/nest/operations.ts'
-import { type Fn, type Local, type Scalar, type Stmt, type Type, type Value, lanesOf, scalarOf } from '../../../compiler/schedule/nest/nest.ts'
+import { type Fn, type Local, type MatrixStep, type Scalar, type Stmt, type Type, type Value, lanesOf, scalarOf } from '../../../compiler/schedule/nest/nest.ts'
 
 export type Memory = Map<number, Float32Array | Int32Array | Uint32Array>
 type One = number
 type Any = One | readonly One[]
-type Thread = { readonly locals: Any[]; readonly id: number; readonly group: Group }
-type Group = { readonly shared: ReadonlyMap<number, Float64Array>; readonly marks: ReadonlyMap<number, Marks> }
+type Thread = { readonly locals: Any[]; readonly id: number; readonly own: number; readonly group: Group; steps: number }
+type Group = {
+  readonly shared: ReadonlyMap<number, Float64Array>
+  readonly marks: ReadonlyMap<number, Marks>
+  /** Of every subgroup: its matrices, row by row, and what its first thread has done with them. */
+  readonly subgroups: readonly { readonly matrices: Map<number, Float64Array>; readonly done: string[] }[]
+}
 type Eval = (t: Thread) => Any
 
 /** Who wrote and read each element last: threads of all groups, and in workgroup memory only since the last barrier. */
@@ -38,6 +43,13 @@ const fromBits = (x: number, type: Scalar): number => {
   if (type !== 'f32') return held(x, type)
   word.setInt32(0, x)
   return word.getFloat32(0)
+}
+/** The number of half precision that is nearest to a number, of two the even one. */
+export const half = (x: number): number => {
+  const size = Math.abs(x)
+  if (!(size < 65520)) return Number.isNaN(x) ? NaN : Math.sign(x) * Infinity
+  const unit = 2 ** (Math.max(-14, Math.floor(Math.log2(size === 0 ? 1 : size))) - 10)
+  return evenly(x / unit) * unit
 }
 /** A number as its type holds it. */
 const held = (x: number, type: Scalar): number => (type === 'f32' ? Math.fround(x) : type === 'i32' ? x | 0 : type === 'u32' ? x >>> 0 : x === 0 ? 0 : 1)
@@ -69,14 +81,15 @@ const laneOf = (x: Any, lane: number): number => (typeof x === 'number' ? x : x[
 const one = (x: Any): number => (typeof x === 'number' ? x : x[0]!)
 
 /** Runs all groups of a dispatch on the buffers; `counters` are those of the loops around it, from the outside in. */
-export const runDispatch = ({ nest, threads, shared, quads }: Dispatch, memory: Memory, counters: readonly number[] = []): void => {
+export const runDispatch = ({ nest, threads, shared, quads, subgroup }: Dispatch, memory: Memory, counters: readonly number[] = []): void => {
   const marksOf = new Map([...memory].map(([space, data]) => [space, marksFor(data.length)]))
   const owned = new Map(shared.map(s => [s.space, s]))
   const fail = (text: string): never => {
     throw new RangeError(`${nest.name}: ${text}`)
   }
   if (threads < 1 || threads > 256 || !Number.isInteger(threads)) fail(`${threads} threads`)
-  if (shared.reduce((n, s) => n + 4 * s.elements * lanesOf(s.type), 0) > 16384) fail('too much workgroup memory')
+  if (sharedBytesOf({ shared }) > (subgroup === undefined ? mostSharedBytes : mostMatrixBytes)) fail('too much workgroup memory')
+  if (subgroup !== undefined && threads % subgroupThreads !== 0) fail(`${threads} threads are no whole subgroups`)
 
   type Data = Float32Array | Float64Array | Int32Array | Uint32Array
   type Check = (t: Thread, at: number) => void
@@ -86,7 +99,7 @@ export const runDispatch = ({ nest, threads, shared, quads }: Dispatch, memory: 
     const own = owned.get(space)
     const [buffer, all] = [memory.get(space), marksOf.get(space)]
     if (own === undefined && (buffer === undefined || all === undefined)) return fail(`space ${space} is unknown`)
-    if (own !== undefined && own.type !== type) fail(`workgroup memory of ${own.type} is used as ${type}`)
+    if (own !== undefined && (scalarOf(own.type) !== scalarOf(type) || lanesOf(own.type) > lanesOf(type))) fail(`workgroup memory of ${own.type} is used as ${type}`)
     const lanes = lanesOf(type)
     const aligned = quads.has(space) || (own !== undefined && lanes === 4)
     if (aligned && lanes !== 4) fail(`space ${space} is touched one by one, too`)
@@ -174,6 +187,56 @@ export const runDispatch = ({ nest, threads, shared, quads }: Dispatch, memory: 
   }
 
   type Run = (t: Thread) => void
+  /** The first thread of a subgroup does what all of its threads do together; the others only show that they do the same. */
+  const matrixStep = (step: MatrixStep): Run => {
+    const side = 16
+    const at = step.op === 'load' || step.op === 'store' ? lift(step.at) : () => 0
+    const memory = step.op === 'load' || step.op === 'store' ? access(step.space, 'f32', step.op === 'store') : null
+    const kept = step.op === 'load' || step.op === 'store' ? owned.get(step.space)?.kept : undefined
+    if (step.op === 'load' && kept !== 'half') fail('a matrix is loaded from memory that is not in half precision')
+    if (step.op === 'store' && kept === 'half') fail('a matrix of sums is stored in half precision')
+    return t => {
+      const own = t.group.subgroups[Math.floor(t.own / subgroupThreads)] ?? fail('no subgroup')
+      const found = (id: number): Float64Array => own.matrices.get(id) ?? fail(`${step.matrix.name} has no value`)
+      const position = one(at(t))
+      const what = `${step.op} ${step.matrix.id} at ${position}`
+      t.steps += 1
+      if (t.own % subgroupThreads !== 0) {
+        if (own.done[t.steps - 1] !== what) fail(`thread ${t.own} does ${what}, another of its subgroup ${own.done[t.steps - 1]}`)
+        return
+      }
+      own.done.push(what)
+      switch (step.op) {
+        case 'zero':
+          own.matrices.set(step.matrix.id, new Float64Array(side * side))
+          return
+        case 'load':
+        case 'store': {
+          const matrix = step.op === 'load' ? new Float64Array(side * side) : found(step.matrix.id)
+          if (step.op === 'load') own.matrices.set(step.matrix.id, matrix)
+          const { data, check } = memory!
+          for (let r = 0; r < side; r += 1)
+            for (let c = 0; c < side; c += 1) {
+              const [near, distant] = step.matrix.role === 'left' ? [r, c] : [c, r]
+              const place = position + step.offset + distant * step.stride + near
+              check(t, place)
+              if (step.op === 'load') matrix[side * r + c] = data(t)[place]!
+              else data(t)[place] = matrix[side * r + c]!
+            }
+          return
+        }
+        case 'multiply': {
+          const [left, right, sum] = [found(step.left.id), found(step.right.id), found(step.matrix.id)]
+          for (let r = 0; r < side; r += 1)
+            for (let c = 0; c < side; c += 1) {
+              let all = sum[side * r + c]!
+              for (let k = 0; k < side; k += 1) all += left[side * r + k]! * right[side * k + c]!
+              sum[side * r + c] = Math.fround(all)
+            }
+        }
+      }
+    }
+  }
   type Waiting = (t: Thread) => Generator<void, void, void>
   const waits = (s: Stmt): boolean => s.kind === 'barrier' || (s.kind === 'for' && s.body.some(waits)) || (s.kind === 'if' && [...s.then,
     ...s.otherwise].some(waits))
@@ -192,7 +255,8 @@ export const runDispatch = ({ nest, threads, shared, quads }: Dispatch, memory: 
           const x = value(t)
           const from = one(at(t)) + s.offset
           check(t, from)
-          for (let i = 0; i < lanesOf(s.value.type); i += 1) data(t)[from + i] = laneOf(x, i)
+          const rounded = owned.get(s.space)?.kept === 'half' ? half : (one: number): number => one
+          for (let i = 0; i < lanesOf(s.value.type); i += 1) data(t)[from + i] = rounded(laneOf(x, i))
         }
       }
       case 'for': {
@@ -210,6 +274,8 @@ export const runDispatch = ({ nest, threads, shared, quads }: Dispatch, memory: 
       }
       case 'barrier':
         return () => fail('a barrier where none can be waited for')
+      case 'matrix':
+        return matrixStep(s.step)
     }
   }
   const block = (body: readonly Stmt[]): Run => {
@@ -251,12 +317,12 @@ export const runDispatch = ({ nest, threads, shared, quads }: Dispatch, memory: 
 
   const start = (group: number, thread: number, own: Group): Thread => {
     const locals: Any[] = []
-    const given = [group, thread, ...counters]
+    const given = [group, thread, ...counters, ...(subgroup === undefined ? [] : [Math.floor(thread / subgroupThreads)])]
     if (nest.params.length !== given.length) fail(`${nest.params.length} parameters, ${given.length} given`)
     nest.params.forEach((p: Local, i) => {
       locals[p.id] = given[i]!
     })
-    return { locals, id: group * threads + thread, group: own }
+    return { locals, id: group * threads + thread, own: thread, group: own, steps: 0 }
   }
   const plain = nest.body.some(waits) ? null : block(nest.body)
   const lockstep = waiting(nest.body)
@@ -264,6 +330,7 @@ export const runDispatch = ({ nest, threads, shared, quads }: Dispatch, memory: 
     const own: Group = {
       shared: new Map(shared.map(s => [s.space, new Float64Array(s.elements * lanesOf(s.type)).fill(NaN)])),
       marks: new Map(shared.map(s => [s.space, marksFor(s.elements * lanesOf(s.type))])),
+      subgroups: Array.from({ length: Math.ceil(threads / subgroupThreads) }, () => ({ matrices: new Map<number, Float64Array>(), done: [] })),
     }
     const members = Array.from({ length: threads }, (_, thread) => start(group, thread, own))
     if (plain !== null) members.forEach(plain)
@@ -275,6 +342,9 @@ export const runDispatch = ({ nest, threads, shared, quads }: Dispatch, memory: 
         own.marks.forEach(m => [m.wrote, m.read].forEach(x => x.fill(nobody)))
         live = arrived
       }
+      members.forEach(t => {
+        if (t.steps !== own.subgroups[Math.floor(t.own / subgroupThreads)]!.done.length) fail(`thread ${t.own} leaves its subgroup`)
+      })
     }
   }
 }
