@@ -9,23 +9,18 @@
  * than eight steps (outer products: the stores take longest), and those with fewer than 2^14 multiply-adds in all.
  */
 import type { Names } from '../../choose.ts'
-import { collapse } from '../../kernel/collapse.ts'
-import { elementsRead } from '../../kernel/footprint.ts'
 import type { Kernel, Var } from '../../kernel/kernel.ts'
-import { expressions, loadsOf, walk } from '../../kernel/walk.ts'
+import { expressions, loadsOf } from '../../kernel/walk.ts'
 import { divided, multiplied } from '../../nest/builder.ts'
-import { type Composite, decode, sizeOf } from '../../nest/composite.ts'
-import { slow } from '../../nest/extent.ts'
 import type { Dialect } from '../../nest/expression.ts'
 import type { Vars } from '../../nest/loops.ts'
-import { type Value, apply, i32 } from '../../nest/nest.ts'
+import { type Value, i32 } from '../../nest/nest.ts'
 import type { Alternatives, Dispatch, Dispatched, Shared } from '../dispatch.ts'
-import { quadsAlong } from '../elementwise.ts'
 import { type Threads, openThreads } from '../threads.ts'
-import { residues } from './residues.ts'
-import { type Sides, isQuad, plainLoad, sectors, sidesOf } from './sides.ts'
-import { type Copies, type Side, type Way, rowAt, stager } from './staging.ts'
-import { type Sums, accumulate, finish, fresh, slotsFor, standOf } from './sums.ts'
+import { type Corner, cornersOf } from './corners.ts'
+import { type Grid, type Sized, sized } from './sized.ts'
+import { type Copies, type Side, type Way, copying, rowAt, stager } from './staging.ts'
+import { type Sums, accumulate, finish, fresh, multiply, slotsFor, standOf, sumOfParts } from './sums.ts'
 import { type Cut, type Size, alone, columnsOf, cutsFor, rowsOf, threadsOf, tilesOf } from './tiles.ts'
 
 const [leastSide, leastSteps, leastWork] = [3, 8, 2 ** 14]
@@ -34,70 +29,15 @@ const mostAlternatives = 4
 
 const touched = (kernel: Kernel): ReadonlySet<number> => new Set([...loadsOf(expressions(kernel)).map(l => l.buffer), ...kernel.stores.map(s => s.buffer)])
 
-/** How each side is staged and stored, apart from tiles. */
-type Ways = { readonly a: Way; readonly b: Way; readonly vectors: boolean; readonly quads: ReadonlySet<number> }
-
-/**
- * Vectors where everything that touches a buffer can take it in vectors: a buffer is one or the other. Elsewhere the way in
- * which fewer sectors of memory are touched.
- */
-const waysOf = ({ kernel, rows, columns, steps, a, b }: Sides): Ways => {
-  const scalar = (expr: Sides['a'], vars: Composite): Way => (sectors(expr, vars, 32) <= 4 * sectors(expr, steps, 8) ? 'spread' : 'deep')
-  const last = (vars: Composite): Var | undefined => vars[vars.length - 1]
-  const [loadA, loadB] = [plainLoad(a), plainLoad(b)]
-  const own = (load: ReturnType<typeof plainLoad>, vars: Composite, others: readonly Sides['a'][]): number | null => {
-    if (load === null || !isQuad(load.at, last(vars))) return null
-    return loadsOf(others).some(l => l.buffer === load.buffer) || kernel.stores.some(s => s.buffer === load.buffer) ? null : load.buffer
-  }
-  const values = kernel.stores.map(s => s.value)
-  const [quadA, quadB] = [own(loadA, rows, [b, ...values]), own(loadB, columns, [a, ...values])]
-  const ways = { a: quadA === null ? scalar(a, rows) : 'quads', b: quadB === null ? scalar(b, columns) : 'quads' } as const
-  const edge = last(columns)
-  const stored = edge === undefined || ways.b === 'spread' ? null : quadsAlong({ ...kernel, reduction: null }, edge)
-  // what the operands read one by one is stored one by one
-  const single = new Set([...(ways.a === 'quads' ? [] : loadsOf([a])), ...(ways.b === 'quads' ? [] : loadsOf([b]))].map(l => l.buffer))
-  const vectors = stored !== null && ![...stored].some(buffer => single.has(buffer))
-  return { ...ways, vectors, quads: new Set([quadA, quadB, ...(vectors ? stored : [])].filter(x => x !== null)) }
-}
-
-/** Operations for one element of an operand, roughly: an address and a load, and those of its checks and of what is applied to it. */
-const costOf = (way: Way, expr: Sides['a']): number => {
-  let cost = 3
-  walk([expr], e => {
-    if (e.kind === 'when') cost += 1 + e.guards.length
-    if (e.kind === 'op') cost += slow.has(e.prim) ? 20 : 1
-    if (e.kind === 'random') cost += 80
-    if (e.kind === 'load') cost += 2
-  })
-  return way === 'quads' ? 1 : cost
-}
-
-/** Steps after which the summed variables that only few elements lie between are back where they were. */
-const tapsOf = ({ steps, a, b }: Sides): number => {
-  const guarded = (): boolean => {
-    let found = false
-    walk([a, b], e => {
-      found ||= e.kind === 'when'
-    })
-    return found
-  }
-  const taps = sizeOf(steps.slice(1))
-  return steps.length > 1 && taps <= 16 && guarded() ? taps : 1
-}
-
-/** The sides of a product, how they are staged, and its size. */
-type Sized = { readonly sides: Sides; readonly ways: Ways; readonly size: Size }
-type Grid = Pick<Size, 'batch' | 'rows' | 'columns' | 'steps'>
-
 /** One way to dispatch a product. */
 const dispatched = ({ sides, ways, size }: Sized, { tile, parts: wished }: Cut, counters: readonly Var[], dialect: Dialect, names: Names): Dispatched => {
   const { kernel, batch, rows, columns, steps } = sides
   const [m, n, threads] = [rowsOf(tile), columnsOf(tile), threadsOf(tile)]
   const spaceOf = (way: Way, straight: boolean): number | null => (straight && way !== 'deep' ? null : names.space(1))
   const [spaceA, spaceB] = [spaceOf(ways.a, alone(tile)[0]), spaceOf(ways.b, alone(tile)[1])]
-  const left: Side = { expr: sides.a, vars: rows, extent: m, way: ways.a, neighbours: ways.a !== 'spread', space: spaceA }
+  const left: Side = { expr: sides.a, vars: rows, extent: m, padding: 0, way: ways.a, neighbours: ways.a !== 'spread', space: spaceA }
   const neighbours = ways.b === 'quads' || (ways.b === 'deep' && ways.vectors)
-  const right: Side = { expr: sides.b, vars: columns, extent: n, way: ways.b, neighbours, space: spaceB }
+  const right: Side = { expr: sides.b, vars: columns, extent: n, padding: 0, way: ways.b, neighbours, space: spaceB }
   const [down, across] = [Math.ceil(size.rows / m), Math.ceil(size.columns / n)]
   const tiles = tilesOf(size, tile)
   const turns = Math.ceil(size.steps / tile.depth)
@@ -108,19 +48,7 @@ const dispatched = ({ sides, ways, size }: Sized, { tile, parts: wished }: Cut, 
   const shared = [left, right].flatMap((side): readonly Shared[] =>
     side.space === null ? [] : [{ space: side.space, type: 'f32x4', elements: elements(side) }])
 
-  /** Where a tile begins. Those of one batch come one after the other, along the shorter side first: those that run together share most of what they read. */
-  type Corner = { readonly vars: Vars; readonly row: Value; readonly column: Value }
-  const cornerOf = ({ b, vars }: Threads, at: Value): Corner => {
-    const [inner, outer] = down <= across ? [down, across] : [across, down]
-    const [fast, rest] = inner === 1 ? [i32(0), at] : [divided(b, at, 'mod', inner), divided(b, at, 'div', inner)]
-    const [slow, of] = outer === 1 ? [i32(0), rest] : [divided(b, rest, 'mod', outer), divided(b, rest, 'div', outer)]
-    const [i, j] = down <= across ? [fast, slow] : [slow, fast]
-    return { vars: new Map([...vars, ...decode(b, batch, of)]), row: multiplied(b, i, m), column: multiplied(b, j, n) }
-  }
-  const copying = (): Copies => {
-    let count = 0
-    return () => (count += 1)
-  }
+  const cornerOf = cornersOf({ batch, down, across, rows: m, columns: n })
   const results = (vars: Vars, copies: Copies) => ({ dialect, vars, stores: kernel.stores, rows, columns, inside, vectors: ways.vectors, copies })
   const vectors = 4 * tile.p * tile.q
 
@@ -142,7 +70,8 @@ const dispatched = ({ sides, ways, size }: Sized, { tile, parts: wished }: Cut, 
     ] as const
     const from = multiplied(b, part, each)
     const next = b.call('add', 'i32', from, i32(each))
-    accumulate(b, tile, sums, operands, from, parts === 1 ? i32(turns) : turns % each === 0 ? next : b.call('min', 'i32', next, i32(turns)))
+    const to = parts === 1 ? i32(turns) : turns % each === 0 ? next : b.call('min', 'i32', next, i32(turns))
+    accumulate(b, tile, operands, from, to, bases => multiply(b, tile.depth, sums, operands, bases))
     sums.flat().forEach(b.settle)
     take(scope, corner, copies, sums)
     return { nest: b.finish(tiles * parts), threads, shared, quads }
@@ -174,19 +103,8 @@ const dispatched = ({ sides, ways, size }: Sized, { tile, parts: wished }: Cut, 
   const [tileAt, vector] = [divided(b, group, 'div', vectors), divided(b, group, 'mod', vectors)]
   const corner = cornerOf(scope, tileAt)
   const stand = standOf(b, thread, tile)
-  const sum = b.variable('f32x4', 'sum')
-  b.set(sum, placedLoad(space, placed(scope, tileAt, vector)))
   const length = vectors * threads * 4 * tiles
-  const chunk = 4
-  const wide = 1 + Math.floor((parts - 1) / chunk) * chunk
-  const take = (part: Value, count: number): void => {
-    const at = b.call('add', 'i32', placed(scope, tileAt, vector), multiplied(b, part, length))
-    const some = Array.from({ length: count }, (_, i) => b.load('f32x4', space, at, i * length))
-    some.forEach(x => b.set(sum, apply('add', 'f32x4', sum, x)))
-  }
-  b.loop('part', i32(1), i32(wide), chunk, part => take(part, chunk))
-  b.loop('part', i32(wide), i32(parts), 1, part => take(part, 1))
-  b.settle(sum)
+  const sum = sumOfParts(b, space, placed(scope, tileAt, vector), parts, length)
   const [r, c] = tile.q === 1 ? [vector, i32(0)] : [divided(b, vector, 'div', tile.q), divided(b, vector, 'mod', tile.q)]
   const slotDown = b.call('add', 'i32', stand.down, multiplied(b, divided(b, r, 'div', 4), tile.down))
   const laneDown = divided(b, r, 'mod', 4)
@@ -196,25 +114,6 @@ const dispatched = ({ sides, ways, size }: Sized, { tile, parts: wished }: Cut, 
   const written = ways.vectors ? touched({ ...kernel, reduction: null }) : new Set<number>()
   const second: Dispatch = { nest: b.finish(tiles * vectors), threads, shared: [], quads: only(written) }
   return { dispatches: [first, second], scratch: [{ space, bytes: 4 * length * parts, each: 'kernel' }] }
-}
-
-const placedLoad = (space: number, at: Value): Value => ({ kind: 'load', type: 'f32x4', space, at, offset: 0 })
-
-/** The sides of a product and its size; null for a kernel of another kind, or whose residues are not alike, or that is not `wanted`. */
-const sized = (given: Kernel, counters: readonly Var[], names: Names, wanted: (grid: Grid) => boolean): Sized | null => {
-  if (given.reduction?.kind !== 'product') return null
-  const split = residues(given, names.variable, id => counters.find(c => c.id === id)?.size ?? 1)
-  const sides = split === null ? null : sidesOf(collapse(split))
-  if (sides === null) return null
-  const [rows, columns, steps] = [sizeOf(sides.rows), sizeOf(sides.columns), sizeOf(sides.steps)]
-  const grid: Grid = { batch: sizeOf(sides.batch), rows, columns, steps }
-  if (!wanted(grid)) return null
-  const ways = waysOf(sides)
-  const read = [...elementsRead(given, () => 2 ** 28, counters).values()].reduce((n, m) => n + m, 0)
-  const elements = read + given.stores.length * sizeOf(given.vars)
-  const costs = [costOf(ways.a, sides.a), costOf(ways.b, sides.b)] as const
-  const beside = [ways.a !== 'deep', ways.b !== 'deep'] as const
-  return { sides, ways, size: { ...grid, elements, beside, taps: tapsOf(sides), costs } }
 }
 
 /** Whether tiles are better than a thread, or a group of threads, for each result. */

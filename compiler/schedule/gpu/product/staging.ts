@@ -7,7 +7,7 @@
  * - spread: threads beside each other read rows beside each other: lane j of slot g is row g + j * slots, so that each of the
  *   four scalar loads of a warp touches 128 bytes in a row.
  * - deep: threads beside each other read steps beside each other, of rows 4g + j. Eight threads then write the slots of eight
- *   steps, all in the same banks of memory: a slot lies at g xor step instead of g.
+ *   steps, all in the same banks of memory: a slot lies at g xor step instead of g; or some slots are left free behind every step.
  *
  * What depends on a thread's rows alone is computed once, before the loop over steps, as is what depends on its step within
  * the depth of a tile. Rows beyond the last are read as the last (nobody stores what comes of them); steps beyond the last are 0.
@@ -28,6 +28,8 @@ export type Side = {
   readonly vars: Composite
   /** Rows of a tile. */
   readonly extent: number
+  /** Slots that are left free behind those of every step, which then lie in order. */
+  readonly padding: number
   readonly way: Way
   /** Lane j of slot g is row 4g + j; else g + j * slots. */
   readonly neighbours: boolean
@@ -35,19 +37,21 @@ export type Side = {
   readonly space: number | null
 }
 export const slotsOf = ({ extent }: Pick<Side, 'extent'>): number => extent / 4
+/** From the slots of a step to those of the next. */
+export const pitchOf = (side: Pick<Side, 'extent' | 'padding'>): number => slotsOf(side) + side.padding
 
 /** The row of a tile that a lane of a slot has. */
 export const rowAt = (b: Builder, side: Pick<Side, 'extent' | 'neighbours'>, slot: Value, lane: number): Value =>
   side.neighbours ? b.call('add', 'i32', multiplied(b, slot, 4), i32(lane)) : b.call('add', 'i32', slot, i32(lane * slotsOf(side)))
 
 /** Steps mod this many lie in slots of their own. */
-const swizzled = (side: Side): number => (side.way === 'deep' ? Math.min(8, slotsOf(side)) : 1)
+const swizzled = (side: Side): number => (side.way === 'deep' && side.padding === 0 ? Math.min(8, slotsOf(side)) : 1)
 
 /** Where the slot of a step lies, as an expression without a name: compilers decide how many of these to keep. */
 const slotAt = (side: Side, base: Value, slot: Value, step: number): { readonly at: Value; readonly offset: number } => {
   const turn = step % swizzled(side)
   const turned = turn === 0 ? slot : apply('xor', 'i32', slot, i32(turn))
-  return { at: apply('shl', 'i32', apply('add', 'i32', base, turned), i32(2)), offset: 4 * step * slotsOf(side) }
+  return { at: apply('shl', 'i32', apply('add', 'i32', base, turned), i32(2)), offset: 4 * step * pitchOf(side) }
 }
 
 export type Steps = {
@@ -72,6 +76,10 @@ const stepVars = (b: Builder, { vars, depth }: Steps, turn: Value, within: Value
 
 /** Environments differ in values of the same variables: each is told apart by a number of its own. */
 export type Copies = () => number
+export const copying = (): Copies => {
+  let count = 0
+  return () => (count += 1)
+}
 
 /** What a thread reads: one slot of a turn. */
 type Unit = { readonly slot: Value; readonly within: Value; readonly there: Value | null; readonly kept: Local }
@@ -152,7 +160,7 @@ export const stager = ({ b, dialect, thread, threads, vars, copies }: Place, sid
       if (space === null) return b.set(held[i]!, u.kept)
       const mask = swizzled(side) - 1
       const slot = mask === 0 ? u.slot : b.call('xor', 'i32', u.slot, b.call('and', 'i32', u.within, i32(mask)))
-      const at = b.call('add', 'i32', multiplied(b, u.within, slots), slot)
+      const at = b.call('add', 'i32', multiplied(b, u.within, pitchOf(side)), slot)
       const put = (): void => b.store(space, multiplied(b, b.call('add', 'i32', base, at), 4), 0, u.kept)
       if (u.there === null) put()
       else b.branch(u.there, put)

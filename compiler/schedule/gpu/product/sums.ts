@@ -9,7 +9,7 @@ import { type Dialect, type Env, perform } from '../../nest/expression.ts'
 import type { Store } from '../../kernel/kernel.ts'
 import type { Vars } from '../../nest/loops.ts'
 import { type Local, type Value, apply, constOf, i32 } from '../../nest/nest.ts'
-import { type Copies, type Side, type Stager, rowAt, slotsOf } from './staging.ts'
+import { type Copies, type Side, type Stager, pitchOf, rowAt } from './staging.ts'
 import type { Tile } from './tiles.ts'
 
 /** Where a thread stands in the grid of threads of its tile. */
@@ -42,7 +42,7 @@ export const fresh = (b: Builder, { p, q }: Tile): Sums =>
 export type Operand = { readonly side: Side; readonly stager: Stager }
 
 /** Adds a turn of steps that lies in workgroup memory. */
-const multiply = (b: Builder, depth: number, sums: Sums, [left, right]: readonly [Operand, Operand], bases: readonly [Value, Value]): void => {
+export const multiply = (b: Builder, depth: number, sums: Sums, [left, right]: readonly [Operand, Operand], bases: readonly [Value, Value]): void => {
   for (let step = 0; step < depth; step += 1) {
     const rows = left.stager.own(bases[0], step)
     const columns = right.stager.own(bases[1], step)
@@ -55,10 +55,13 @@ const multiply = (b: Builder, depth: number, sums: Sums, [left, right]: readonly
 
 /**
  * Turns from .. to-1. Turn t is read while the sums take turn t - 1, and stored when that is done: the loop runs once more
- * than there are turns. With two buffers nobody reads what is being stored; with one all wait before.
+ * than there are turns. With two buffers nobody reads what is being stored; with one all wait before. `take` adds a turn that
+ * lies in workgroup memory, from these slots on of either operand.
  */
-export const accumulate = (b: Builder, tile: Tile, sums: Sums, operands: readonly [Operand, Operand], from: Value, to: Value): void => {
-  const sizes = operands.map(o => tile.depth * slotsOf(o.side))
+export const accumulate = (
+  b: Builder, tile: Pick<Tile, 'depth' | 'buffers'>, operands: readonly [Operand, Operand], from: Value, to: Value, take: (bases: readonly [Value, Value]) => void,
+): void => {
+  const sizes = operands.map(o => tile.depth * pitchOf(o.side))
   for (const { side } of operands) if (side.space !== null) b.changes(side.space)
   b.loop('turn', from, b.call('add', 'i32', to, i32(1)), 1, turn => {
     const odd = tile.buffers === 1 ? i32(0) : b.call('and', 'i32', turn, i32(1))
@@ -66,11 +69,28 @@ export const accumulate = (b: Builder, tile: Tile, sums: Sums, operands: readonl
     const before = tile.buffers === 1 ? now : sizes.map((size, i) => b.call('sub', 'i32', i32(size), now[i]!))
     const more = b.call('lt', 'bool', turn, to)
     b.branch(more, () => operands.forEach(o => o.stager.read(turn)))
-    b.branch(b.call('gt', 'bool', turn, from), () => multiply(b, tile.depth, sums, operands, [before[0]!, before[1]!]))
+    b.branch(b.call('gt', 'bool', turn, from), () => take([before[0]!, before[1]!]))
     if (tile.buffers === 1) b.barrier()
     b.branch(more, () => operands.forEach((o, i) => o.stager.store(now[i]!)))
     b.barrier()
   })
+}
+
+/** The sum of a vector over all parts, in their order: part p lies `length` elements behind part p - 1. */
+export const sumOfParts = (b: Builder, space: number, first: Value, parts: number, length: number): Local => {
+  const sum = b.variable('f32x4', 'sum')
+  b.set(sum, { kind: 'load', type: 'f32x4', space, at: first, offset: 0 })
+  const chunk = 4
+  const wide = 1 + Math.floor((parts - 1) / chunk) * chunk
+  const take = (part: Value, count: number): void => {
+    const at = b.call('add', 'i32', first, multiplied(b, part, length))
+    const some = Array.from({ length: count }, (_, i) => b.load('f32x4', space, at, i * length))
+    some.forEach(x => b.set(sum, apply('add', 'f32x4', sum, x)))
+  }
+  b.loop('part', i32(1), i32(wide), chunk, part => take(part, chunk))
+  b.loop('part', i32(wide), i32(parts), 1, part => take(part, 1))
+  b.settle(sum)
+  return sum
 }
 
 export type Results = {
