@@ -33,10 +33,14 @@ const inTurn = (all: readonly Alternatives[]): Alternatives => {
   return [way(0), ...Array.from({ length: most - 1 }, (_, n) => way(n + 1))]
 }
 
-/** Schedules a kernel, in so many ways at most; `counters` are those of the enclosing loops, from the outside in. */
-export const scheduleGpu = (kernel: Kernel, counters: readonly Var[], dialect: Dialect, names: Names, most = Infinity): Alternatives => {
-  const whole = product(kernel, counters, dialect, names, most)
+/**
+ * Schedules a kernel, in so many ways at most; `counters` are those of the enclosing loops, from the outside in. `matrices`: besides them ways
+ * with matrices of half precision, for devices with tensor cores.
+ */
+export const scheduleGpu = (kernel: Kernel, counters: readonly Var[], dialect: Dialect, names: Names, most = Infinity, matrices = false): Alternatives => {
+  const whole = product(kernel, counters, dialect, names, most, matrices)
   if (whole !== null) return whole
   const parts = phases(kernel, names.variable, id => counters.find(c => c.id === id)?.size ?? 1)
-  return inTurn(parts.map(part => (parts.length === 1 ? null : product(part, counters, dialect, names, most)) ?? plainly(part, counters, dialect, names, most)))
+  return inTurn(parts.map(part =>
+    (parts.length === 1 ? null : product(part, counters, dialect, names, most, matrices)) ?? plainly(part, counters, dialect, names, most)))
 }

@@ -2,7 +2,7 @@
  * What the schedules for graphics processors produce: a kernel as one dispatch or several, each a nest that every thread of
  * a grid of workgroups runs. Positions in memory count elements (a dialect's unit is 1).
  */
-import { type Local, type Nest, type Scratch, type Type, lanesOf } from '../nest/nest.ts'
+import { type Local, type Nest, type Scratch, type Stmt, type Type, lanesOf } from '../nest/nest.ts'
 
 /**
  * Memory of a workgroup, numbered as a space beside the buffers; what lies in it is lost when the workgroup ends. `elements`
@@ -12,7 +12,7 @@ export type Shared = {
   readonly space: number
   readonly type: Type
   readonly elements: number
-  /** What f32 is kept in, where that is not left to the target: `half` rounds what is stored to half precision. Matrices lie in memory of which this is known. */
+  /** What f32 is kept in, where that is not left to the target: `half` rounds what is stored. Left and right matrices lie in that, sums in `full`. */
   readonly kept?: 'half' | 'full'
 }
 
@@ -52,3 +52,8 @@ export const subgroupThreads = 32
 /** Bytes of workgroup memory that a dispatch takes. */
 export const sharedBytesOf = ({ shared }: Pick<Dispatch, 'shared'>): number =>
   shared.reduce((n, s) => n + (s.kept === 'half' ? 2 : 4) * lanesOf(s.type) * s.elements, 0)
+
+const joins = (s: Stmt): boolean =>
+  s.kind === 'join' || (s.kind === 'for' && s.body.some(joins)) || (s.kind === 'if' && (s.then.some(joins) || s.otherwise.some(joins)))
+/** Whether only devices that have subgroups can run a dispatch. */
+export const needsSubgroups = ({ nest, subgroup }: Pick<Dispatch, 'nest' | 'subgroup'>): boolean => subgroup !== undefined || nest.body.some(joins)

@@ -18,6 +18,8 @@ import { type Value, i32 } from '../../nest/nest.ts'
 import type { Alternatives, Dispatch, Dispatched, Shared } from '../dispatch.ts'
 import { type Threads, openThreads } from '../threads.ts'
 import { type Corner, cornersOf } from './corners.ts'
+import { matrixWays, withMatrices } from './matrices.ts'
+import type { MatrixCut } from './matrix-tiles.ts'
 import { type Grid, type Sized, sized } from './sized.ts'
 import { type Copies, type Side, type Way, copying, rowAt, stager } from './staging.ts'
 import { type Sums, accumulate, finish, fresh, multiply, slotsFor, standOf, sumOfParts } from './sums.ts'
@@ -126,10 +128,23 @@ export const productBy = (kernel: Kernel, cut: (size: Size) => Cut, counters: re
   return found === null ? null : dispatched(found, cut(found.size), counters, dialect, names)
 }
 
-/** Schedules a product, in so many ways at most; null where another schedule is better, or the kernel has to be parted by residues first. */
-export const product = (kernel: Kernel, counters: readonly Var[], dialect: Dialect, names: Names, most = mostAlternatives): Alternatives | null => {
+/**
+ * Schedules a product, in so many ways at most; null where another schedule is better, or the kernel has to be parted by residues first.
+ * `matrices`: besides them, behind all others, ways for devices with tensor cores, which need no more scratch memory than the others.
+ */
+export const product = (
+  kernel: Kernel, counters: readonly Var[], dialect: Dialect, names: Names, most = mostAlternatives, matrices = false,
+): Alternatives | null => {
   const found = sized(kernel, counters, names, worthwhile)
   if (found === null) return null
   const [first, ...others] = cutsFor(found.size).slice(0, Math.min(most, mostAlternatives)).map(cut => dispatched(found, cut, counters, dialect, names))
-  return first === undefined ? null : [first, ...others]
+  if (first === undefined) return null
+  const room = Math.max(...[first, ...others].map(({ scratch }) => scratch.reduce((n, { bytes }) => n + bytes, 0)))
+  return [first, ...others, ...(matrices ? matrixWays(found, room, counters, dialect, names) : [])]
+}
+
+/** Schedules a product with matrices by one cut; null for a kernel of another kind, or whose residues are not alike. */
+export const matricesBy = (kernel: Kernel, cut: (size: Size) => MatrixCut, counters: readonly Var[], dialect: Dialect, names: Names): Dispatched | null => {
+  const found = sized(kernel, counters, names, () => true)
+  return found === null ? null : withMatrices(found, cut(found.size), counters, dialect, names)
 }

@@ -59,7 +59,8 @@ export const multiply = (b: Builder, depth: number, sums: Sums, [left, right]: r
  * lies in workgroup memory, from these slots on of either operand.
  */
 export const accumulate = (
-  b: Builder, tile: Pick<Tile, 'depth' | 'buffers'>, operands: readonly [Operand, Operand], from: Value, to: Value, take: (bases: readonly [Value, Value]) => void,
+  b: Builder, tile: Pick<Tile, 'depth' | 'buffers'>, operands: readonly [Operand, Operand], from: Value, to: Value,
+  take: (bases: readonly [Value, Value]) => void,
 ): void => {
   const sizes = operands.map(o => tile.depth * pitchOf(o.side))
   for (const { side } of operands) if (side.space !== null) b.changes(side.space)
