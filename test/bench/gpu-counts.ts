@@ -52,6 +52,7 @@ const counted = (body: readonly Stmt[], shared: ReadonlySet<number>): Counts => 
       case 'matrix':
         return
       case 'set':
+      case 'join':
         return value(s.value)
       case 'store':
         n.sharedWrites += 1

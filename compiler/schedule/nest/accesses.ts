@@ -33,6 +33,7 @@ export const eachAccess = (body: readonly Stmt[], see: (access: Access) => void)
         value(s.step.at)
         return see({ kind: s.step.op, space: s.step.space, type: 'f32' })
       case 'set':
+      case 'join':
         return value(s.value)
       case 'store':
         value(s.at)

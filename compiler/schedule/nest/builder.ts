@@ -4,7 +4,10 @@
  * within the branch that asked for them: they may be out of bounds elsewhere. A marked border: the builder mutates its
  * own blocks and hands out immutable nests.
  */
-import { type Fn, type Local, type Matrix, type MatrixStep, type Nest, type Stmt, type Type, type Value, apply, constOf, i32, lanesOf, scalarOf, valueKey, vectorOf } from './nest.ts'
+import {
+  type Fn, type Joining, type Local, type Matrix, type MatrixStep, type Nest, type Stmt, type Type, type Value,
+  apply, constOf, i32, lanesOf, scalarOf, valueKey, vectorOf,
+} from './nest.ts'
 
 type Frame = { readonly kind: 'loop' | 'branch'; readonly stmts: Stmt[]; readonly values: Map<string, Value>; readonly memo: Map<string, Value> }
 
@@ -127,6 +130,15 @@ export const builder = (name: string) => {
     },
     barrier: (): void => {
       top().stmts.push({ kind: 'barrier' })
+    },
+    /** What the threads of a subgroup have between them; it stays where it is, outside of all branches. */
+    join: (op: Joining, value: Value, label: string): Local => {
+      if (frames.some(f => f.kind === 'branch')) throw new RangeError('the threads of a subgroup do not meet within a branch')
+      if (scalarOf(value.type) === 'bool' || (scalarOf(value.type) === 'f32' && op !== 'sum')) throw new RangeError(`subgroups have no ${op} of ${value.type}`)
+      const local = declare(value.type, label)
+      top().stmts.push({ kind: 'join', op, local, value })
+      level.set(local.id, here())
+      return local
     },
     matrix: (role: Matrix['role'], label: string): Matrix => ({ id: (count += 1), role, name: label }),
     withMatrix: (step: MatrixStep): void => {

@@ -58,6 +58,9 @@ export type MatrixStep =
   | { readonly op: 'load' | 'store'; readonly matrix: Matrix; readonly space: number; readonly at: Value; readonly offset: number; readonly stride: number }
   | { readonly op: 'multiply'; readonly matrix: Matrix; readonly left: Matrix; readonly right: Matrix }
 
+/** How the threads of a subgroup join what they have. */
+export type Joining = 'sum' | 'max' | 'min'
+
 export type Stmt =
   | { readonly kind: 'set'; readonly local: Local; readonly value: Value }
   | { readonly kind: 'store'; readonly space: number; readonly at: Value; readonly offset: number; readonly value: Value }
@@ -66,6 +69,12 @@ export type Stmt =
   | { readonly kind: 'if'; readonly condition: Value; readonly then: readonly Stmt[]; readonly otherwise: readonly Stmt[] }
   /** Every thread of a workgroup waits here for the others, and sees what they have stored. Never within a branch that some do not take. */
   | { readonly kind: 'barrier' }
+  /**
+   * `local` becomes the sum, the greatest or the least of what the threads of a subgroup give, the same for all of them. A subgroup is some
+   * threads of a workgroup, which of them and how many is the device's affair. Numbers only, and f32 in sums only: devices differ in what NaN
+   * does to extremes. Never within a branch that some do not take.
+   */
+  | { readonly kind: 'join'; readonly op: Joining; readonly local: Local; readonly value: Value }
   | { readonly kind: 'matrix'; readonly step: MatrixStep }
 
 /**

@@ -250,6 +250,8 @@ export const printNest = (nest: Nest, layout: Layout): number[] => {
     switch (s.kind) {
       case 'barrier':
         throw new RangeError('a barrier has no meaning within one thread')
+      case 'join':
+        throw new RangeError('WebAssembly has no subgroups whose threads could join what they have')
       case 'matrix':
         throw new RangeError('WebAssembly has no subgroups that could hold a matrix')
       case 'set':

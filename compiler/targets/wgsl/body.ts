@@ -3,7 +3,7 @@
  * operand is a constant of would be computed, and refused where they overflow, when the module is compiled: one operand
  * gets a name first, which makes them ordinary expressions.
  */
-import { type Fn, type Local, type Stmt, type Type, type Value, lanesOf, scalarOf } from '../../schedule/nest/nest.ts'
+import { type Fn, type Joining, type Local, type Stmt, type Type, type Value, lanesOf, scalarOf } from '../../schedule/nest/nest.ts'
 import { type Block, type Place, constant, placesOf } from './scope.ts'
 import type { Helper } from './functions.ts'
 import { type Words, matrixLine } from './matrix.ts'
@@ -11,6 +11,9 @@ import { type Text, atom, letters, literal, mixing, signs, wgslType, within } fr
 
 /** Memory as text: the name of an array, what its elements are called, whether it has four of them in each, and a type to keep them in. */
 export type Memory = { readonly name: string; readonly wide: boolean; readonly kept: 'bool' | 'tile_t' | 'f16' | null; readonly steady: boolean }
+
+/** What joins the threads of a subgroup. */
+const joins: { readonly [J in Joining]: string } = { sum: 'subgroupAdd', max: 'subgroupMax', min: 'subgroupMin' }
 
 export type Context = {
   readonly memory: (space: number) => Memory
@@ -249,6 +252,10 @@ export const printBody = (body: Block, params: readonly Local[], context: Contex
         return context.barrier.forEach(line)
       case 'matrix':
         return line(matrixLine(s.step, matrixWords))
+      case 'join': {
+        const first = place(s.local) === 'let' ? 'let ' : ''
+        return line(`${first}${nameOf(s.local)} = ${joins[s.op]}(${value(s.value).text});`)
+      }
       case 'store':
         return store(s)
       case 'if':
@@ -278,7 +285,7 @@ export const printBody = (body: Block, params: readonly Local[], context: Contex
   const locals = new Map<number, Local>()
   const gather = (stmts: Block): void => {
     for (const s of stmts) {
-      if (s.kind === 'set') locals.set(s.local.id, s.local)
+      if (s.kind === 'set' || s.kind === 'join') locals.set(s.local.id, s.local)
       if (s.kind === 'if') [s.then, s.otherwise].forEach(gather)
       if (s.kind === 'for') {
         locals.set(s.counter.id, s.counter)

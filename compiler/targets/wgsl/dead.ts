@@ -41,6 +41,7 @@ export const withoutDead = (body: Block): Block => {
           if (s.step.op === 'load' || s.step.op === 'store') localsIn(s.step.at, need)
           break
         case 'set':
+        case 'join':
           values.set(s.local.id, [...(values.get(s.local.id) ?? []), s.value])
           break
         case 'store':
@@ -63,7 +64,7 @@ export const withoutDead = (body: Block): Block => {
   for (let id = open.pop(); id !== undefined; id = open.pop()) for (const value of values.get(id) ?? []) localsIn(value, need)
   const kept = (stmts: Block): Block =>
     stmts.flatMap((s): readonly Stmt[] => {
-      if (s.kind === 'set') return needed.has(s.local.id) ? [s] : []
+      if (s.kind === 'set' || s.kind === 'join') return needed.has(s.local.id) ? [s] : []
       if (s.kind === 'if') return [{ ...s, then: kept(s.then), otherwise: kept(s.otherwise) }]
       return s.kind === 'for' ? [{ ...s, body: kept(s.body) }] : [s]
     })

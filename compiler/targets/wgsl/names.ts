@@ -13,7 +13,7 @@ const reserved: ReadonlySet<string> = new Set(`
   sizeof smooth snorm static static_assert static_cast std subroutine super target template this thread_local throw trait try type typedef typeid
   typename typeof union unless unorm unsafe unsized use using varying virtual volatile wgsl where with writeonly yield
   abs array bitcast bool clamp exp f16 f32 floor fma i32 max min round select sqrt u32 vec4 storageBarrier workgroupBarrier main tile_t infinity nan
-  local_index workgroup subgroup_index
+  subgroupAdd subgroupMax subgroupMin local_index workgroup subgroup_index
 `.split(/\s+/).filter(word => word !== ''))
 
 /** What functions of a module are called. */

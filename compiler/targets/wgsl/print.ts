@@ -4,7 +4,7 @@
  * `alias tile_t = f16;` instead, it is kept in half precision, and computed with in f32 all the same.
  */
 import type { DType } from '../../../dsl/core/prim.ts'
-import type { Dispatch, Shared } from '../../schedule/gpu/dispatch.ts'
+import { type Dispatch, type Shared, needsSubgroups } from '../../schedule/gpu/dispatch.ts'
 import { type Nest, type Scalar, type Value, lanesOf, scalarOf } from '../../schedule/nest/nest.ts'
 import { eachAccess } from '../../schedule/nest/accesses.ts'
 import { spacesOf } from '../../schedule/nest/spaces.ts'
@@ -173,10 +173,11 @@ export const templateOf = (dispatch: Dispatch, buffers: (space: number) => DType
     ...lines,
     '}',
   ]
+  const extensions = subgroup !== undefined ? matrixExtensions : needsSubgroups(dispatch) ? ['subgroups'] : []
   const functions = [...helpers.values(), main].map(part => part.join('\n')).join('\n\n')
   return {
     head: [
-      ...(subgroup === undefined ? [] : matrixExtensions.map(name => `enable ${name};`)),
+      ...extensions.map(name => `enable ${name};`),
       ...(tiles.some(t => memory(t.space).kept === 'tile_t') ? ['alias tile_t = f32;'] : []),
     ],
     bound: bound.map(space => {

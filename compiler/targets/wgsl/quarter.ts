@@ -70,6 +70,7 @@ export const inVectors = (body: Block, wide: (space: number) => boolean, definit
         if (wide(s.step.space)) throw new RangeError('matrices lie in memory of single numbers')
         return { ...s, step: { ...s.step, at: value(s.step.at) } }
       case 'set':
+      case 'join':
         return { ...s, value: value(s.value) }
       case 'store':
         return { ...s, ...(wide(s.space) ? place(value(s.at), s.offset) : { at: value(s.at) }), value: value(s.value) }

@@ -126,6 +126,11 @@ export const placesOf = (body: Block, params: readonly Local[], repeats: Repeats
           note(stmt.local, { kind: 'set', scope, stmt, times: 0, epoch })
           sets.push(stmt)
           break
+        case 'join':
+          // as 'set', but that its value stays where it is
+          reads(stmt.value, scope, stmt)
+          note(stmt.local, { kind: 'set', scope, stmt, times: 0, epoch })
+          break
         case 'store': {
           const wide = stmt.value.type.endsWith('x4') ? repeats.position(stmt.space) : 1
           reads(stmt.at, scope, stmt, wide)

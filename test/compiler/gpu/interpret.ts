@@ -4,7 +4,7 @@
  */
 import { type Dispatch, mostMatrixBytes, mostSharedBytes, sharedBytesOf, subgroupThreads } from '../../../compiler/schedule/gpu/dispatch.ts'
 import type { Maths } from '../../../compiler/schedule/nest/operations.ts'
-import { type Fn, type Local, type MatrixStep, type Scalar, type Stmt, type Type, type Value, lanesOf, scalarOf } from '../../../compiler/schedule/nest/nest.ts'
+import { type Fn, type Joining, type Local, type MatrixStep, type Scalar, type Stmt, type Type, type Value, lanesOf, scalarOf } from '../../../compiler/schedule/nest/nest.ts'
 
 export type Memory = Map<number, Float32Array | Int32Array | Uint32Array>
 type One = number
@@ -80,8 +80,19 @@ const rules: { readonly [F in Exclude<Fn, 'splat' | 'lanes' | 'convert' | 'bits'
 const laneOf = (x: Any, lane: number): number => (typeof x === 'number' ? x : x[lane]!)
 const one = (x: Any): number => (typeof x === 'number' ? x : x[0]!)
 
-/** Runs all groups of a dispatch on the buffers; `counters` are those of the loops around it, from the outside in. */
-export const runDispatch = ({ nest, threads, shared, quads, subgroup }: Dispatch, memory: Memory, counters: readonly number[] = []): void => {
+/** Which threads of a workgroup are in one subgroup: those with one number. */
+export type Subgroups = (thread: number) => number
+const linear: Subgroups = thread => Math.floor(thread / subgroupThreads)
+
+const joinedBy: { readonly [J in Joining]: (x: number, y: number) => number } = { sum: (x, y) => x + y, max: Math.max, min: Math.min }
+
+/**
+ * Runs all groups of a dispatch on the buffers; `counters` are those of the loops around it, from the outside in. `subgroupOf` says which threads
+ * join what they have; subgroups that hold matrices are those of a device with tensor cores.
+ */
+export const runDispatch = (
+  { nest, threads, shared, quads, subgroup }: Dispatch, memory: Memory, counters: readonly number[] = [], subgroupOf = linear,
+): void => {
   const marksOf = new Map([...memory].map(([space, data]) => [space, marksFor(data.length)]))
   const owned = new Map(shared.map(s => [s.space, s]))
   const fail = (text: string): never => {
@@ -237,8 +248,9 @@ export const runDispatch = ({ nest, threads, shared, quads, subgroup }: Dispatch
       }
     }
   }
-  type Waiting = (t: Thread) => Generator<void, void, void>
-  const waits = (s: Stmt): boolean => s.kind === 'barrier' || (s.kind === 'for' && s.body.some(waits)) || (s.kind === 'if' && [...s.then,
+  /** Every thread comes to the same barriers and joints, which it gives. */
+  type Waiting = (t: Thread) => Generator<Stmt, void, void>
+  const waits = (s: Stmt): boolean => s.kind === 'barrier' || s.kind === 'join' || (s.kind === 'for' && s.body.some(waits)) || (s.kind === 'if' && [...s.then,
     ...s.otherwise].some(waits))
   const run = (s: Stmt): Run => {
     switch (s.kind) {
@@ -273,7 +285,8 @@ export const runDispatch = ({ nest, threads, shared, quads, subgroup }: Dispatch
         return t => (one(condition(t)) !== 0 ? then(t) : otherwise(t))
       }
       case 'barrier':
-        return () => fail('a barrier where none can be waited for')
+      case 'join':
+        return () => fail(`a ${s.kind} where none can be waited for`)
       case 'matrix':
         return matrixStep(s.step)
     }
@@ -287,7 +300,16 @@ export const runDispatch = ({ nest, threads, shared, quads, subgroup }: Dispatch
       if (!waits(s)) return { now: run(s) }
       switch (s.kind) {
         case 'barrier':
-          return { then: function* () { yield } }
+          return { then: function* () { yield s } }
+        case 'join': {
+          const value = lift(s.value)
+          return {
+            then: function* (t) {
+              t.locals[s.local.id] = value(t)
+              yield s
+            },
+          }
+        }
         case 'for': {
           const [from, to, inner] = [lift(s.from), lift(s.to), waiting(s.body)]
           return {
@@ -315,6 +337,17 @@ export const runDispatch = ({ nest, threads, shared, quads, subgroup }: Dispatch
     }
   }
 
+  /** Every thread has given its value: now it gets what those of its subgroup have between them. */
+  const join = ({ op, local, value }: Extract<Stmt, { kind: 'join' }>, members: readonly Thread[]): void => {
+    const found = new Map<number, number>()
+    for (const { own, locals } of members) {
+      const [at, x] = [subgroupOf(own), one(locals[local.id]!)]
+      const before = found.get(at)
+      found.set(at, before === undefined ? x : held(joinedBy[op](before, x), scalarOf(value.type)))
+    }
+    for (const { own, locals } of members) locals[local.id] = found.get(subgroupOf(own))!
+  }
+
   const start = (group: number, thread: number, own: Group): Thread => {
     const locals: Any[] = []
     const given = [group, thread, ...counters, ...(subgroup === undefined ? [] : [Math.floor(thread / subgroupThreads)])]
@@ -337,10 +370,16 @@ export const runDispatch = ({ nest, threads, shared, quads, subgroup }: Dispatch
     else {
       let live = members.map(t => lockstep(t))
       while (live.length > 0) {
-        const arrived = live.filter(t => t.next().done !== true)
-        if (arrived.length !== 0 && arrived.length !== threads) fail(`a barrier that ${arrived.length} of ${threads} threads reach`)
-        own.marks.forEach(m => [m.wrote, m.read].forEach(x => x.fill(nobody)))
-        live = arrived
+        const at = live.flatMap(t => {
+          const { value, done } = t.next()
+          return done === true ? [] : [value]
+        })
+        const [first] = at
+        if (at.length !== 0 && at.length !== threads) fail(`a barrier that ${at.length} of ${threads} threads reach`)
+        if (at.some(s => s !== first)) fail('threads wait for each other in different places')
+        if (first?.kind === 'join') join(first, members)
+        else own.marks.forEach(m => [m.wrote, m.read].forEach(x => x.fill(nobody)))
+        if (first === undefined) live = []
       }
       members.forEach(t => {
         if (t.steps !== own.subgroups[Math.floor(t.own / subgroupThreads)]!.done.length) fail(`thread ${t.own} leaves its subgroup`)

@@ -8,7 +8,7 @@ import { spacesOf } from '../../../compiler/schedule/nest/spaces.ts'
 import type { DType } from '../../../dsl/core/prim.ts'
 import { interpret } from '../plan-interpreter.ts'
 import { samples } from '../wasm/plans.ts'
-import { type Memory, mathsOf, runDispatch } from './interpret.ts'
+import { type Memory, type Subgroups, mathsOf, runDispatch } from './interpret.ts'
 
 const arrays = { f32: Float32Array, i32: Int32Array, u32: Uint32Array, bool: Int32Array } as const
 const numel = (shape: readonly number[]): number => shape.reduce((n, s) => n * s, 1)
@@ -28,7 +28,9 @@ export const filled = (plan: Plan): ReadonlyMap<number, readonly number[]> =>
   new Map(plan.buffers.filter(b => b.role.kind !== 'constant').map(b => [b.id, samples(numel(b.aval.shape), b.aval.dtype, b.id + 1)]))
 
 /** The buffers of a plan after its dispatches have run; scratch starts as NaN. `alternative` picks one of a kernel's (the last where there are fewer). */
-export const runPlan = (plan: Plan, given: ReadonlyMap<number, ArrayLike<number>>, schedule: Schedule = scheduleGpu, alternative = 0): Memory => {
+export const runPlan = (
+  plan: Plan, given: ReadonlyMap<number, ArrayLike<number>>, schedule: Schedule = scheduleGpu, alternative = 0, subgroups?: Subgroups,
+): Memory => {
   const memory: Memory = new Map(plan.buffers.map(({ id, aval, role }) => {
     const data = arrayOf(aval.dtype, numel(aval.shape))
     data.set(given.get(id) ?? (role.kind === 'constant' ? role.data : []))
@@ -54,7 +56,7 @@ export const runPlan = (plan: Plan, given: ReadonlyMap<number, ArrayLike<number>
           const shared = new Set(d.shared.map(s => s.space))
           const touched = [...new Set([...reads, ...writes])].filter(space => !shared.has(space))
           if (touched.length > mostBuffers) throw new RangeError(`${d.nest.name} touches ${touched.length} buffers`)
-          runDispatch(d, local, at)
+          runDispatch(d, local, at, subgroups)
         }
       }
     }
@@ -75,5 +77,7 @@ export const differing = (plan: Plan, got: ReadonlyMap<number, ArrayLike<number>
 }
 
 /** How the dispatches of a plan differ from its meaning, '' if they do not. */
-export const disagreement = (plan: Plan, tolerance = 1e-5, given = filled(plan), schedule?: Schedule, alternative?: number): string =>
-  differing(plan, runPlan(plan, given, schedule, alternative), interpret(plan, given), tolerance)
+export const disagreement = (
+  plan: Plan, tolerance = 1e-5, given = filled(plan), schedule?: Schedule, alternative?: number, subgroups?: Subgroups,
+): string =>
+  differing(plan, runPlan(plan, given, schedule, alternative, subgroups), interpret(plan, given), tolerance)

@@ -90,7 +90,10 @@ const main = async (): Promise<number> => {
     process.stderr.write(`${lacking().message}\n`)
     return 3
   }
-  const device = await adapter.requestDevice({ requiredLimits: { maxStorageBuffersPerShaderStage: 8 } })
+  const device = await adapter.requestDevice({
+    requiredLimits: { maxStorageBuffersPerShaderStage: 8 },
+    requiredFeatures: (['subgroups'] as const).filter(feature => adapter.features.has(feature)),
+  })
   const outcomes: Outcome[] = []
   const known = new Map<string, GPUComputePipeline>()
   for (const job of JSON.parse(await read()) as readonly Job[]) // the parent wrote jobs
