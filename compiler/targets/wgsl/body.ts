@@ -4,7 +4,7 @@
  * gets a name first, which makes them ordinary expressions.
  */
 import { type Fn, type Joining, type Local, type Stmt, type Type, type Value, lanesOf, scalarOf } from '../../schedule/nest/nest.ts'
-import { type Block, type Place, constant, placesOf } from './scope.ts'
+import { type Block, type Place, constant, placesOf } from '../text/scope.ts'
 import type { Helper } from './functions.ts'
 import { type Words, matrixLine } from './matrix.ts'
 import { type Text, atom, letters, literal, mixing, signs, wgslType, within } from './text.ts'

@@ -10,7 +10,7 @@ import type { Kernel, Plan, Var } from '../../schedule/kernel/kernel.ts'
 import { costOf } from '../../schedule/kernel/stats.ts'
 import { eachAccess } from '../../schedule/nest/accesses.ts'
 import { type Stmt, scalarOf } from '../../schedule/nest/nest.ts'
-import { keyOf } from './key.ts'
+import { keyOf } from '../text/key.ts'
 import { wgsl } from './functions.ts'
 import { type Template, templateOf } from './print.ts'
 

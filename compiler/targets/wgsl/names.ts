@@ -1,4 +1,7 @@
-/** Identifiers of WGSL: what a label becomes, and names that are used once. */
+/** Identifiers of WGSL: words that it keeps for itself. */
+import { namingBut } from '../text/names.ts'
+
+export { identifier } from '../text/names.ts'
 
 /** Words that WGSL keeps for itself, and the types and functions of its own that the printer uses. */
 const reserved: ReadonlySet<string> = new Set(`
@@ -19,24 +22,5 @@ const reserved: ReadonlySet<string> = new Set(`
 /** What functions of a module are called. */
 const helper = /_f32(x4)?$|^pow_f32/
 
-/** A label as an identifier: letters, digits and single underscores, a letter first. */
-export const identifier = (label: string): string => {
-  const plain = label.replace(/[^A-Za-z0-9]+/g, '_').replace(/^_+|_+$/g, '')
-  return /^[A-Za-z]/.test(plain) ? plain : `v${plain === '' ? '' : '_'}${plain}`
-}
-
-/** Gives every label a name that no other has: `i`, `i_2`, `i_3`. `taken` has those that stand already, and gets the new ones. */
-export const naming = (taken: Set<string> = new Set()): ((label: string) => string) => {
-  const counts = new Map<string, number>()
-  return label => {
-    const base = identifier(label)
-    for (;;) {
-      const n = (counts.get(base) ?? 0) + 1
-      counts.set(base, n)
-      const name = n === 1 ? base : `${base}_${n}`
-      if (taken.has(name) || reserved.has(name) || helper.test(name)) continue
-      taken.add(name)
-      return name
-    }
-  }
-}
+/** Gives every label a name of WGSL that no other has: `i`, `i_2`, `i_3`. `taken` has those that stand already, and gets the new ones. */
+export const naming = (taken: Set<string> = new Set()): ((label: string) => string) => namingBut(name => reserved.has(name) || helper.test(name), taken)

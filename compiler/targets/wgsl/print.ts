@@ -8,13 +8,13 @@ import { type Dispatch, type Shared, needsSubgroups } from '../../schedule/gpu/d
 import { type Nest, type Scalar, type Value, lanesOf, scalarOf } from '../../schedule/nest/nest.ts'
 import { eachAccess } from '../../schedule/nest/accesses.ts'
 import { spacesOf } from '../../schedule/nest/spaces.ts'
-import { withoutDead } from './dead.ts'
+import { withoutDead } from '../text/dead.ts'
 import { type Helper, callee, definition } from './functions.ts'
 import { naming } from './names.ts'
 import { type Memory, printBody } from './body.ts'
 import { matrixExtensions } from './matrix.ts'
 import { inVectors } from './quarter.ts'
-import { type Block, placesOf } from './scope.ts'
+import { type Block, placesOf } from '../text/scope.ts'
 
 export { wgsl } from './functions.ts'
 

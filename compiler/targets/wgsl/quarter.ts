@@ -3,7 +3,7 @@
  * another, by few operations, is divided where it stands, through the names of its parts; any other is shifted when it is used.
  */
 import { type Stmt, type Value, apply, i32 } from '../../schedule/nest/nest.ts'
-import type { Block } from './scope.ts'
+import type { Block } from '../text/scope.ts'
 
 const deepest = 6
 
