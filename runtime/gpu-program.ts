@@ -13,12 +13,22 @@ export const Place = t.readonly(t.type({ slot: t.number, offset: t.number }))
 export type Place = t.TypeOf<typeof Place>
 
 /**
+ * What a shader takes for granted that multiplies on tensor cores, by subgroup matrices: products of m x k by k x n in half precision to f32,
+ * subgroups of so many threads, and bytes of workgroup memory.
+ */
+export const Matrices = t.readonly(t.type({ m: t.number, n: t.number, k: t.number, subgroup: t.number, bytes: t.number }))
+export type Matrices = t.TypeOf<typeof Matrices>
+
+/**
  * One shader, a whole WGSL module with the entry point `main`. Its storage buffers are @group(0) @binding(0), (1), ...; within loops the
  * counters, from the outside in, are uniforms `vec4<i32>` (x counts) at @group(1) @binding(0), (1), ..., with dynamic offsets.
  * Workgroups are numbered x + y * 65535. `places` are source lines, `models/x.ts:12:3`.
  * Memory of a workgroup that may be kept in half precision has elements of type `tile_t`, which the line `alias tile_t = f32;` defines.
+ * A shader with `matrices` rounds what it multiplies to half precision: it is run only where that is asked for.
  */
-export const Shader = t.readonly(t.type({ name: t.string, places: t.readonlyArray(t.string), code: t.string, threads: t.number }))
+export const Shader = t.readonly(t.intersection([
+  t.type({ name: t.string, places: t.readonlyArray(t.string), code: t.string, threads: t.number }), t.partial({ matrices: Matrices }),
+]))
 export type Shader = t.TypeOf<typeof Shader>
 
 /** Part of a buffer of the device as a shader sees it; `write` is read_write. */

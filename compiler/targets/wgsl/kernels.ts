@@ -3,8 +3,9 @@
  * gives does not depend on what it was asked before: a shader's names, comments and source lines are filled in where it is used.
  */
 import type { DType } from '../../../dsl/core/prim.ts'
+import type { Matrices } from '../../../runtime/gpu-program.ts'
 import { scheduleGpu } from '../../schedule/gpu/choose.ts'
-import type { Dispatched } from '../../schedule/gpu/dispatch.ts'
+import { type Dispatch, type Dispatched, sharedBytesOf, subgroupThreads } from '../../schedule/gpu/dispatch.ts'
 import type { Names } from '../../schedule/choose.ts'
 import type { Kernel, Plan, Var } from '../../schedule/kernel/kernel.ts'
 import { costOf } from '../../schedule/kernel/stats.ts'
@@ -15,14 +16,21 @@ import { wgsl } from './functions.ts'
 import { type Template, templateOf } from './print.ts'
 
 /** One dispatch; `label` follows the kernel's name. The spaces of the template are numbers of operands and, from `operands.length` on, of scratch. */
-export type Ready = { readonly label: string; readonly template: Template; readonly threads: number; readonly groups: number }
+export type Ready = {
+  readonly label: string
+  readonly template: Template
+  readonly threads: number
+  readonly groups: number
+  /** What a dispatch with matrices needs of a device; null of any other. */
+  readonly matrices: Matrices | null
+}
 /** Dispatches in order, and bytes of the scratch between them, the largest first. */
 export type Way = { readonly dispatches: readonly Ready[]; readonly scratch: readonly number[] }
 /** A kernel: FLOPs and bytes of one run, and the ways to dispatch it, the best by default first. */
 export type Made = { readonly flops: number; readonly bytes: number; readonly ways: readonly Way[] }
 /** The kernel with the buffers that are its operands. */
 export type Placed = Made & { readonly operands: readonly number[] }
-/** `tried`: a device may choose from several ways. */
+/** `tried`: a device may choose from several ways, and from those with matrices where it has tensor cores. */
 export type Kernels = (kernel: Kernel, plan: Plan, counters: readonly Var[], tried: boolean) => Placed
 
 /** The type of what a nest keeps in a space that is no buffer of the plan. */
@@ -34,7 +42,10 @@ const typeIn = (body: readonly Stmt[], space: number): DType | null => {
   return found[0] ?? null
 }
 
-/** The ways to dispatch a kernel whose buffers are numbers of operands, so many at most; `dtypes` are those of the operands. */
+const matricesOf = (dispatch: Dispatch): Matrices | null =>
+  dispatch.subgroup === undefined ? null : { m: 16, n: 16, k: 16, subgroup: subgroupThreads, bytes: sharedBytesOf(dispatch) }
+
+/** The ways to dispatch a kernel whose buffers are numbers of operands, all or the best; `dtypes` are those of the operands. */
 const waysOf = (kernel: Kernel, counters: readonly Var[], dtypes: readonly DType[], most: number): readonly Way[] => {
   let [lastVar, lastSpace] = [2 ** 30, dtypes.length]
   const names: Names = { variable: () => (lastVar += 1), space: count => (lastSpace += count) - count }
@@ -47,11 +58,11 @@ const waysOf = (kernel: Kernel, counters: readonly Var[], dtypes: readonly DType
         const { nest, threads } = dispatch
         const template = templateOf(dispatch, space => dtypes[space] ?? (numberOf.has(space) ? typeIn(nest.body, space) : null), counters.length)
         const bound = template.bound.map(b => ({ ...b, space: numberOf.get(b.space) ?? b.space }))
-        return { label: nest.name.slice(kernel.name.length), template: { ...template, bound }, threads, groups: nest.extent }
+        return { label: nest.name.slice(kernel.name.length), template: { ...template, bound }, threads, groups: nest.extent, matrices: matricesOf(dispatch) }
       }),
     }
   }
-  return scheduleGpu(kernel, counters, wgsl, names, most).map(wayOf)
+  return scheduleGpu(kernel, counters, wgsl, names, most, most > 1).map(wayOf)
 }
 
 /** Kernels that remember what they have made. */

@@ -81,12 +81,13 @@ export const compileGpu = (id: string, given: Plan, options: { readonly packed: 
   const shaders: Shader[] = []
   const byText = new Map<string, number>()
   /** The number of a shader: those that differ in names alone are one, with the names of the first. */
-  const shaderOf = ({ template, label, threads }: Ready, writable: ReadonlySet<number>, about: About): number => {
+  const shaderOf = ({ template, label, threads, matrices }: Ready, writable: ReadonlySet<number>, about: About): number => {
     const { code } = fill(template, { name: '', places: [], notes: [] }, writable)
     const known = byText.get(code)
     if (known !== undefined) return known
     byText.set(code, shaders.length)
-    return shaders.push({ name: `${about.name}${label}`, places: about.places, code: fill(template, about, writable).code, threads }) - 1
+    const marked = matrices === null ? {} : { matrices }
+    return shaders.push({ name: `${about.name}${label}`, places: about.places, code: fill(template, about, writable).code, threads, ...marked }) - 1
   }
   const placeOf = (buffer: number): Place => slots.places[buffer]!
 

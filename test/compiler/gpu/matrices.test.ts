@@ -139,7 +139,8 @@ test('offered besides the others, behind them, where they are asked for and wort
   }
   const marked = (all: readonly Dispatched[]): readonly boolean[] => all.map(({ dispatches }) => dispatches.some(d => d.subgroup !== undefined))
   assert.not.ok(marked(ways(512, 512, 512, false)).includes(true))
-  assert.equal(marked(ways(512, 512, 512, true)), [...ways(512, 512, 512, false).map(() => false), true, true])
+  assert.equal(marked(ways(512, 512, 512, true)), [...ways(512, 512, 512, false).map(() => false), true])
+  assert.equal(marked(ways(1024, 1024, 512, true)), [...ways(1024, 1024, 512, false).map(() => false), true, true])
   assert.not.ok(marked(ways(12, 4096, 4096, true)).includes(true))
   const bytes = (all: readonly Dispatched[]): number => Math.max(...all.map(({ scratch }) => scratch.reduce((n, s) => n + s.bytes, 0)))
   assert.is(bytes(ways(64, 64, 65536, true)), bytes(ways(64, 64, 65536, false)))

@@ -22,9 +22,10 @@ import {
 import type { Sized } from './sized.ts'
 import { type Copies, type Side, copying, pitchOf, slotsOf, stager } from './staging.ts'
 import { accumulate, finish, sumOfParts } from './sums.ts'
+import type { Size } from './tiles.ts'
 
-/** How many ways with matrices a device may choose from, besides those without. */
-const mostWays = 2
+/** How many ways with matrices a device may choose from, besides those without: every one is a shader more in the program's file. */
+const mostWays = ({ batch, rows, columns, steps }: Size): number => (batch * rows * columns * steps < 2 ** 28 ? 1 : 2)
 
 /** Where the matrices of a subgroup begin in a tile, in rows and columns of 16. */
 type Stand = { readonly down: Value; readonly across: Value }
@@ -154,4 +155,4 @@ export const withMatrices = (
 
 /** Ways to schedule a product with matrices, the best first, that need no more than `room` bytes of scratch memory; none where none is worthwhile. */
 export const matrixWays = (found: Sized, room: number, counters: readonly Var[], dialect: Dialect, names: Names): readonly Dispatched[] =>
-  matrixCutsFor(found.size, room).slice(0, mostWays).map(cut => withMatrices(found, cut, counters, dialect, names))
+  matrixCutsFor(found.size, room).slice(0, mostWays(found.size)).map(cut => withMatrices(found, cut, counters, dialect, names))
