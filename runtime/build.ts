@@ -25,7 +25,10 @@ export type LoadOptions = {
   readonly allowSoftware?: boolean
   /** On webgpu: measures the alternatives of kernels and takes the fastest, which is remembered. Default: on hardware. */
   readonly tune?: boolean
-  /** On webgpu: `f16-tiles` rounds what products keep in the memory of workgroups to half precision, where the adapter can. Default f32. */
+  /**
+   * On webgpu, where the adapter can: `f16-tiles` rounds what products keep in the memory of workgroups to half precision; `tensor-cores` has
+   * tensor cores multiply, in the large kernels of training steps, what is rounded likewise. Sums stay f32. Default f32.
+   */
   readonly precision?: Precision
   /** On webgpu: hears of the device's failure as soon as it is noticed, besides everybody who calls the program afterwards. */
   readonly onFailure?: (failure: Failure) => void

@@ -8,7 +8,7 @@ import type { Host } from '../device/host.ts'
 import type { ProgramInfo } from '../manifest.ts'
 import { oneOf } from './command.ts'
 
-const PRECISIONS = ['f32', 'f16-tiles'] as const
+const PRECISIONS = ['f32', 'f16-tiles', 'tensor-cores'] as const
 
 /** What the options say, under commander's names. */
 export type DeviceOptions = {
@@ -29,7 +29,8 @@ export const withDevice = (command: Command, devices: readonly Device[] = ['webg
   return command
     .option('--device <name>', `${names.map(name => `${name} (${WORDS[name]})`).join(', ')} (default: ${byDefault})`, oneOf(...names))
     .option('--allow-software', 'with --device webgpu: also an adapter that computes on the processor, slowly')
-    .option('--precision <name>', 'on a GPU: f32, or f16-tiles (products round what they multiply to half precision, and sum in f32)', oneOf(...PRECISIONS))
+    .option('--precision <name>', 'on a GPU: f32, f16-tiles (products round what they multiply to half precision, and sum in f32), or tensor-cores '
+      + '(the same on the tensor cores of an NVIDIA GPU, an experiment of Dawn\'s)', oneOf(...PRECISIONS))
     .option('--no-tune', 'on a GPU: take the kernels as they come, without measuring which are the fastest (which is remembered)')
 }
 
@@ -55,7 +56,7 @@ const auto = (name: string | undefined, programs: readonly Pick<ProgramInfo, 'we
 const checkDevice = ({ device = 'auto', allowSoftware, precision }: DeviceOptions): void => {
   const no = (name: string, remedy: string): never => refuse({ kind: 'usage', message: `${name} means nothing with --device ${device}`, remedy })
   if (allowSoftware === true && device !== 'webgpu') no('--allow-software', 'Add --device webgpu, or leave it out.')
-  if (precision === 'f16-tiles' && (device === 'wasm' || device === 'eager')) no(`--precision ${precision}`, 'Leave one of the two out.')
+  if (precision !== undefined && precision !== 'f32' && (device === 'wasm' || device === 'eager')) no(`--precision ${precision}`, 'Leave one of the two out.')
 }
 
 /**

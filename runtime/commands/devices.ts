@@ -8,6 +8,7 @@ import type { Host } from '../device/host.ts'
 import { nodeHost } from '../device/node.ts'
 import { measurePeak } from '../device/peak.ts'
 import { findAdapter, listAdapters, type About } from '../device/webgpu/adapter.ts'
+import { worded } from '../device/webgpu/tensor-cores.ts'
 import { bytesText, say, type Register } from './command.ts'
 
 type Missing = { readonly message: string; readonly remedy?: string }
@@ -36,13 +37,14 @@ const lookAround = (host: Host): T.Task<Here> => async () => {
 
 const known = (word: string): string => (word === '' ? 'unknown' : word)
 
-const adapterText = ({ name, vendor, architecture, device, software, limits, features }: About): readonly string[] => [
+const adapterText = ({ name, vendor, architecture, device, software, limits, features, products }: About): readonly string[] => [
   `webgpu  ${name}${software ? ', a software adapter: only with --allow-software' : ''}`,
   `        vendor ${known(vendor)}, architecture ${known(architecture)}, device ${known(device)}`,
   `        buffers up to ${bytesText(limits.maxBufferSize)}, bound up to ${bytesText(limits.maxStorageBufferBindingSize)}, `
     + `${limits.maxStorageBuffersPerShaderStage} to a kernel; workgroups of up to ${limits.maxComputeInvocationsPerWorkgroup} threads `
     + `with ${bytesText(limits.maxComputeWorkgroupStorageSize)}`,
   `        features: ${features.length === 0 ? 'none that are made use of' : features.join(', ')}`,
+  ...(products.length === 0 ? [] : [`        products of matrices: ${products.map(worded).join(', ')}`]),
 ]
 
 const missingText = ({ message, remedy }: Missing, adapters: readonly About[]): readonly string[] =>

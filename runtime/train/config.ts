@@ -54,7 +54,7 @@ const optional = {
   /** What it is computed on; where nothing is said, wasm. Another device may go on with the run: results then agree up to rounding. */
   device: t.keyof({ wasm: null, eager: null, webgpu: null }),
   /** Of a GPU's products, where it is not f32. */
-  precision: t.literal('f16-tiles'),
+  precision: t.keyof({ 'f16-tiles': null, 'tensor-cores': null }),
   /** The most threads that may be used, where that was said. It does not change the numbers. */
   threads: whole(1),
 }

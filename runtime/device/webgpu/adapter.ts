@@ -4,6 +4,7 @@ import { pipe } from 'fp-ts/lib/function.js'
 import * as TE from 'fp-ts/lib/TaskEither.js'
 import type { Failure } from '../../../dsl/errors.ts'
 import { deviceFailure, type GpuSource, type Started } from './source.ts'
+import { matrixFeature, subgroupsOf, type Subgroups } from './tensor-cores.ts'
 
 /** The limits that programs run into. */
 const limitNames = [
@@ -14,10 +15,10 @@ const limitNames = [
 export type Limits = Readonly<Record<(typeof limitNames)[number], number>>
 
 /** The features of which use is made where they are there. */
-const wantedFeatures = ['shader-f16', 'subgroups', 'timestamp-query', 'chromium-experimental-subgroup-matrix'] as const
+const wantedFeatures = ['shader-f16', 'subgroups', 'timestamp-query', matrixFeature] as const
 
 /** What is known of an adapter, or of the device that came from it. */
-export type About = {
+export type About = Subgroups & {
   /** For people: `nvidia-h100-80gb-hbm3 (NVIDIA: 550.90.07, vulkan)`. */
   readonly name: string
   readonly vendor: string
@@ -44,6 +45,7 @@ const aboutOf = ({ info, limits, features }: GPUAdapter, backend: string): About
     software: info.isFallbackAdapter === true || words.some(word => softwareNames.test(word)),
     limits: Object.fromEntries(limitNames.map(name => [name, limits[name]])) as unknown as Limits, // of exactly these names
     features: [...features].filter(feature => wantedFeatures.some(wanted => wanted === feature)),
+    ...subgroupsOf(info),
   }
 }
 
@@ -64,10 +66,10 @@ const adaptersOf = async (started: Started, software: boolean): Promise<readonly
   return found
 }
 
-/** What is here, software adapters as well; a failure where there is nothing at all. */
+/** What is here, software adapters and experimental features as well; a failure where there is nothing at all. */
 export const listAdapters = (source: GpuSource): TE.TaskEither<Failure, readonly Found[]> =>
   pipe(
-    source.start(true),
+    source.start(true, true),
     TE.chain(started => pipe(
       TE.tryCatch(() => adaptersOf(started, true), error => deviceFailure('missing', `asking for adapters failed (${String(error)})`)),
       TE.filterOrElse(found => found.length > 0, (): Failure => {
@@ -77,10 +79,13 @@ export const listAdapters = (source: GpuSource): TE.TaskEither<Failure, readonly
     )),
   )
 
-/** The adapter to take: hardware; where `software` allows it and there is none, one that computes on the processor. */
-export const findAdapter = (source: GpuSource, software: boolean): TE.TaskEither<Failure, Found> =>
+/**
+ * The adapter to take: hardware; where `software` allows it and there is none, one that computes on the processor. `experimental`: with those of
+ * its features, too, that are experiments.
+ */
+export const findAdapter = (source: GpuSource, software: boolean, experimental = false): TE.TaskEither<Failure, Found> =>
   pipe(
-    source.start(software),
+    source.start(software, experimental),
     TE.chain(started => pipe(
       TE.tryCatch(() => adaptersOf(started, software), error => deviceFailure('missing', `asking for an adapter failed (${String(error)})`)),
       TE.chain((all): TE.TaskEither<Failure, Found> => {

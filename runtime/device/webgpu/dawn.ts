@@ -174,6 +174,8 @@ export type DawnOptions = {
    * in which shaders compile.
    */
   readonly robust?: boolean
+  /** Offers features that are experiments of Dawn's. Default: not. */
+  readonly experimental?: boolean
 }
 
 /**
@@ -181,16 +183,16 @@ export type DawnOptions = {
  * pipelines of tiled products six times as long to compile on a software adapter. Times of single kernels are left exact: this is no browser
  * that strangers could measure. Half precision is used by those alone who ask for it; on NVIDIA Dawn offers it on demand only.
  */
-const features = ({ robust = false }: DawnOptions): readonly string[] =>
+const features = ({ robust = false, experimental = false }: DawnOptions): readonly string[] =>
   ['disable-dawn-features=timestamp_quantization',
-    `enable-dawn-features=disable_workgroup_init,vulkan_enable_f16_on_nvidia${robust ? '' : ',disable_robustness'}`]
+    `enable-dawn-features=disable_workgroup_init,vulkan_enable_f16_on_nvidia${robust ? '' : ',disable_robustness'}${experimental ? ',allow_unsafe_apis' : ''}`]
 
 const started = ({ create }: Dawn, options: DawnOptions): Started =>
   ({ gpu: create([`backend=${backend}`, ...features(options)]), backend, lacking, patiently })
 
 /** WebGPU by Dawn; programs that share a device have to come by one and the same source. */
 export const dawnWith = (options: DawnOptions): GpuSource => ({
-  start: software =>
+  start: (software, experimental = false) =>
     pipe(
       loadDawn,
       TE.filterOrElse(haveLoader, () => noLoader),
@@ -198,7 +200,7 @@ export const dawnWith = (options: DawnOptions): GpuSource => ({
         if (software) addSoftwareDrivers()
       }),
       TE.filterOrElse(() => !noDriver(), () => deviceFailure('missing', lacking().message, lacking().remedy)),
-      TE.chain(module => TE.tryCatch(async () => started(module, options), notLoaded)),
+      TE.chain(module => TE.tryCatch(async () => started(module, { ...options, experimental }), notLoaded)),
     ),
   measured: measured(),
 })

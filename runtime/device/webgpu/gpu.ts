@@ -28,6 +28,8 @@ export type Gpu = {
 export type GpuOptions = {
   /** Also takes an adapter that computes on the processor, where there is no other. */
   readonly allowSoftware?: boolean | undefined
+  /** With those features of the adapter, too, that are experiments. */
+  readonly experimental?: boolean | undefined
 }
 
 const restart = 'What was on the device is gone: load the programs again, and start from the last state that was saved.'
@@ -84,8 +86,8 @@ const gpuOn = (found: Found, device: GPUDevice): Gpu => {
 }
 
 /** Opens a device of its own for the caller, who has to close it. */
-export const openGpu = (source: GpuSource, { allowSoftware = false }: GpuOptions = {}): TE.TaskEither<Failure, Gpu> =>
-  pipe(findAdapter(source, allowSoftware), TE.chain(found => pipe(requestDevice(found), TE.map(device => gpuOn(found, device)))))
+export const openGpu = (source: GpuSource, { allowSoftware = false, experimental = false }: GpuOptions = {}): TE.TaskEither<Failure, Gpu> =>
+  pipe(findAdapter(source, allowSoftware, experimental), TE.chain(found => pipe(requestDevice(found), TE.map(device => gpuOn(found, device)))))
 
 /** The right to use a device until `release` is called. */
 export type Lease = { readonly gpu: Gpu; readonly release: () => void }
@@ -101,7 +103,7 @@ const shared = new Map<GpuSource, Map<string, Shared>>()
 export const gpuOf = (source: GpuSource, options: GpuOptions = {}): TE.TaskEither<Failure, Lease> => async () => {
   const all = shared.get(source) ?? new Map<string, Shared>()
   shared.set(source, all)
-  const key = options.allowSoftware === true ? 'any' : 'hardware'
+  const key = `${options.allowSoftware === true ? 'any' : 'hardware'}${options.experimental === true ? ', experimental' : ''}`
   const found = all.get(key)
   const entry: Shared = found ?? { opening: openGpu(source, options)(), users: 0, gone: false }
   const forget = (): void => {

@@ -15,10 +15,11 @@ import { gpuOf, type Gpu, type GpuOptions, type Lease } from './gpu.ts'
 import { kernelsOf, tooLarge } from './memory.ts'
 import { obstacleTo, type Precision } from './pipelines.ts'
 import type { GpuSource } from './source.ts'
+import { onTensorCores, permitted, withoutTensorCores } from './tensor-cores.ts'
 import { measuredChoice } from './tune.ts'
 
 export type WebGpuOptions = GpuOptions & {
-  /** `f16-tiles`: what products keep in the memory of workgroups is rounded to half precision; sums stay f32. Default f32. */
+  /** Half precision of what products multiply; sums stay f32. Default f32. */
   readonly precision?: Precision | undefined
   /** Measures the alternatives of kernels and takes the fastest, which is remembered. Default: on hardware. */
   readonly tune?: boolean | undefined
@@ -53,11 +54,12 @@ const readProgram = (host: Host, program: ProgramInfo): TE.TaskEither<Failure, G
   )
 }
 
-/** The alternatives of a kernel that the adapter can run; refuses where it can run none. */
-const runnable = (gpu: Gpu, program: ProgramInfo, file: GpuProgram, kernel: KernelStep): KernelStep['choices'] => {
-  const obstacles = kernel.choices.map(choice => choice.map(info => obstacleTo(gpu, file, info)).find(obstacle => obstacle !== null) ?? null)
-  const choices = kernel.choices.filter((_, i) => obstacles[i] === null)
-  return choices.length > 0 || kernel.choices.length === 0 ? choices : refuse({
+/** The alternatives of a kernel that may be taken and that the adapter can run; refuses where it can run none. */
+const runnable = (gpu: Gpu, program: ProgramInfo, file: GpuProgram, kernel: KernelStep, precision: Precision): KernelStep['choices'] => {
+  const all = permitted(file, kernel.choices, precision === 'tensor-cores')
+  const obstacles = all.map(choice => choice.map(info => obstacleTo(gpu, file, info)).find(obstacle => obstacle !== null) ?? null)
+  const choices = all.filter((_, i) => obstacles[i] === null)
+  return choices.length > 0 || all.length === 0 ? choices : refuse({
     kind: 'limit', what: `WebGPU, ${program.id}`,
     message: `kernel ${kernel.name} (${kernel.places.join(', ')}) cannot run on ${gpu.about.name}: ${obstacles[0] ?? ''}`,
     remedy: 'Use another adapter, or the device wasm.',
@@ -80,13 +82,20 @@ export const runnableOn = async (lease: Lease, source: GpuSource, program: Progr
     if (precision === 'f16-tiles' && !gpu.about.features.includes('shader-f16')) {
       refuse({ kind: 'limit', what: 'precision f16-tiles', message: `${gpu.about.name} has no half precision (shader-f16)`, remedy: 'Use the precision f32.' })
     }
+    const lacking = precision === 'tensor-cores' ? withoutTensorCores(gpu.about) : null
+    if (lacking !== null) refuse(lacking)
     const large = tooLarge(gpu, program, file)
     if (large !== null) refuse(large)
-    const choices = new Map(kernelsOf(file.steps).map(kernel => [kernel, runnable(gpu, program, file, kernel)] as const))
+    const choices = new Map(kernelsOf(file.steps).map(kernel => [kernel, runnable(gpu, program, file, kernel, precision)] as const))
     const measured = tune ? await measuredChoice(gpu, source.measured, file, choices, precision) : new Map<KernelStep, number>()
     const choose: Choose = kernel => choices.get(kernel)?.[measured.get(kernel) ?? 0] ?? []
     const commands = await prepare(gpu, file, choose, precision)
-    const arithmetic = `webgpu, ${gpu.about.name}${precision === 'f32' ? '' : ', tiles in f16'}`
+    const rounded: Readonly<Record<Precision, () => string>> = {
+      'f32': () => '',
+      'f16-tiles': () => ', tiles in f16',
+      'tensor-cores': () => `, tensor cores in ${[...choices.keys()].filter(kernel => onTensorCores(file, choose(kernel))).length} of ${choices.size} kernels`,
+    }
+    const arithmetic = `webgpu, ${gpu.about.name}${rounded[precision]()}`
     return await executableOn(held, program, file, commands, { variant: arithmetic, arithmetic })
   } catch (error) {
     held.release()
@@ -99,7 +108,7 @@ export const loadWebGpu = (host: Host, program: ProgramInfo, options: WebGpuOpti
   pipe(
     readProgram(host, program),
     TE.chain(file => pipe(
-      gpuOf(host.gpu, options),
+      gpuOf(host.gpu, { ...options, experimental: options.precision === 'tensor-cores' }),
       TE.chain(lease => TE.tryCatch(() => runnableOn(lease, host.gpu, program, file, options), error => asFailure(error, `loading ${program.id} on WebGPU`))),
     )),
   )

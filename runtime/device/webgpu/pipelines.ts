@@ -7,9 +7,13 @@ import { Refusal, type Failure } from '../../../dsl/errors.ts'
 import type { DispatchInfo, GpuProgram, Shader } from '../../gpu-program.ts'
 import { wordsOf, type Gpu } from './gpu.ts'
 import { deviceFailure, visibleToCompute } from './source.ts'
+import { obstacleToMatrices } from './tensor-cores.ts'
 
-/** Half precision in the memory of workgroups, or none. */
-export type Precision = 'f32' | 'f16-tiles'
+/**
+ * What products of a program multiply. `f32`: f32. `f16-tiles`: what has been rounded to half precision in the memory of workgroups, in f32.
+ * `tensor-cores`: the same on tensor cores, where a kernel has shaders for them that are worthwhile; in all other kernels f32.
+ */
+export type Precision = 'f32' | 'f16-tiles' | 'tensor-cores'
 
 /** A shader as it is used: what its storage buffers are used for, `rrw`, and within how many loops. */
 export type Use = { readonly shader: Shader; readonly access: string; readonly depth: number }
@@ -70,6 +74,8 @@ export const obstacleTo = ({ about }: Gpu, file: GpuProgram, { shader, bindings,
   if (found.threads > limits.maxComputeInvocationsPerWorkgroup) {
     return `its workgroups have ${found.threads} threads; the adapter allows ${limits.maxComputeInvocationsPerWorkgroup} (maxComputeInvocationsPerWorkgroup)`
   }
+  const matrices = found.matrices === undefined ? null : obstacleToMatrices(about, found.matrices)
+  if (matrices !== null) return matrices
   return groups > limits.maxComputeWorkgroupsPerDimension ** 2 ? `it has ${groups} workgroups, more than the adapter numbers` : null
 }
 

@@ -23,8 +23,8 @@ export type Store = {
 }
 
 export type GpuSource = {
-  /** Starts WebGPU; with `software` adapters that are no hardware are looked for as well. */
-  readonly start: (software: boolean) => TaskEither<Failure, Started>
+  /** Starts WebGPU; with `software` adapters that are no hardware are looked for as well, with `experimental` features that are not finished. */
+  readonly start: (software: boolean, experimental?: boolean) => TaskEither<Failure, Started>
   /** What has been measured about kernels. */
   readonly measured: Store
 }

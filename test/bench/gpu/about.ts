@@ -5,7 +5,7 @@ import { print, Refusal } from '../../../dsl/errors.ts'
 import { orThrow } from '../../../runtime/train/task.ts'
 
 try {
-  const { about } = await orThrow(findAdapter(nodeHost('build').gpu, process.argv.includes('--allow-software')))
+  const { about } = await orThrow(findAdapter(nodeHost('build').gpu, process.argv.includes('--allow-software'), true))
   process.stdout.write(`${JSON.stringify(about)}\n`)
   process.exit(0)
 } catch (error) {

@@ -137,7 +137,7 @@ export const stampsOn = (source: GpuSource): Stamps => {
   return {
     source: {
       ...source,
-      start: software => pipe(source.start(software), TE.map(started => {
+      start: (software, experimental) => pipe(source.start(software, experimental), TE.map(started => {
         hookGpu(state, started.gpu)
         return started
       })),
