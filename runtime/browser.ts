@@ -25,7 +25,7 @@ export type { Executable, View } from './executor.ts'
 export { parseNpz, printNpz } from './io/npz.ts'
 export { parseSafetensors, printSafetensors } from './io/safetensors.ts'
 export { sizeOfShape, type Manifest, type ProgramInfo } from './manifest.ts'
-export { startTrainer, type Trainer } from './trainer.ts'
+export { resumeTrainer, startTrainer, type Saved, type Trainer } from './trainer.ts'
 
 /** A build whose manifest has been read. */
 export type Programs = {

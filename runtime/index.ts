@@ -12,4 +12,4 @@ export type { KernelInfo, Manifest, ProgramInfo, Slot, Stats } from './manifest.
 export { fitArrays } from './arrays.ts'
 export { parseNpz, printNpz } from './io/npz.ts'
 export { parseSafetensors, printSafetensors } from './io/safetensors.ts'
-export { startTrainer, type Trainer } from './trainer.ts'
+export { resumeTrainer, startTrainer, type Saved, type Trainer } from './trainer.ts'

@@ -7,10 +7,13 @@
  */
 import { refuse } from '../dsl/errors.ts'
 import { keyOf, PURPOSE } from './data/random.ts'
-import { copyArrays, transfer, type Executable, type View } from './executor.ts'
+import { copyArrays, transfer, type AnyArray, type Executable, type View } from './executor.ts'
 import { join, restOf } from './paths.ts'
 
 type Numbers = Readonly<Record<string, number>>
+
+/** What training carries from step to step, copied from the device: the arrays below `state` by path, after so many steps. */
+export type Saved = { readonly steps: number; readonly state: ReadonlyMap<string, AnyArray> }
 
 export type Trainer = {
   readonly program: Executable
@@ -23,6 +26,8 @@ export type Trainer = {
   readonly next: (batch: (x: View) => void, schedule: Numbers) => Promise<Numbers>
   /** Makes the inputs below `path` of another program the parameters as they are now: without a copy where the device can do that. */
   readonly give: (target: Executable, path: string, from?: string) => Promise<void>
+  /** A copy of the state after all steps that have been begun, for `resumeTrainer`. Rejects where a number of it is not finite, or the device failed. */
+  readonly save: () => Promise<Saved>
   readonly dispose: () => void
 }
 
@@ -56,14 +61,33 @@ const pairsBelow = (target: Executable, path: string, from: string): readonly (r
     return rest === null ? [] : [[join(from, rest), slot.path] as const]
   })
 
+const stateOf = (program: Executable): readonly string[] => program.program.inputs.flatMap(({ path }) => (restOf(path, 'state') === null ? [] : [path]))
+
+/** Refuses a program that says nothing of how it goes. */
+const checkMetrics = ({ program }: Executable): void => {
+  if (program.outputs.some(slot => isMetric(slot.path) && slot.shape.length === 0)) return
+  refuse({ kind: 'arrays', program: program.id, problems: ['no number lies below metrics'] })
+}
+
 /** Fills the state of `program` by `init`, whose memory is given back. */
 export const startTrainer = async (init: Executable, program: Executable, seed: number): Promise<Trainer> => {
-  if (!program.program.outputs.some(slot => isMetric(slot.path) && slot.shape.length === 0)) refuse({ kind: 'arrays', program: program.program.id, problems: ['no number lies below metrics'] })
-  const readMetrics = metricsReader(program)
+  checkMetrics(program)
   await initialise(init, program, seed)
   init.dispose()
+  return trainerFrom(program, seed, 0)
+}
 
-  let begun = 0
+/** Goes on where a copy was made, perhaps on another device: with the same seed, and so with the same batches and keys. */
+export const resumeTrainer = (program: Executable, seed: number, { steps, state }: Saved): Trainer => {
+  checkMetrics(program)
+  for (const path of stateOf(program)) program.set(path, state.get(path) ?? [])
+  return trainerFrom(program, seed, steps)
+}
+
+/** A trainer whose program holds the state after `steps` steps. */
+const trainerFrom = (program: Executable, seed: number, steps: number): Trainer => {
+  const readMetrics = metricsReader(program)
+  let begun = steps
   const shared = new Set<Executable>()
   const checked = (step: number, numbers: Numbers): Numbers => {
     const bad = Object.entries(numbers).find(([, value]) => !Number.isFinite(value))
@@ -88,6 +112,14 @@ export const startTrainer = async (init: Executable, program: Executable, seed: 
       const pairs = pairsBelow(target, path, from)
       if (target.share(program, pairs)) shared.add(target)
       else await copyArrays(program, pairs, target, 'inputs')
+    },
+    save: async () => {
+      const [paths, steps] = [stateOf(program), begun]
+      const arrays = await program.read(paths, 'inputs')
+      const state = new Map(paths.map((path, i) => [path, arrays[i] ?? new Float32Array()] as const))
+      const bad = [...state].find(([, array]) => !array.every(Number.isFinite))
+      return bad === undefined ? { steps, state }
+        : refuse({ kind: 'nonfinite', step: steps, metric: bad[0], value: String(bad[1].find(x => !Number.isFinite(x))) })
     },
     dispose: () => program.dispose(),
   }

@@ -1,6 +1,6 @@
 /**
  * Makes the scripts of pages, in memory and in a fraction of a second: `vdsm.js`, the runtime as one ES module with all
- * that it needs, and `studio.js` and `trainer.js`, the page of `vdsm studio` and its worker, which import it.
+ * that it needs, and `studio.js`, `trainer.js` and `measurer.js`, the page of `vdsm studio` and its workers, which import it.
  */
 import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
@@ -54,7 +54,8 @@ export const bundleModule = async (): Promise<{ readonly code: Uint8Array; reado
 export const bundleStudio = async (): Promise<Scripts> => {
   const module = await bundleModule()
   const page = await build({
-    ...common, entryPoints: { studio: 'runtime/studio/page.ts', trainer: 'runtime/studio/trainer.ts' }, plugins: [besideModule, lean],
+    ...common, entryPoints: { studio: 'runtime/studio/page.ts', trainer: 'runtime/studio/trainer.ts', measurer: 'runtime/studio/measurer.ts' },
+    plugins: [besideModule, lean],
   })
   const scripts = page.outputFiles.map(file => [file.path.split(/[\\/]/).pop() ?? '', file.contents] as const)
   const asIs = ['index.html', 'style.css', 'icon.svg'].map(name => [name, new Uint8Array(readFileSync(new URL(name, import.meta.url)))] as const)

@@ -14,6 +14,7 @@ export type Node = {
   replaceChildren: (...children: readonly Node[]) => void
 }
 export type Control = Node & { disabled: boolean; value: string }
+export type Bar = Node & { value: number; max: number }
 
 export type Context = {
   fillStyle: string
@@ -62,6 +63,13 @@ export const element = <N extends Node = Node>(id: string): N => {
   const found = page.document.getElementById(id)
   if (found === null) throw new Error(`the page has no #${id}`)
   return found as N
+}
+
+/** A new element, with a text in it. */
+export const make = <N extends Node = Node>(name: string, text = ''): N => {
+  const made = page.document.createElement(name)
+  made.textContent = text
+  return made as N
 }
 
 /** A colour of the style sheet. */

@@ -1,7 +1,9 @@
-/** What the page and the worker that trains say to each other. */
+/** What the page and its workers say to each other. */
 import type { ConfigName } from '../../models/vdsm/config.ts'
+import type { MeasuredProgram } from './measured.ts'
 
-export type DeviceChoice = 'auto' | 'webgpu' | 'wasm'
+export type PageDevice = 'webgpu' | 'webgl' | 'wasm'
+export type DeviceChoice = 'auto' | PageDevice
 
 /** What is trained, where, and how long. */
 export type Settings = {
@@ -33,13 +35,35 @@ export type Pictures = {
 
 export type Loss = readonly [step: number, loss: number]
 
+/** How one device stands: in use (or being tried), not to be used and why, next where that one fails, or not asked for. */
+export type DeviceLine = { readonly device: PageDevice; readonly role: 'used' | 'passed' | 'next' | 'idle'; readonly text: string }
+
 export type FromWorker =
-  /** A device has been chosen, and programs are being loaded on it. `notes` say, in words, why not on another; `configs` are the models of the build. */
-  | { readonly kind: 'opening'; readonly notes: readonly string[]; readonly configs: readonly string[] }
-  /** Everything is loaded. `device` is what the program runs on, in words. */
-  | { readonly kind: 'ready'; readonly device: string; readonly parameters: number }
+  /** `configs` are the models of the build that a page can train. */
+  | { readonly kind: 'found'; readonly configs: readonly string[] }
+  /** How the devices stand: programs are being loaded on the one that is `used`. */
+  | { readonly kind: 'devices'; readonly lines: readonly DeviceLine[] }
+  /** Everything is loaded. */
+  | { readonly kind: 'ready'; readonly parameters: number }
   | { readonly kind: 'progress'; readonly losses: readonly Loss[]; readonly stepsPerSecond: number }
   | { readonly kind: 'pictures'; readonly pictures: Pictures }
+  /** The device has failed, and programs are being loaded anew. */
+  | { readonly kind: 'failing'; readonly text: string }
+  /** Training goes on from step `steps`: what came after it is done again. */
+  | { readonly kind: 'recovered'; readonly text: string; readonly steps: number }
   /** Training has come to rest: paused, or after its last step. */
   | { readonly kind: 'rested'; readonly finished: boolean }
+  | { readonly kind: 'failed'; readonly text: string }
+
+/** Milliseconds: of the first call, with loading and compiling, and the median of so many `calls` after it; `finite`: all numbers of all results were. */
+export type Timing =
+  | { readonly kind: 'measured'; readonly device: string; readonly first: number; readonly median: number; readonly calls: number; readonly finite: boolean }
+  | { readonly kind: 'refused'; readonly why: string }
+
+/** The one message to the worker that times programs. */
+export type ToMeasurer = { readonly build: string; readonly config: ConfigName; readonly device: PageDevice }
+
+export type FromMeasurer =
+  | { readonly kind: 'timing'; readonly program: MeasuredProgram; readonly timing: Timing }
+  | { readonly kind: 'measured' }
   | { readonly kind: 'failed'; readonly text: string }

@@ -1,45 +1,33 @@
 /**
- * The script of the studio's page: shows what the worker (trainer.ts) reports, and passes on what is asked of it. The
- * address may say `?config=tiny&steps=30&device=wasm&seed=1`. Another model, device or seed is another worker.
+ * The script of the studio's page: shows what the worker that trains (trainer.ts) reports, and passes on what is asked of it.
+ * Another model, device or seed is another worker.
  */
-import type { ConfigName } from '../../models/vdsm/config.ts'
-import { schedules } from '../../models/vdsm/schedules.ts'
 import { drawChart } from './chart.ts'
-import { element, page, type Canvas, type Control } from './dom.ts'
+import { deviceNames } from './devices.ts'
+import { element, make, page, type Bar, type Canvas, type Control } from './dom.ts'
 import { drawGrid } from './grid.ts'
-import type { DeviceChoice, FromWorker, Loss, Pictures, Settings, ToWorker } from './messages.ts'
+import type { DeviceLine, FromWorker, Loss, Pictures, Settings, ToWorker } from './messages.ts'
+import { openPanel } from './panel.ts'
+import { defaults, settingsOf } from './settings.ts'
 
 const [button, reset] = [element<Control>('run'), element<Control>('reset')]
 const fields = { config: element<Control>('config'), device: element<Control>('device'), seed: element<Control>('seed'), steps: element<Control>('steps') }
 const [chart, grid] = [element<Canvas>('chart'), element<Canvas>('grid')]
-const [status, problem, notes] = [element('status'), element('problem'), element('notes')]
+const [status, problem, notice] = [element('status'), element('problem'), element('notice')]
+const build = new URL('build/', page.location.href).href
 
 type State = 'loading' | 'ready' | 'training' | 'pausing' | 'paused' | 'done' | 'failed'
 
-const DEVICES: readonly DeviceChoice[] = ['auto', 'webgpu', 'wasm']
-const isConfig = (name: string): name is ConfigName => Object.hasOwn(schedules, name)
-const whole = (text: string | null, low: number, high: number, other: number): number => {
-  const value = Number(text)
-  return text !== null && /^\d+$/.test(text.trim()) && value >= low && value <= high ? value : other
-}
-
-const settingsOf = (get: (name: keyof Settings) => string | null, otherwise: Settings): Settings => {
-  const config = get('config') ?? ''
-  return {
-    config: isConfig(config) ? config : otherwise.config,
-    device: DEVICES.find(device => device === get('device')) ?? otherwise.device,
-    seed: whole(get('seed'), 0, Number.MAX_SAFE_INTEGER, otherwise.seed),
-    steps: whole(get('steps'), 1, 1_000_000, otherwise.steps),
-  }
-}
-
 const query = new URLSearchParams(page.location.search)
-let settings = settingsOf(name => query.get(name), { config: 'small-16', device: 'auto', seed: 0, steps: 1000 })
+let settings = settingsOf(name => query.get(name), defaults)
 
 let state: State = 'loading'
 let losses: readonly Loss[] = []
 let pictures: Pictures | undefined
 let worker: Worker | undefined
+/** Training rests while something is measured. */
+let held = false
+let waiting: readonly (() => void)[] = []
 
 const tell = (message: ToWorker): void => worker?.postMessage(message)
 
@@ -50,20 +38,34 @@ const words: Readonly<Record<State, string>> = {
 const show = (next: State): void => {
   state = next
   page.document.body.dataset['state'] = state
-  status.textContent = words[state]
+  status.textContent = held && state === 'paused' ? 'Paused while measuring' : words[state]
   button.textContent = state === 'training' || state === 'pausing' ? 'Pause' : state === 'paused' ? 'Go on' : 'Start'
-  button.disabled = !['ready', 'training', 'paused'].includes(state)
+  button.disabled = held || !['ready', 'training', 'paused'].includes(state)
   const still = state !== 'training' && state !== 'pausing'
   for (const field of Object.values(fields)) field.disabled = !still
+  if (state === 'loading' || state === 'pausing') return
+  const told = waiting
+  waiting = []
+  told.forEach(f => f())
 }
 
 const number = new Intl.NumberFormat('en', { maximumFractionDigits: 1 })
 
+/** `5 min`, `40 s`: how much longer at that speed. */
+const timeLeft = (steps: number, stepsPerSecond: number): string => {
+  const seconds = steps / stepsPerSecond
+  return seconds < 90 ? `${Math.ceil(seconds)} s` : seconds < 5400 ? `${Math.round(seconds / 60)} min` : `${number.format(seconds / 3600)} h`
+}
+
+/** `stepsPerSecond`: undefined where nothing has been measured since. */
 const showNumbers = (stepsPerSecond: number | undefined): void => {
   const [step, loss] = losses.at(-1) ?? [0, undefined]
   element('step').textContent = `${number.format(step)} of ${number.format(settings.steps)}`
   element('loss').textContent = loss === undefined ? '-' : number.format(loss)
-  if (stepsPerSecond !== undefined) element('speed').textContent = stepsPerSecond > 0 ? number.format(stepsPerSecond) : '-'
+  Object.assign(element<Bar>('done'), { max: settings.steps, value: step })
+  if (stepsPerSecond === undefined) return
+  element('speed').textContent = stepsPerSecond > 0 ? number.format(stepsPerSecond) : '-'
+  element('left').textContent = stepsPerSecond > 0 ? (step < settings.steps ? timeLeft(settings.steps - step, stepsPerSecond) : 'none') : '-'
 }
 
 let asked = false
@@ -80,6 +82,11 @@ const redraw = (): void => {
   })
 }
 
+const say = (text: string): void => {
+  notice.textContent = text
+  notice.hidden = text === ''
+}
+
 const failed = (text: string): void => {
   problem.textContent = text
   problem.hidden = false
@@ -89,25 +96,29 @@ const failed = (text: string): void => {
 }
 
 const options = (names: readonly string[], chosen: string): void => {
-  fields.config.replaceChildren(...names.map(name => {
-    const option = page.document.createElement('option')
-    option.textContent = name
-    return option
-  }))
+  fields.config.replaceChildren(...names.map(name => make('option', name)))
   fields.config.value = chosen
 }
 
-/** `wasm, relaxed FMA, 2 threads` with the names that the page uses. */
-const deviceWords = (device: string): string => device.replace(/^wasm, /, 'WebAssembly: ').replace(/^webgpu, /, 'WebGPU: ')
+/** A line for each device, the one in use set off. */
+const showDevices = (lines: readonly DeviceLine[]): void => {
+  element('devices').replaceChildren(...lines.map(({ device, role, text }) => {
+    const line = make('li')
+    line.dataset['role'] = role
+    line.dataset['device'] = device
+    // `wasm, relaxed FMA, 2 threads` has the name in it already.
+    line.replaceChildren(make('b', deviceNames[device]), make('span', `${role === 'passed' ? 'not used: ' : ''}${text.replace(`${device}, `, '')}`))
+    return line
+  }))
+  const used = lines.find(({ role }) => role === 'used')
+  element('device-name').textContent = used === undefined ? '' : `on ${deviceNames[used.device]}`
+}
 
 const hear = (message: FromWorker): void => {
   switch (message.kind) {
-    case 'opening': {
-      notes.textContent = message.notes.join(' ')
-      return options(message.configs.includes(settings.config) ? message.configs : [settings.config, ...message.configs], settings.config)
-    }
+    case 'found': return options(message.configs.includes(settings.config) ? message.configs : [settings.config, ...message.configs], settings.config)
+    case 'devices': return showDevices(message.lines)
     case 'ready': {
-      element('device-name').textContent = deviceWords(message.device)
       element('size').textContent = `The model has ${number.format(message.parameters)} parameters.`
       return show('ready')
     }
@@ -120,6 +131,13 @@ const hear = (message: FromWorker): void => {
       pictures = message.pictures
       return redraw()
     }
+    case 'failing': return say(message.text)
+    case 'recovered': {
+      losses = losses.filter(([step]) => step <= message.steps)
+      say(message.text)
+      showNumbers(0)
+      return redraw()
+    }
     case 'rested': return show(message.finished ? 'done' : 'paused')
     case 'failed': return failed(message.text)
   }
@@ -130,10 +148,12 @@ const begin = (): void => {
   worker?.terminate()
   losses = []
   problem.hidden = true
-  notes.textContent = element('size').textContent = ''
-  element('device-name').textContent = '-'
+  say('')
+  element('size').textContent = element('device-name').textContent = ''
+  element('devices').replaceChildren()
   showNumbers(0)
   show('loading')
+  panel.show(settings.config)
   const made = new Worker(new URL('./trainer.js', import.meta.url), { type: 'module' })
   made.onmessage = ({ data }) => {
     if (made === worker) hear(data as FromWorker) // what trainer.ts posts
@@ -143,9 +163,35 @@ const begin = (): void => {
     if (made === worker) failed(`The worker that trains has failed: ${event.message ?? 'its script could not be loaded'}.`)
   }
   worker = made
-  tell({ kind: 'open', build: new URL('build/', page.location.href).href, settings })
+  tell({ kind: 'open', build, settings })
   redraw()
 }
+
+const start = (): void => {
+  show('training')
+  tell({ kind: 'start' })
+}
+const pause = (): void => {
+  show('pausing')
+  tell({ kind: 'pause' })
+}
+
+/** Brings training to rest for as long as something is measured. */
+const rest = async (): Promise<() => void> => {
+  held = true
+  const was = worker
+  const trained = state === 'training' || state === 'pausing'
+  if (state === 'training') pause()
+  else show(state)
+  if (state === 'loading' || state === 'pausing') await new Promise<void>(done => { waiting = [...waiting, done] })
+  return () => {
+    held = false
+    if (trained && was === worker && state === 'paused') start()
+    else show(state)
+  }
+}
+
+const panel = openPanel({ build, rest })
 
 const write = ({ config, device, seed, steps }: Settings): void => {
   if (fields.config.value !== config) options([config], config)
@@ -155,13 +201,8 @@ const write = ({ config, device, seed, steps }: Settings): void => {
 }
 
 button.addEventListener('click', () => {
-  if (state === 'training') {
-    show('pausing')
-    tell({ kind: 'pause' })
-  } else if (state === 'ready' || state === 'paused') {
-    show('training')
-    tell({ kind: 'start' })
-  }
+  if (state === 'training') pause()
+  else if (state === 'ready' || state === 'paused') start()
 })
 reset.addEventListener('click', begin)
 for (const field of Object.values(fields)) {

@@ -46,10 +46,11 @@ test('nothing has to lie beside it, and what it must not hold is not in it', asy
 
 test('the page and its worker import the module, and each thing is in one of them alone', async () => {
   const { files } = await bundleStudio()
-  assert.equal([...files.keys()].sort(), ['icon.svg', 'index.html', 'studio.js', 'style.css', 'trainer.js', 'vdsm.js'])
+  assert.equal([...files.keys()].sort(), ['icon.svg', 'index.html', 'measurer.js', 'studio.js', 'style.css', 'trainer.js', 'vdsm.js'])
   const text = (name: string): string => new TextDecoder().decode(files.get(name))
-  assert.match(text('trainer.js'), /from"\.\/vdsm\.js"/)
-  assert.not.match(text('trainer.js') + text('studio.js'), /WebAssembly\.(compile|instantiate)/)
+  for (const name of ['trainer.js', 'measurer.js']) assert.match(text(name), /from"\.\/vdsm\.js"/)
+  assert.not.match(text('studio.js'), /vdsm\.js/, 'the page itself runs nothing')
+  assert.not.match(text('trainer.js') + text('measurer.js') + text('studio.js'), /WebAssembly\.(compile|instantiate)/)
   const html = text('index.html')
   assert.not.match(html, /<script(?![^>]*\bsrc=)|\sstyle=|\son\w+=|https?:\/\//, 'the page runs under a strict policy and loads nothing from elsewhere')
   for (const [, name = ''] of html.matchAll(/(?:src|href)="([^"]+)"/g)) assert.ok(files.has(name), `${name} is served`)

@@ -11,7 +11,6 @@ import { print } from '../../../dsl/errors.ts'
 import { open } from '../../../runtime/browser.ts'
 import { main } from '../../../runtime/cli.ts'
 import { nodeHost } from '../../../runtime/device/node.ts'
-import { decide } from '../../../runtime/studio/devices.ts'
 import { configsOf, openSession, type Session } from '../../../runtime/studio/session.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'vdsm-studio-'))
@@ -95,20 +94,6 @@ test('the command serves the build, names the address of what it can train, and 
   assert.match(await answer.text(), /<title>VDSM studio<\/title>/)
   child.kill('SIGINT')
   assert.equal([await ended, err], [0, ''])
-})
-
-test('auto takes a graphics processor that is one; what was asked for and is not there is refused', () => {
-  const real = { name: 'Fast 1 (browser)', software: false }
-  const soft = { name: 'SwiftShader', software: true }
-  const none = { obstacle: 'this browser does not offer it here' }
-  const deviceOf = (decision: ReturnType<typeof decide>): string =>
-    ('refused' in decision ? decision.refused : `${decision.options.device ?? ''}: ${decision.notes.join(' ')}`)
-  assert.match(deviceOf(decide('auto', real)), /^webgpu: $/)
-  assert.match(deviceOf(decide('auto', soft)), /^wasm: .*software/)
-  assert.match(deviceOf(decide('auto', none)), /^wasm: WebGPU is not used: this browser/)
-  assert.match(deviceOf(decide('webgpu', soft)), /^webgpu: .*software/)
-  assert.match(deviceOf(decide('webgpu', none)), /^WebGPU cannot be used: this browser/)
-  assert.match(deviceOf(decide('wasm', real)), /^wasm/)
 })
 
 test.run()
