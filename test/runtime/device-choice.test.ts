@@ -33,6 +33,7 @@ test('what only a GPU understands reaches no other device', async () => {
     choose(o, 'H100').then(() => 'nothing was refused', (error: unknown) => (error instanceof Refusal ? error.message : Promise.reject(error)))
   assert.match(await refusal({ allowSoftware: true }), /^--allow-software means nothing with --device auto\n {2}Add --device webgpu/)
   assert.match(await refusal({ device: 'wasm', precision: 'f16-tiles' }), /^--precision f16-tiles means nothing with --device wasm/)
+  assert.match(await refusal({ device: 'eager', precision: 'tensor-cores' }), /^--precision tensor-cores means nothing with --device eager/)
 })
 
 test.run()

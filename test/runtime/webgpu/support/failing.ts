@@ -2,6 +2,7 @@
 import * as assert from 'uvu/assert'
 import { print, type Failure } from '../../../../dsl/errors.ts'
 import { lease, load, n, ramp, refusal, refused, sums } from './common.ts'
+import { choosingOf } from './marked.ts'
 import { kernel, place, reads, shader, write, writes, type Written } from './programs.ts'
 
 /** One array, written by one kernel. */
@@ -89,10 +90,23 @@ const halves = async (): Promise<void> => {
   program.dispose()
 }
 
+/** A device that was opened without experiments has none; the shader for them is not run unless they are asked for. */
+const tensorCores = async (): Promise<void> => {
+  assert.match(await refusal(() => load(choosingOf(true), { precision: 'tensor-cores' })),
+    /^precision tensor-cores: .* cannot multiply as it takes: it needs .*, which the adapter does not have\n {2}Use the precision (f16-tiles or )?f32\.$/)
+  for (const tune of [false, true]) {
+    const program = await load(choosingOf(true), { tune })
+    program.run()
+    assert.is((await program.read(['out']))[0]?.[0], 1)
+    program.dispose()
+  }
+}
+
 export const failingCases = {
   'a shader that does not compile is named': shaderErrors,
   'a call that WebGPU refuses is a failure, never a wrong number': validation,
   'what the adapter is too small for is refused': limits,
   'half precision where the adapter has it': halves,
+  'tensor cores only where they are asked for, and only of an adapter that has them': tensorCores,
   'a lost device: the same failure for all, a fresh device after it': loss,
 }
