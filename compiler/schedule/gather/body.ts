@@ -1,51 +1,60 @@
 /** The nest of a gather: finds out whose the element is, computes the value of that store, and stores it. */
-import { asReduce } from '../elementwise/reduce.ts'
+import { refuse } from '../../../dsl/errors.ts'
+import type { Reduce } from '../elementwise/reduce.ts'
 import { collapse } from '../kernel/collapse.ts'
-import type { Buffer, Kernel, Var } from '../kernel/kernel.ts'
+import type { Buffer, Kernel, Store, Var } from '../kernel/kernel.ts'
 import { builder } from '../nest/builder.ts'
 import { type Dialect, type Env, lower } from '../nest/expression.ts'
 import { flushed } from '../nest/flush.ts'
 import { type Nest, type Value, constOf } from '../nest/nest.ts'
-import { type Placing, along, axesFor, inverted, placing } from './inverse.ts'
+import { type Placing, along, axesFor, covers, inverted, placing } from './inverse.ts'
+import { sizeOf } from './fresh.ts'
 import { total } from './total.ts'
 
-/** One store of a kernel: the only one in it. */
-export type Part = {
-  readonly kernel: Kernel
-  /** Strides along which the buffer is best taken apart. */
-  readonly strides?: readonly number[]
-}
+/** A kernel with one store. Where it has a reduction, the store's value depends on it. */
+export type Part = Omit<Kernel, 'reduction'> & { readonly reduction: Reduce | null }
 
 /** Room for the numbers of unrolled terms between those of two parts: equal expressions have values of their own in each. */
 const apart = 65536
 
-const storeOf = ({ kernel }: Part) => kernel.stores[0]!
-const elements = (kernel: Kernel): number => kernel.vars.reduce((n, v) => n * v.size, 1)
+const storeOf = ({ stores }: Part): Store => stores[0]!
+
+/** Variables that are used as one become one. */
+const flat = (part: Part): Part => {
+  const kernel = collapse(part)
+  return { ...kernel, reduction: kernel.reduction as Part['reduction'] } // collapsing keeps the kind of a reduction
+}
+
+/** Whether parts, no two of which meet, fill so many elements. */
+export const covering = (parts: readonly Part[], extent: number): boolean => parts.reduce((n, p) => n + sizeOf(p.vars), 0) >= extent
 
 /** The strides of an array's dimensions. */
 const stridesOf = (shape: readonly number[]): readonly number[] => shape.map((_, k) => shape.slice(k + 1).reduce((n, d) => n * d, 1))
 
 /** Makes the nest of some parts that lie beside each other in a buffer. What none of them reaches stays what it was, or is zero where it was nothing yet. */
 export const nestOf = (name: string, buffer: Buffer, given: readonly Part[], counters: readonly Var[], dialect: Dialect, fresh = false): Nest => {
-  const parts = given.length === 1 ? given.map(p => ({ ...p, kernel: collapse(p.kernel) })) : given
+  const parts = given.length === 1 ? given.map(flat) : given
   const extent = buffer.aval.shape.reduce((n, d) => n * d, 1)
   const b = builder(name)
   const element = b.param('i32', 'i')
   const outer = new Map(counters.map(c => [c.id, b.param('i32', c.name)]))
-  const places = parts.map((p): Placing => placing(storeOf(p).at, p.kernel.vars, counters, p.kernel.name))
-  const wanted = [...parts.flatMap(p => p.strides ?? []), ...places.flatMap(p => p.terms.map(t => t.coef)), ...stridesOf(buffer.aval.shape)]
+  const places = parts.map((p): Placing => placing(storeOf(p).at, p.vars, counters, p.name))
+  parts.forEach((p, n) => {
+    if (!covers(places[n]!, p.vars)) refuse({ kind: 'bug', where: 'gather', message: `${p.name} stores to one place several times` })
+  })
+  const wanted = [...places.flatMap(p => p.terms.map(t => t.coef)), ...stridesOf(buffer.aval.shape)]
   const axes = axesFor(places, extent, wanted)
   const at = along(b, axes, extent, element)
   const put = (value: Value): void => b.store(buffer.id, element, 0, value)
-  const whole = parts.reduce((n, p) => n + elements(p.kernel), 0) >= extent
+  const whole = covering(parts, extent)
   const go = (n: number): void => {
     const part = parts[n]
     if (part === undefined) return put(fresh ? constOf(buffer.aval.dtype, 0) : b.load(buffer.aval.dtype, buffer.id, element))
-    const { within, vars } = inverted(b, places[n]!, axes, extent, at, outer, part.kernel.name)
+    const { within, vars } = inverted(b, places[n]!, axes, extent, at, outer, part.name)
     const body = (): void => {
-      const { reduction } = part.kernel
+      const { reduction } = part
       const env: Env = { b, dialect, vars: new Map([...outer, ...vars]), along: null, lane: null, acc: null, copy: apart * n, skip: 0 }
-      const acc = reduction === null ? null : total(env, asReduce(reduction))
+      const acc = reduction === null ? null : total(env, reduction)
       const { value } = storeOf(part)
       put(flushed(b, value, lower({ ...env, acc }, value)))
     }

@@ -1,13 +1,30 @@
 /**
- * Kernels as gathers, for devices whose threads cannot say where they write: an element of a buffer computes itself. Every store of
- * a kernel becomes a nest that makes its whole buffer anew, and inverts the store's place; what the store does not reach is passed on.
+ * Kernels as gathers, for devices whose threads cannot say where they write: an element of a buffer computes itself. Every buffer that a
+ * kernel stores to is a nest of its own that makes it anew, by the store whose place inverts to the element (inverse.ts); what no
+ * store reaches is passed on. Before that kernels are rewritten:
+ *
+ * - chunks.ts: long reductions with few results are cut.
+ * - shared.ts: a reduction that several stores need is computed once.
+ * - few.ts: no gather reads many buffers.
+ * - straight.ts, residues.ts: places of stores become plain sums, strided sums go over their own terms only.
+ * - merge.ts: stores that fill a buffer together are one gather, where that can be.
  */
+import { refuse } from '../../../dsl/errors.ts'
 import type { Origin } from '../../ir/ir.ts'
+import { asReduce } from '../elementwise/reduce.ts'
+import { usesAcc } from '../gpu/split.ts'
 import type { Buffer, Kernel, Plan, Step, Var } from '../kernel/kernel.ts'
 import { costOf } from '../kernel/stats.ts'
 import type { Dialect } from '../nest/expression.ts'
 import type { Nest } from '../nest/nest.ts'
 import { type Part, nestOf } from './body.ts'
+import { chunked } from './chunks.ts'
+import { fewInputs } from './few.ts'
+import { type Fresh, eachKernel, freshFor, sizeOf } from './fresh.ts'
+import { type Draft, type Target, inputsOf, merged, readBy } from './merge.ts'
+import { withoutResidues } from './residues.ts'
+import { sharing } from './shared.ts'
+import { straightened } from './straight.ts'
 
 /**
  * Makes the whole of `buffer` anew. The nest's params are [i, ...counters of the enclosing loops, from the outside in], its extent is
@@ -31,31 +48,86 @@ export type GatherPlan = { readonly buffers: readonly Buffer[]; readonly steps: 
 /** The most buffers that a gather reads. */
 export const mostInputs = 7
 
-export const elementsOf = (buffer: Buffer): number => buffer.aval.shape.reduce((n, d) => n * d, 1)
+const elements = (buffer: Buffer): number => buffer.aval.shape.reduce((n, d) => n * d, 1)
 
-const stepOf = (kernel: Kernel, plan: Plan, counters: readonly Var[], dialect: Dialect): GatherStep => {
-  const { name, origins } = kernel
-  const { flops, bytes } = costOf(kernel, plan, counters)
-  const gathers = kernel.stores.map(({ buffer }, n): Gather => {
-    const part: Part = { kernel: { ...kernel, stores: [kernel.stores[n]!] } }
-    const label = kernel.stores.length === 1 ? name : `${name}_${n + 1}`
-    return { name: label, origins, nest: nestOf(label, plan.buffers[buffer]!, [part], counters, dialect), buffer }
+/** Kernels of which every store can be a gather. */
+const prepared = (plan: Plan, fresh: Fresh): readonly Step[] => {
+  const extent = (id: number): number => elements(fresh.buffers()[id]!)
+  return eachKernel(plan.steps, (kernel, counters) =>
+    chunked(kernel, counters, fresh)
+      .flatMap(k => sharing(k, fresh, extent))
+      .flatMap(k => fewInputs(k, fresh, mostInputs, s => sizeOf(k.vars) < extent(s.buffer))))
+}
+
+const partsOf = (kernel: Kernel, counters: readonly Var[], fresh: Fresh): readonly Part[] =>
+  kernel.stores.map((store): Part => {
+    const reduction = kernel.reduction === null || !usesAcc(store.value) ? null : asReduce(kernel.reduction)
+    const part = straightened({ ...kernel, reduction, stores: [store] }, counters, fresh)
+    return part.reduction === null ? part : withoutResidues({ ...part, reduction: part.reduction }, counters, fresh)
   })
-  return { kind: 'kernel', name, origins, flops, bytes, gathers }
+
+/** The steps of a kernel: one, but where so many of its stores fill one buffer together that they read too much. */
+const drafted = (kernel: Kernel, counters: readonly Var[], fresh: Fresh, blank: (buffer: number) => boolean): readonly Draft[] => {
+  const { name, origins } = kernel
+  const plan: Plan = { buffers: fresh.buffers(), steps: [] }
+  const cost = costOf(kernel, plan, counters)
+  const extent = (id: number): number => elements(plan.buffers[id]!)
+  const parts = partsOf(kernel, counters, fresh)
+  const buffers = [...new Set(parts.map(p => p.stores[0]!.buffer))]
+  const all = buffers.map((buffer): Target => ({ buffer, parts: parts.filter(p => p.stores[0]!.buffer === buffer), blank: blank(buffer) }))
+  const fits = (t: Target): boolean => inputsOf(t, extent).size <= mostInputs
+  const first: Draft = { kind: 'kernel', name, origins, flops: cost.flops, bytes: cost.bytes, targets: all.map(t => (fits(t) ? t : { ...t, parts: t.parts.slice(0, 1) })) }
+  const more = all.filter(t => !fits(t)).flatMap(t => t.parts.slice(1).map((part): Target => ({ buffer: t.buffer, parts: [part], blank: false })))
+  if (more.some(t => buffers.some(b => readBy(t.parts).has(b))))
+    refuse({ kind: 'limit', what: name, message: 'it reads in place what several of its stores fill together', remedy: 'WebGL has no such program.' })
+  return [first, ...more.map((t): Draft => ({ kind: 'kernel', name: fresh.name(name), origins, flops: 0, bytes: 0, targets: [t] }))]
+}
+
+/** Buffers that nothing has written to before: what is not stored to them is zero. Steps are asked about in their order. */
+const blanks = (plan: Plan): ((buffer: number, counters: readonly Var[]) => boolean) => {
+  const written = new Set(plan.buffers.filter(b => b.role.kind === 'input' || b.role.kind === 'constant').map(b => b.id))
+  return (buffer, counters) => {
+    const first = !written.has(buffer) && counters.length === 0
+    written.add(buffer)
+    return first
+  }
 }
 
 /** A plan as gathers. Refuses what cannot be one, with the kernel's name. */
 export const gatherPlan = (plan: Plan, dialect: Dialect): GatherPlan => {
-  const go = (steps: readonly Step[], counters: readonly Var[]): readonly GatherStep[] =>
+  const fresh = freshFor(plan)
+  const given = prepared(plan, fresh)
+  const blank = blanks(plan)
+  const buffers = fresh.buffers()
+  const drafts = (steps: readonly Step[], counters: readonly Var[]): readonly Draft[] =>
+    steps.flatMap((step): readonly Draft[] => {
+      switch (step.kind) {
+        case 'copy':
+          blank(step.to, counters)
+          return [step]
+        case 'loop':
+          return [{ kind: 'loop', counter: step.counter, steps: drafts(step.steps, [...counters, step.counter]) }]
+        case 'kernel':
+          return drafted(step, counters, fresh, id => blank(id, counters))
+      }
+    })
+  const extent = (id: number): number => elements(buffers[id]!)
+  const finished = (steps: readonly Draft[], counters: readonly Var[]): readonly GatherStep[] =>
     steps.map((step): GatherStep => {
       switch (step.kind) {
         case 'copy':
           return step
         case 'loop':
-          return { kind: 'loop', counter: step.counter, steps: go(step.steps, [...counters, step.counter]) }
-        case 'kernel':
-          return stepOf(step, plan, counters, dialect)
+          return { ...step, steps: finished(step.steps, [...counters, step.counter]) }
+        case 'kernel': {
+          const { targets, ...about } = step
+          const gathers = targets.map(({ buffer, parts, blank }, n): Gather => {
+            const name = targets.length === 1 ? step.name : `${step.name}_${n + 1}`
+            return { name, origins: step.origins, nest: nestOf(name, buffers[buffer]!, parts, counters, dialect, blank), buffer }
+          })
+          return { ...about, gathers }
+        }
       }
     })
-  return { buffers: plan.buffers, steps: go(plan.steps, []) }
+  return { buffers, steps: finished(merged(drafts(given, []), extent, mostInputs), []) }
 }

@@ -73,8 +73,8 @@ const childrenOf = (e: Expr): readonly Child[] => {
 /** Makes a scratch buffer over some variables, filled with a value by a kernel of its own: gives the load of it. */
 export type Keep = (value: Expr, vars: readonly Var[], what: string) => Expr
 
-/** Rewrites values of one kernel to read few buffers; what they share is stored once. */
-export const fitter = (vars: readonly Var[], keep: Keep) => {
+/** Rewrites values of one kernel to read few buffers; what they share is stored once. `room`: the most buffers that a kernel that stores a part may read. */
+export const fitter = (vars: readonly Var[], keep: Keep, room = mostBuffers - 1) => {
   const kept = new Map<Expr, { readonly keys: ReadonlySet<string>; readonly load: Expr }[]>()
   const fitted = new Map<string, Map<Expr, Expr>>()
   const stored = (e: Expr, conditions: readonly Condition[]): Expr => {
@@ -104,7 +104,6 @@ export const fitter = (vars: readonly Var[], keep: Keep) => {
       const best = children.filter(c => readsOf(c.at).size > 1).sort((x, y) => left(x) - left(y) || size(x) - size(y))[0]
       if (best === undefined) return refuse({ kind: 'bug', where: 'split', message: `an expression over ${readsOf(e).size} buffers cannot be parted` })
       const within = [...conditions, ...best.more]
-      const room = mostBuffers - 1
       // guards of the conditions may read buffers, too: what is stored includes them
       const parted = readsOf(under(within, best.at)).size > room ? fit(best.at, room, within) : best.at
       e = best.put(parted === best.at ? stored(best.at, within) : parted)

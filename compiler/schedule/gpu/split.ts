@@ -15,13 +15,15 @@ export const mostOf = ({ reduction }: Pick<Kernel, 'reduction'>): number => (red
 
 const readsOfStore = (s: Store): Ids => union(readsOf(s.value), readsOfIndex(s.at))
 const touchedByStore = (s: Store): Ids => union(readsOfStore(s), new Set([s.buffer]))
-const operandsOf = (r: Reduction | null): readonly Expr[] => (r === null ? [] : r.kind === 'product' ? [r.a, r.b] : [r.value])
+/** What a reduction is computed of. */
+export const operandsOf = (r: Reduction | null): readonly Expr[] => (r === null ? [] : r.kind === 'product' ? [r.a, r.b] : [r.value])
 
 /** The buffers that a kernel reads and writes. */
 export const buffersOf = ({ reduction, stores }: Pick<Kernel, 'reduction' | 'stores'>): Ids =>
   union(...operandsOf(reduction).map(readsOf), ...stores.map(touchedByStore))
 
-const usesAcc = (root: Expr): boolean => {
+/** Whether an expression reads the reduced value. */
+export const usesAcc = (root: Expr): boolean => {
   const seen = new Set<Expr>()
   const visit = (e: Expr): boolean => {
     if (seen.has(e)) return false
@@ -45,7 +47,7 @@ const usesAcc = (root: Expr): boolean => {
 }
 
 /** An expression with another in place of the reduced value; what is shared stays shared. */
-const withAcc = (by: Expr): ((e: Expr) => Expr) => {
+export const withAcc = (by: Expr): ((e: Expr) => Expr) => {
   const done = new Map<Expr, Expr>()
   const visit = (e: Expr): Expr => {
     const known = done.get(e)
