@@ -30,12 +30,14 @@ export type LoadOptions = {
    * tensor cores multiply, in the large kernels of training steps, what is rounded likewise. Sums stay f32. Default f32.
    */
   readonly precision?: Precision
-  /** On webgpu: hears of the device's failure as soon as it is noticed, besides everybody who calls the program afterwards. */
+  /** On webgpu and webgl: hears of the device's failure as soon as it is noticed, besides everybody who calls the program afterwards. */
   readonly onFailure?: (failure: Failure) => void
+  /** On webgl: runs kernels as JavaScript on the processor, without WebGL: a vehicle for tests in Node, slow, which no command offers. */
+  readonly interpreted?: boolean
 }
 
 /** Options for a device whose memory is at hand. */
-export type LocalOptions = LoadOptions & { readonly device?: Exclude<Device, 'webgpu'> }
+export type LocalOptions = LoadOptions & { readonly device?: Exclude<Device, 'webgpu' | 'webgl'> }
 
 /** Refuses what cannot be meant. */
 const checkOptions = ({ device, threads }: LoadOptions): E.Either<Failure, void> => {
@@ -78,12 +80,17 @@ export const openBuild = (host: Host): TE.TaskEither<Failure, Build> =>
           }),
         )
       // Imported on demand: who stays with WebAssembly needs none of it.
-      const loadOn: Build['loadOn'] = (id, { device = 'wasm', ...options }) =>
-        device !== 'webgpu' ? load(id, { ...options, device })
-          : pipe(
-            found(id, { ...options, device }),
-            TE.chain(program => pipe(TE.fromTask(() => import('./device/webgpu/load.ts')), TE.chain(webgpu => webgpu.loadWebGpu(host, program, options)))),
-          )
+      const loadOn: Build['loadOn'] = (id, { device = 'wasm', ...options }) => {
+        const program = found(id, { ...options, device })
+        switch (device) {
+          case 'wasm':
+          case 'eager': return load(id, { ...options, device })
+          case 'webgpu': return pipe(program, TE.chain(info =>
+            pipe(TE.fromTask(() => import('./device/webgpu/load.ts')), TE.chain(webgpu => webgpu.loadWebGpu(host, info, options)))))
+          case 'webgl': return pipe(program, TE.chain(info =>
+            pipe(TE.fromTask(() => import('./device/webgl/load.ts')), TE.chain(webgl => webgl.loadWebGl(host, info, options)))))
+        }
+      }
       return { manifest, host, load, loadOn }
     }),
   )

@@ -17,7 +17,7 @@ export type View = Float32Array | Int32Array | Uint32Array
 
 /**
  * A loaded program on any device. `set`, `fill`, `run`, `feed` and `read` take effect in the order in which they are called; a device
- * with a queue of its own (webgpu) returns from all but `read` and `done` before that, so that the next step is prepared meanwhile.
+ * with a queue of its own (webgpu, webgl) returns from all but `read` and `done` before that, so that the next step is prepared meanwhile.
  */
 export type Executable = {
   readonly program: ProgramInfo
@@ -67,7 +67,7 @@ export type Executable = {
   readonly dispose: () => void
 }
 
-export type Device = 'wasm' | 'eager' | 'webgpu'
+export type Device = 'wasm' | 'eager' | 'webgpu' | 'webgl'
 
 /** Which arrays of a program are meant: its outputs, and inputs of other paths; or its inputs. */
 export type Side = 'results' | 'inputs'

@@ -89,6 +89,8 @@ const programChecks = t.partial({
   checksums: t.readonly(t.type({ simd: count, fma: count })),
   /** The file for WebGPU (runtime/gpu-program.ts) and its CRC-32; a build for WebAssembly alone has none, nor has a program that WebGPU cannot run. */
   webgpu: t.readonly(t.type({ file: t.string, checksum: count })),
+  /** The file for WebGL (runtime/gl-program.ts) and its CRC-32; where there is none though the build is for WebGL, why not. */
+  webgl: t.union([t.readonly(t.type({ file: t.string, checksum: count })), t.readonly(t.type({ obstacle: t.string }))]),
   /** The model's source files, relative to the build folder, with fingerprints of their contents when they were compiled. */
   sources: t.readonly(t.record(t.string, t.string)),
 })

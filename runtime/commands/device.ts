@@ -1,5 +1,5 @@
 /** The options of the commands that say where programs run, and what `auto` means: a GPU where there is one, otherwise the processor. */
-import type { Command } from 'commander'
+import { InvalidArgumentError, type Command } from 'commander'
 import * as E from 'fp-ts/lib/Either.js'
 import { existsSync } from 'node:fs'
 import { refuse } from '../../dsl/errors.ts'
@@ -10,9 +10,12 @@ import { oneOf } from './command.ts'
 
 const PRECISIONS = ['f32', 'f16-tiles', 'tensor-cores'] as const
 
+/** Devices that programs are loaded on in Node; WebGL is in pages. */
+export type NodeDevice = Exclude<Device, 'webgl'>
+
 /** What the options say, under commander's names. */
 export type DeviceOptions = {
-  readonly device?: 'auto' | Device
+  readonly device?: 'auto' | NodeDevice
   readonly allowSoftware?: true
   readonly precision?: (typeof PRECISIONS)[number]
   /** False: --no-tune. */
@@ -20,14 +23,20 @@ export type DeviceOptions = {
   readonly threads?: number
 }
 
-const WORDS: Readonly<Record<'auto' | Device, string>> =
+const WORDS: Readonly<Record<'auto' | NodeDevice, string>> =
   { auto: 'a GPU where there is one, otherwise wasm', webgpu: 'a GPU', wasm: 'the processor', eager: 'the source itself, slow; float64' }
 
+/** One of the devices that the command knows. */
+const deviceNamed = <const W extends readonly ('auto' | NodeDevice)[]>(...names: W) => (text: string): W[number] => {
+  if (text !== 'webgl') return oneOf(...names)(text)
+  throw new InvalidArgumentError(`WebGL is in pages, not in Node: vdsm studio runs programs on it. Here there are ${names.join(', ')}.`)
+}
+
 /** Adds --device and what goes with it. `devices`: those that the command knows besides auto; `byDefault`: what is taken where none is named. */
-export const withDevice = (command: Command, devices: readonly Device[] = ['webgpu', 'wasm', 'eager'], byDefault = 'auto'): Command => {
+export const withDevice = (command: Command, devices: readonly NodeDevice[] = ['webgpu', 'wasm', 'eager'], byDefault = 'auto'): Command => {
   const names = (['auto', 'webgpu', 'wasm', 'eager'] as const).filter(name => name === 'auto' || devices.includes(name))
   return command
-    .option('--device <name>', `${names.map(name => `${name} (${WORDS[name]})`).join(', ')} (default: ${byDefault})`, oneOf(...names))
+    .option('--device <name>', `${names.map(name => `${name} (${WORDS[name]})`).join(', ')} (default: ${byDefault})`, deviceNamed(...names))
     .option('--allow-software', 'with --device webgpu: also an adapter that computes on the processor, slowly')
     .option('--precision <name>', 'on a GPU: f32, f16-tiles (products round what they multiply to half precision, and sum in f32), or tensor-cores '
       + '(the same on the tensor cores of an NVIDIA GPU, an experiment of Dawn\'s)', oneOf(...PRECISIONS))
@@ -38,7 +47,7 @@ export const withDevice = (command: Command, devices: readonly Device[] = ['webg
 const mayHaveGpu = (): boolean => process.platform !== 'linux' || ['/dev/dri', '/dev/nvidia0', '/dev/nvidiactl', '/dev/dxg'].some(existsSync)
 
 /** Where programs are loaded, and, for people, why there: `NVIDIA H100 (vulkan)`, `no GPU is here`. */
-export type Chosen = { readonly options: LoadOptions & { readonly device: Device }; readonly why: string | undefined }
+export type Chosen = { readonly options: LoadOptions & { readonly device: NodeDevice }; readonly why: string | undefined }
 
 const gpuName = async (host: Host): Promise<string | undefined> => {
   if (!mayHaveGpu()) return undefined
@@ -47,7 +56,7 @@ const gpuName = async (host: Host): Promise<string | undefined> => {
   return E.isRight(found) ? found.right.about.name : undefined
 }
 
-const auto = (name: string | undefined, programs: readonly Pick<ProgramInfo, 'webgpu'>[]): readonly [Device, string] => {
+const auto = (name: string | undefined, programs: readonly Pick<ProgramInfo, 'webgpu'>[]): readonly [NodeDevice, string] => {
   if (name === undefined) return ['wasm', 'no GPU is here: vdsm devices says why']
   return programs.every(({ webgpu }) => webgpu !== undefined) ? ['webgpu', name] : ['wasm', 'the programs were compiled without WebGPU']
 }
@@ -64,7 +73,7 @@ const checkDevice = ({ device = 'auto', allowSoftware, precision }: DeviceOption
  * there is one. Throws a `Refusal`.
  */
 export const chooseDevice = async (
-  o: DeviceOptions, host: Host, programs: readonly Pick<ProgramInfo, 'webgpu'>[], byDefault: 'auto' | Device = 'auto', nameOf = gpuName,
+  o: DeviceOptions, host: Host, programs: readonly Pick<ProgramInfo, 'webgpu'>[], byDefault: 'auto' | NodeDevice = 'auto', nameOf = gpuName,
 ): Promise<Chosen> => {
   const asked = o.device ?? byDefault
   checkDevice({ ...o, device: asked })

@@ -56,6 +56,7 @@ const text = ({ auto, wasm, webgpu: { adapters, missing } }: Here): string => [
     ? `${wasm.threads} ${wasm.threads === 1 ? 'thread' : 'threads'}` : `1 thread (${wasm.onlyOneThreadBecause})`}`,
   ...adapters.flatMap(adapterText),
   ...(missing === null ? [] : missingText(missing, adapters)),
+  'webgl   in pages only, where a browser has it: vdsm studio shows what there is',
   `--device auto takes ${auto}.`,
 ].join('\n')
 

@@ -17,7 +17,7 @@ import { stopOnSignal } from '../train/signals.ts'
 import { attempt } from '../train/task.ts'
 import { oneOf, positive, positiveNumber, seedOption, withBuild, withThreads, type Register } from './command.ts'
 import { withDataOptions } from './data-options.ts'
-import { withDevice } from './device.ts'
+import { withDevice, type NodeDevice } from './device.ts'
 import { sequencesText } from './opening-lines.ts'
 import {
   checkFrom, CONFIG_FRAMES, configNames, DEFAULT_CONFIG, DEFAULT_STEPS, DEFAULTS, newConfig, openFrom, PENDULUM_STEPS, resumedConfig, type Options,
@@ -33,7 +33,7 @@ type Prepared = Pick<Session, 'config' | 'stages' | 'data'> & {
 }
 
 /** The config with the device on which it is computed now. */
-const withDeviceOf = ({ precision: _, ...config }: RunConfig, { device, precision }: LoadOptions): RunConfig =>
+const withDeviceOf = ({ precision: _, ...config }: RunConfig, { device, precision }: LoadOptions & { readonly device?: NodeDevice }): RunConfig =>
   ({ ...config, ...(device === undefined ? {} : { device }), ...(precision === undefined || precision === 'f32' ? {} : { precision }) })
 
 /** Reads and checks everything that the run needs. What was read of another run's checkpoint is let go again here. */

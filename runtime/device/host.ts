@@ -1,11 +1,12 @@
 /**
  * What the runtime needs of its surroundings, so that its core runs in Node and in browsers alike: where a build's files
  * are read from, how a model's source is imported, what has to be switched on before WebAssembly is compiled, how
- * worker threads are started, and where WebGPU comes from.
+ * worker threads are started, and where WebGPU and WebGL come from.
  */
 /// <reference path="./webassembly.d.ts" />
 import type { TaskEither } from 'fp-ts/lib/TaskEither.js'
 import type { Failure } from '../../dsl/errors.ts'
+import type { GlSource } from './webgl/source.ts'
 import type { GpuSource } from './webgpu/source.ts'
 
 export type Host = {
@@ -23,6 +24,8 @@ export type Host = {
   readonly threads: Threads
   /** All hosts of one kind share one such value, and with it the device. */
   readonly gpu: GpuSource
+  /** The same for WebGL. */
+  readonly gl: GlSource
 }
 
 /** Worker threads. All hosts of one kind share one such value, and with it the workers (pool.ts). */

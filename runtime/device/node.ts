@@ -1,4 +1,5 @@
 /** Node's side of the runtime: files from a folder, sources through `import`, V8's flags for WebAssembly, worker threads. */
+import * as E from 'fp-ts/lib/Either.js'
 import * as TE from 'fp-ts/lib/TaskEither.js'
 import { readFileSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
@@ -9,6 +10,7 @@ import { Worker } from 'node:worker_threads'
 import { Refusal, type Failure } from '../../dsl/errors.ts'
 import { readBytes } from '../io/files.ts'
 import type { Host, Threads } from './host.ts'
+import { glFailure, type GlSource } from './webgl/source.ts'
 import { dawn } from './webgpu/dawn.ts'
 
 /**
@@ -69,6 +71,12 @@ const threads: Threads = {
   },
 }
 
+/** Node has no canvas, and nothing that gives it WebGL is installed with the package. */
+const gl: GlSource = {
+  open: () => E.left(glFailure('missing', 'it runs in pages, where a browser has it, and not in Node',
+    'See it in a page: npx vdsm studio. Here there are the devices webgpu, wasm and eager (npx vdsm devices).')),
+}
+
 /** A build folder on disk. */
 export const nodeHost = (folder: string): Host => ({
   where: folder,
@@ -89,6 +97,7 @@ export const nodeHost = (folder: string): Host => ({
   instantiate: async (module, imports) => new WebAssembly.Instance(module, imports).exports,
   threads,
   gpu: dawn,
+  gl,
 })
 
 /** What a build that is named by a text is in Node: see `#host` in package.json. */

@@ -1,9 +1,13 @@
 /** The browser's side of the runtime: a build's files come from an address, worker threads need an isolated page. */
 /// <reference path="./webassembly.d.ts" />
+import { pipe } from 'fp-ts/lib/function.js'
+import * as E from 'fp-ts/lib/Either.js'
 import * as TE from 'fp-ts/lib/TaskEither.js'
 import type { Failure } from '../../dsl/errors.ts'
 import type { Host, Threads } from './host.ts'
 import { webStore } from './web-store.ts'
+import { contextOn } from './webgl/context.ts'
+import { glFailure, type GlCanvas, type GlSource } from './webgl/source.ts'
 import { deviceFailure, type GpuSource } from './webgpu/source.ts'
 
 const fetchBytes = async (url: string): Promise<Uint8Array> => {
@@ -60,6 +64,22 @@ const gpu: GpuSource = {
   measured: webStore('measured'),
 }
 
+/** Where a page, or a worker, finds canvases. */
+const canvases = globalThis as unknown as {
+  readonly OffscreenCanvas?: new (width: number, height: number) => GlCanvas
+  readonly document?: { readonly createElement: (name: 'canvas') => GlCanvas }
+}
+
+const gl: GlSource = {
+  open: () => {
+    const { OffscreenCanvas, document } = canvases
+    // Some browsers have canvases of no page without WebGL.
+    const ways = [...(OffscreenCanvas === undefined ? [] : [() => new OffscreenCanvas(1, 1)]), ...(document === undefined ? [] : [() => document.createElement('canvas')])]
+    return ways.reduce((found: ReturnType<GlSource['open']>, make) => pipe(found, E.orElse(() => contextOn(make()))),
+      E.left(glFailure('missing', 'there is no canvas here', 'Use the device webgpu where there is one, or wasm.')))
+  },
+}
+
 /**
  * A build that is served below `base`, e.g. `/build/`. For more than one thread the page has to be served with the headers
  * Cross-Origin-Opener-Policy: same-origin and Cross-Origin-Embedder-Policy: require-corp, and worker-web.mjs to lie beside
@@ -84,6 +104,7 @@ export const webHost = (base: string): Host => ({
   instantiate: async (module, imports) => (await WebAssembly.instantiate(module, imports)).exports,
   threads,
   gpu,
+  gl,
 })
 
 /** What a build that is named by a text is in a browser: see `#host` in package.json. */

@@ -34,7 +34,7 @@ export type About = Subgroups & {
 
 export type Found = { readonly started: Started; readonly adapter: GPUAdapter; readonly about: About }
 
-const softwareNames = /swiftshader|llvmpipe|lavapipe|software|\bwarp\b|basic render/i
+export const softwareNames = /swiftshader|llvmpipe|lavapipe|software|\bwarp\b|basic render/i
 
 const aboutOf = ({ info, limits, features }: GPUAdapter, backend: string): About => {
   const { vendor, architecture, device, description } = info

@@ -1,0 +1,73 @@
+/** Kernels of gpu.js on a context of WebGL2: built once when a program is loaded, then run on textures. */
+import { Refusal, type Failure } from '../../../dsl/errors.ts'
+import type { GlFunction, GlKernel } from '../../gl-program.ts'
+import { kernelKey, type Run, type Texture } from './engine.ts'
+import { createKernel, type Built, type GpuJs } from './library.ts'
+import type { Sheets } from './sheets.ts'
+import { gl as n, glFailure, type Gl } from './source.ts'
+
+/** What kernels of all contexts have in common: the same attributes of vertices at the same places, which gpu.js takes for granted. */
+export const fixAttributes = (gl: Gl): void => {
+  const { linkProgram } = gl
+  Object.defineProperty(gl, 'linkProgram', {
+    value: (program: Parameters<Gl['linkProgram']>[0]) => {
+      gl.bindAttribLocation(program, 0, 'aPos')
+      gl.bindAttribLocation(program, 1, 'aTexCoord')
+      linkProgram.call(gl, program)
+    },
+  })
+}
+
+/** What gpu.js sizes as it builds kernels; nothing is drawn on a canvas, so it needs no memory. */
+export const noCanvas = (): object => ({ width: 1, height: 1 })
+
+/** The first line in which a driver, or gpu.js, says what is wrong. */
+const firstLine = (error: unknown): string =>
+  (error instanceof Error ? error.message : String(error)).replace(/^Error compiling \w+ shader: /, '').split('\n').map(line => line.trim()).find(line => line !== '') ?? ''
+
+const shaderFailure = ({ name, places }: Pick<GlKernel, 'name' | 'places'>, words: string): Failure =>
+  glFailure('shader', `kernel ${name} (${places.join(', ')}) does not compile: ${words}`, 'This is a bug of vdsm or of the driver; the device wasm computes the same.')
+
+/** Builds a kernel, and writes to `empty` until it is given a texture. Throws a `Refusal`. */
+export const buildKernel = (gl: Gl, gpu: GpuJs, kernel: GlKernel, functions: ReadonlyMap<string, GlFunction>, args: readonly unknown[], empty: Built['texture']) => {
+  try {
+    const shortcut = createKernel(gpu, 'webgl2', kernel, functions)
+    const built = shortcut.kernel
+    built.texture = empty
+    built.build(...args)
+    if (gl.getProgramParameter(built.program, n.linked) !== true) throw new Error(gl.getProgramInfoLog(built.program) ?? 'it cannot be linked')
+    return { shortcut, built }
+  } catch (error) {
+    throw error instanceof Refusal ? error : new Refusal(shaderFailure(kernel, firstLine(error)))
+  }
+}
+
+export type Kernels = { readonly prepare: (kernel: GlKernel, functions: ReadonlyMap<string, GlFunction>) => Run; readonly count: () => number }
+
+/** The kernels of a context, which all its programs share. `usable` throws where it has failed. */
+export const kernelsOn = (gl: Gl, gpu: GpuJs, sheets: Sheets, usable: () => void): Kernels => {
+  const all = new Map<string, Run>()
+  return {
+    count: () => all.size,
+    prepare: (kernel, functions) => {
+      const key = kernelKey(kernel)
+      const known = all.get(key)
+      if (known !== undefined) return known
+      const empty = sheets.dummy(kernel.texels)
+      const args = [...kernel.inputs.map(sheets.dummy), ...Array.from({ length: kernel.counters }, () => 0)]
+      const { shortcut, built } = buildKernel(gl, gpu, kernel, functions, args, empty)
+      if (gl.isContextLost()) usable()
+      const run: Run = (inputs, counters): Texture => {
+        const output = sheets.take(kernel.texels)
+        built.texture = sheets.sheetOf(output)
+        built._textureSwitched = true
+        shortcut(...inputs.map(sheets.sheetOf), ...counters)
+        // gpu.js would take it for its own.
+        built.texture = empty
+        return output
+      }
+      all.set(key, run)
+      return run
+    },
+  }
+}
