@@ -80,7 +80,7 @@ const jobsFor = (row: Row, o: Options, trial: boolean): readonly Job[] => {
   // What has been measured about kernels is kept beside the results.
   const env = { XDG_CACHE_HOME: join(dirname(resolve(o.out)), 'cache') }
   const torch = row.kind === 'yardstick'
-    ? [o.python, join(here, 'torch/time_yardstick.py'), row.name, ...seconds, ...(trial ? ['--trial'] : [])] as const
+    ? [o.python, join(here, 'torch/time_yardstick.py'), row.peer, ...seconds, ...(trial ? ['--trial'] : [])] as const
     : [o.python, join(here, 'torch/train_steps.py'), specPath(o, program), ...seconds, ...(trial ? ['--trial'] : [])] as const
   return [{ name: `ours:${row.name}`, args: ours, limitSeconds: o.limit, env }, { name: `torch:${row.name}`, args: torch, limitSeconds: o.limit }]
 }

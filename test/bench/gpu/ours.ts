@@ -1,6 +1,6 @@
 /**
  * One of our programs on WebGPU, in a process of its own: `node --import tsx test/bench/gpu/ours.ts PROGRAM --build DIR ...`. Each mode
- * (kernels as they are by default, chosen by measuring, with tiles in half precision) prints a line of JSON as soon as it is done.
+ * (kernels as they are by default, chosen by measuring, with tiles in half precision, on tensor cores) prints a line of JSON as soon as it is done.
  *
  * Times are the wall's, with nothing left in the device's queue: rounds of calls in a row, then a wait. Kernel times come from the device's
  * clock in calls of their own. What a program computes is compared with the device wasm before its time counts.
@@ -17,7 +17,7 @@ import { videoMemory } from './machine.ts'
 import { scheduleOf } from './spec.ts'
 import { stampsOn, type Stamp, type Stamps } from './stamps.ts'
 
-const modes = ['untuned', 'tuned', 'f16-tiles'] as const
+const modes = ['untuned', 'tuned', 'f16-tiles', 'tensor-cores'] as const
 
 const { values, positionals: [id = ''] } = parseArgs({
   allowPositionals: true,
@@ -156,11 +156,16 @@ host.prepare()
 const build = await orThrow(openBuild(host))
 
 for (const mode of modes.filter(one => values.modes.split(',').includes(one))) {
-  const options = { device: 'webgpu', allowSoftware, tune: mode !== 'untuned', precision: mode === 'f16-tiles' ? 'f16-tiles' : 'f32' } as const
+  const options = { device: 'webgpu', allowSoftware, tune: mode !== 'untuned', precision: mode === 'f16-tiles' || mode === 'tensor-cores' ? mode : 'f32' } as const
   try {
     const from = performance.now()
     const executable = await orThrow(build.loadOn(id, options))
     const loadSeconds = (performance.now() - from) / 1000
+    if (executable.variant.includes(' tensor cores in 0 of ')) {
+      // Nothing of it is for them: that is the mode `tuned` again.
+      executable.dispose()
+      continue
+    }
     fill(executable)
     await start(build, executable, options)
     const off = values['no-check'] ? null : await difference(build, executable)

@@ -21,7 +21,8 @@ export type Results = {
 }
 
 /** Results are less than this off, as a share of the largest number; where products round what they multiply to 11 bits, thirty times that. */
-const tolerance = ({ kind }: Line): number => (kind === 'f16-tiles' ? 3e-2 : 1e-3)
+const rounded = ({ kind }: Line): boolean => kind === 'f16-tiles' || kind === 'tensor-cores'
+const tolerance = (line: Line): number => (rounded(line) ? 3e-2 : 1e-3)
 
 /** A measurement of ours counts only where its results agree with the device wasm (or were not compared). A NaN comes as null. */
 const sound = (line: Line): boolean => {
@@ -41,6 +42,7 @@ type Compared = {
   readonly ours: (Line & { readonly ms: number }) | null
   readonly untuned: Line | null
   readonly half: Line | null
+  readonly cores: Line | null
   /** In the order of `peerKinds`; of torch.compile the faster of its two modes, of the decoders' two forms the faster one. */
   readonly peers: readonly ((Line & { readonly ms: number }) | null)[]
 }
@@ -50,11 +52,12 @@ export const comparedOf = (results: Results): readonly Compared[] =>
     const linesFor = (who: string): readonly Line[] => linesOf(results.parts.find(({ name }) => name === `${who}:${row.name}`)?.lines ?? [])
     const [ours, torch] = [linesFor('ours'), linesFor('torch')]
     if (ours.length === 0 && torch.length === 0) return []
-    const f32 = ours.filter(line => line.kind !== 'f16-tiles')
+    const f32 = ours.filter(line => !rounded(line))
+    const ofKind = (kind: string): Line | null => best(ours.filter(line => line.kind === kind && sound(line)))
     return [{
       row, flops: ours.find(({ flops }) => flops !== undefined)?.flops ?? null,
       ours: best(f32.filter(sound)), untuned: best(f32.filter(({ kind }) => kind === 'untuned')),
-      half: best(ours.filter(line => line.kind === 'f16-tiles' && sound(line))),
+      half: ofKind('f16-tiles'), cores: ofKind('tensor-cores'),
       peers: peerKinds.map(([kind, tf32]) => best(torch.filter(line => line.tf32 === tf32 && (line.kind === 'graphs' ? 'compile' : line.kind) === kind))),
     }]
   })
@@ -70,13 +73,13 @@ const table = (heads: readonly string[], body: readonly (readonly string[])[]): 
 const timesTable = (all: readonly Compared[], peak: number | null): readonly string[] =>
   table(
     [
-      'what', 'ours, ms', 'untuned', 'f16 tiles', 'TFLOP/s', 'of f32 peak',
+      'what', 'ours, ms', 'untuned', 'f16 tiles', 'tensor cores', 'TFLOP/s', 'of f32 peak',
       ...peerKinds.flatMap(([kind, tf32]) => [`torch ${kind}${tf32 ? ' TF32' : ''}, ms`, 'ours / it']),
     ],
-    all.map(({ row, flops, ours, untuned, half, peers }) => {
+    all.map(({ row, flops, ours, untuned, half, cores, peers }) => {
       const rate = ours === null ? null : tflops(flops, ours.ms)
       return [
-        row.what, ms(ours?.ms), ms(untuned?.ms), ms(half?.ms), rate === null ? '-' : rate.toFixed(2),
+        row.what, ms(ours?.ms), ms(untuned?.ms), ms(half?.ms), ms(cores?.ms), rate === null ? '-' : rate.toFixed(2),
         rate === null || peak === null ? '-' : percent(rate / peak),
         ...peers.flatMap(peer => [ms(peer?.ms), peer === null || ours === null ? '-' : `${(ours.ms / peer.ms).toFixed(2)}x`]),
       ]

@@ -8,6 +8,8 @@ export type Yardstick = {
   readonly program: string
   /** A program of the same kind, small enough for a trial; null where there is none. */
   readonly trial: string | null
+  /** The yardstick that PyTorch is measured with. */
+  readonly peer: string
 }
 
 export type Steps = {
@@ -20,7 +22,8 @@ export type Steps = {
 
 export type Row = Yardstick | Steps
 
-const yardstick = (name: string, what: string, trial: string | null): Yardstick => ({ kind: 'yardstick', name, what, program: `yardsticks/${name}`, trial })
+const yardstick = (name: string, what: string, trial: string | null, peer = name): Yardstick =>
+  ({ kind: 'yardstick', name, what, program: `yardsticks/${name}`, trial, peer })
 const steps = (config: ConfigName, stage: Steps['stage']): Steps =>
   ({ kind: 'steps', name: `${config}/${stage}`, what: `training step of \`${config}\`, stage ${stage === 'frames' ? 1 : 2}`, config, stage })
 
@@ -29,6 +32,7 @@ export const rows: readonly Row[] = [
   steps('paper-sprites', 'frames'),
   steps('paper-sprites', 'video'),
   yardstick('matmul4096', 'matmul 4096', 'trial/matmul96'),
+  yardstick('matmul4096Sum', 'matmul 4096 added to a state, as steps are (torch: the product alone)', null, 'matmul4096'),
   yardstick('matmul1024', 'matmul 1024', 'trial/matmul96'),
   yardstick('convForward', 'convolution 32 x 32x32x32 to 64 channels, 4x4, stride 2', 'trial/convForward'),
   yardstick('convBackward', 'the same with both gradients', 'trial/convBackward'),

@@ -9,6 +9,9 @@ import { bernoulli, logProb } from '../../../dsl/prob/index.ts'
 export const matmul1024 = program((a: Tensor<[1024, 1024]>, b: Tensor<[1024, 1024]>) => matmul(a, b))
 /** For GPUs, which a smaller product does not fill. */
 export const matmul4096 = program((a: Tensor<[4096, 4096]>, b: Tensor<[4096, 4096]>) => matmul(a, b))
+/** The same added to a state, as training steps are: for such programs devices choose among several kernels, those on tensor cores as well. */
+export const matmul4096Sum = program((state: { readonly c: Tensor<[4096, 4096]> }, a: Tensor<[4096, 4096]>, b: Tensor<[4096, 4096]>) =>
+  ({ state: { c: add(state.c, matmul(a, b)) } }), {}, { updates: 'state' })
 
 type Images = Tensor<[32, 32, 32, 32]>
 const down = { stride: 2, padding: 1 } as const
