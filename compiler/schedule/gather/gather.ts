@@ -66,21 +66,34 @@ const partsOf = (kernel: Kernel, counters: readonly Var[], fresh: Fresh): readon
     return part.reduction === null ? part : withoutResidues({ ...part, reduction: part.reduction }, counters, fresh)
   })
 
-/** The steps of a kernel: one, but where so many of its stores fill one buffer together that they read too much. */
+/** Parts of a target in groups that read few buffers together. */
+const groupsOf = (target: Target, extent: (buffer: number) => number): readonly Target[] =>
+  target.parts
+    .reduce<readonly Target[]>((all, part) => {
+      const i = all.findIndex(t => inputsOf({ ...t, parts: [...t.parts, part] }, extent).size <= mostInputs)
+      return i < 0 ? [...all, { ...target, parts: [part] }] : all.with(i, { ...all[i]!, parts: [...all[i]!.parts, part] })
+    }, [])
+    // what comes first passes on nothing that is not there yet
+    .map((t, i) => (i === 0 ? t : { ...t, blank: false }))
+
+/** The steps of a kernel: one, but where so many of its stores fill one buffer together that they read too much. Those come before the others. */
 const drafted = (kernel: Kernel, counters: readonly Var[], fresh: Fresh, blank: (buffer: number) => boolean): readonly Draft[] => {
   const { name, origins } = kernel
   const plan: Plan = { buffers: fresh.buffers(), steps: [] }
-  const cost = costOf(kernel, plan, counters)
+  const { flops, bytes } = costOf(kernel, plan, counters)
   const extent = (id: number): number => elements(plan.buffers[id]!)
   const parts = partsOf(kernel, counters, fresh)
   const buffers = [...new Set(parts.map(p => p.stores[0]!.buffer))]
-  const all = buffers.map((buffer): Target => ({ buffer, parts: parts.filter(p => p.stores[0]!.buffer === buffer), blank: blank(buffer) }))
-  const fits = (t: Target): boolean => inputsOf(t, extent).size <= mostInputs
-  const first: Draft = { kind: 'kernel', name, origins, flops: cost.flops, bytes: cost.bytes, targets: all.map(t => (fits(t) ? t : { ...t, parts: t.parts.slice(0, 1) })) }
-  const more = all.filter(t => !fits(t)).flatMap(t => t.parts.slice(1).map((part): Target => ({ buffer: t.buffer, parts: [part], blank: false })))
-  if (more.some(t => buffers.some(b => readBy(t.parts).has(b))))
+  const targets = buffers.map(buffer => groupsOf({ buffer, parts: parts.filter(p => p.stores[0]!.buffer === buffer), blank: blank(buffer) }, extent))
+  const early = targets.filter(t => t.length > 1).flat()
+  const late = targets.flatMap(t => (t.length === 1 ? t : []))
+  if (early.some(t => readBy(parts).has(t.buffer)))
     refuse({ kind: 'limit', what: name, message: 'it reads in place what several of its stores fill together', remedy: 'WebGL has no such program.' })
-  return [first, ...more.map((t): Draft => ({ kind: 'kernel', name: fresh.name(name), origins, flops: 0, bytes: 0, targets: [t] }))]
+  const steps = [...early.map(t => [t]), ...(late.length === 0 ? [] : [late])]
+  return steps.map((targets, i): Draft => {
+    const last = i === steps.length - 1
+    return { kind: 'kernel', name: last ? name : fresh.name(`${name}_part`), origins, flops: last ? flops : 0, bytes: last ? bytes : 0, targets }
+  })
 }
 
 /** Buffers that nothing has written to before: what is not stored to them is zero. Steps are asked about in their order. */

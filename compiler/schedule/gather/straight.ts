@@ -44,16 +44,14 @@ const innermost = (atom: Atom): Index | null => {
 export const straightened = <K extends Kernel>(kernel: K, counters: readonly Var[], fresh: Fresh): K => {
   const at = kernel.stores[0]?.at ?? zero
   const bent = at.terms.flatMap(t => (t.atom.kind === 'div' || t.atom.kind === 'mod' ? [t.atom] : []))
-  const numbers = bent.flatMap(atom => counted(innermost(atom) ?? zero, kernel.vars) ?? []).length === 0 ? []
-    : bent.flatMap(atom => [counted(innermost(atom) ?? zero, kernel.vars) ?? []])
-  const number = numbers.toSorted((x, y) => y.length - x.length)[0]
-  if (number === undefined || number.length === 0) return kernel
+  const number = bent.map(atom => counted(innermost(atom) ?? zero, kernel.vars) ?? []).toSorted((x, y) => y.length - x.length)[0] ?? []
+  if (number.length === 0) return kernel
   const size = number.reduce((n, v) => n * v.size, 1)
   const linear = number.filter(v => at.terms.some(t => t.atom.kind === 'var' && t.atom.id === v.id))
   const cuts = [
     ...bent.flatMap(atom => {
       const divisor = divisorOf(atom.of, number)
-      return divisor === null ? [] : [divisor, divisor * atom.by]
+      return divisor === null ? [] : [...(atom.kind === 'mod' ? [divisor] : []), divisor * atom.by]
     }),
     // a variable that the place names itself has its own digits
     ...number.flatMap((v, k) => (linear.includes(v) ? [stridesOf(number)[k]!, stridesOf(number)[k]! * v.size] : [])),
@@ -61,13 +59,16 @@ export const straightened = <K extends Kernel>(kernel: K, counters: readonly Var
   const strides = [...new Set([1, ...cuts])].toSorted((x, y) => y - x)
   if (strides.some((s, k) => (k === 0 ? size : strides[k - 1]!) % s !== 0)) return kernel
   const digits = strides.map((s, k) => fresh.variable((k === 0 ? size : strides[k - 1]!) / s, number[0]!.name))
-  const whole = digits.reduce<Index>((sum, d, k) => add(sum, scale(variable(d), strides[k]!)), zero)
-  const all = [...counters, ...kernel.vars, ...(kernel.reduction?.vars ?? []), ...digits]
+  const whole = fresh.variable(size, number[0]!.name)
+  const all = [...counters, ...kernel.vars, ...(kernel.reduction?.vars ?? []), whole, ...digits]
   const algebra = indexing(id => all.find(v => v.id === id)?.size ?? 1)
-  const byId = new Map(number.map((v, k) => {
-    const above = algebra.div(whole, stridesOf(number)[k]!)
+  // first by the whole number, whose quotients and remainders are put together again, then by its digits
+  const byWhole = new Map(number.map((v, k) => {
+    const above = algebra.div(variable(whole), stridesOf(number)[k]!)
     return [v.id, k === 0 ? above : algebra.mod(above, v.size)]
   }))
-  const mapped = mapKernel(kernel, i => substitute(algebra, i, id => byId.get(id)))
+  const byDigits = digits.reduce<Index>((sum, d, k) => add(sum, scale(variable(d), strides[k]!)), zero)
+  const counting = mapKernel(kernel, i => substitute(algebra, i, id => byWhole.get(id)))
+  const mapped = mapKernel(counting, i => substitute(algebra, i, id => (id === whole.id ? byDigits : undefined)))
   return { ...kernel, ...mapped, vars: [...kernel.vars.filter(v => !number.includes(v)), ...digits] }
 }
