@@ -1,6 +1,7 @@
 /**
  * The studio's page in a real browser: it trains VDSM at its tiny size on WebAssembly, with the numbers that Node gets, and on
- * WebGPU (in software, where there is no graphics processor), draws what it learns, and says in words what goes wrong.
+ * WebGPU (in software, where there is no graphics processor), goes on where a device is lost, draws what it learns, times
+ * programs, and says in words what goes wrong.
  * Pictures of the page are left in a temporary folder, which is named.
  */
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
@@ -21,32 +22,51 @@ import { chromiumPath, launch } from './support.ts'
 
 const out = mkdtempSync(join(tmpdir(), 'vdsm-studio-page-'))
 const shots = join(tmpdir(), 'vdsm-studio-shots')
-const models = resolve('test/runtime/support/train')
+const models = resolve('test/browser/studio')
 /** For the page to come to a state; software takes its time to compile shaders. */
 const PATIENCE = 240_000
-/** Steps on WebGPU: each takes a software adapter a moment. */
-const FEW = 20
+/** Steps on a device in software: each takes it a moment, and compiling shaders much longer. */
+const FEW = 8
 
 let browser: Browser | undefined
 let served: Served | undefined
+/** The same page, whose worker keeps hold of the devices that it is given, so that they can be taken from it. */
+let breakable: Served | undefined
+const holding = `globalThis.held = []
+const request = globalThis.GPUAdapter?.prototype.requestDevice
+if (request) GPUAdapter.prototype.requestDevice = async function (...asked) {
+  const device = await request.apply(this, asked)
+  held.push({ lose: () => device.destroy() })
+  return device
+}
+const context = OffscreenCanvas.prototype.getContext
+OffscreenCanvas.prototype.getContext = function (...asked) {
+  const gl = context.apply(this, asked)
+  if (asked[0] === 'webgl2' && gl) held.push({ lose: () => gl.getExtension('WEBGL_lose_context').loseContext() })
+  return gl
+}
+`
 /** What the console and the page complained of. */
 const troubles: string[] = []
 
 test.before(async () => {
   if (chromiumPath === undefined) return
-  const compiled = await compile({ files: [join(models, 'vdsm/tiny/frames.ts')], root: models, out, force: true, onBuilt: () => undefined })
+  const compiled = await compile({ files: ['frames', 'video'].map(stage => join(models, `vdsm/tiny/${stage}.ts`)), root: models, out, force: true, onBuilt: () => undefined })
   if (E.isLeft(compiled)) throw new Error(print(compiled.left))
-  served = await serveStudio((await bundleStudio()).files, nodeHost(out), 0)
+  const { files } = await bundleStudio()
+  served = await serveStudio(files, nodeHost(out), 0)
+  breakable = await serveStudio(new Map([...files, ['trainer.js', new TextEncoder().encode(`${holding}${new TextDecoder().decode(files.get('trainer.js'))}`)]]), nodeHost(out), 0)
   browser = await launch({ webgpu: true })
   mkdirSync(shots, { recursive: true })
 })
 test.after(async () => {
   await browser?.close()
   await served?.close()
+  await breakable?.close()
   rmSync(out, { recursive: true, force: true })
 })
 
-const openStudio = async (query: string, look: { readonly width?: number; readonly dark?: boolean } = {}): Promise<Page> => {
+const openStudio = async (query: string, look: { readonly width?: number; readonly dark?: boolean; readonly at?: Served | undefined } = {}): Promise<Page> => {
   if (browser === undefined) throw new Error('no browser')
   const page = await browser.newPage({ viewport: { width: look.width ?? 1180, height: 800 }, colorScheme: look.dark === true ? 'dark' : 'light' })
   page.on('console', message => {
@@ -54,7 +74,7 @@ const openStudio = async (query: string, look: { readonly width?: number; readon
     if (['error', 'warning'].includes(message.type()) && !message.text().startsWith('Canvas2D')) troubles.push(message.text())
   })
   page.on('pageerror', error => troubles.push(error.message))
-  await page.goto(`${served?.address ?? ''}${query}`)
+  await page.goto(`${(look.at ?? served)?.address ?? ''}${query}`)
   return page
 }
 
@@ -82,6 +102,10 @@ const lookAt = async (page: Page, canvas: string): Promise<{ readonly brightness
   return { brightness: lower.reduce((a, b) => a + b, 0) / lower.length, colours: new Set(all).size }
 })()`)) as { readonly brightness: number; readonly colours: number }
 
+/** Name and description of the device in use, and what is said of the others. */
+const usedOn = async (page: Page): Promise<string> => (await page.textContent('#devices [data-role=used]')) ?? ''
+const saidOf = async (page: Page, device: string): Promise<string> => (await page.textContent(`#devices [data-device=${device}]`)) ?? ''
+
 const train = async (page: Page): Promise<void> => {
   await until(page, 'ready')
   await page.click('#run')
@@ -90,6 +114,13 @@ const train = async (page: Page): Promise<void> => {
 
 const untilLosses = async (page: Page, count: number): Promise<void> => {
   for (const end = Date.now() + PATIENCE; (await lossesOf(page)).length < count;) {
+    if (Date.now() > end || (await page.evaluate('studio.state()')) === 'failed') throw new Error((await page.textContent('#problem')) ?? 'it takes too long')
+    await new Promise(done => setTimeout(done, 20))
+  }
+}
+
+const untilNotice = async (page: Page, pattern: RegExp): Promise<void> => {
+  for (const end = Date.now() + PATIENCE; !pattern.test((await page.textContent('#notice')) ?? '');) {
     if (Date.now() > end || (await page.evaluate('studio.state()')) === 'failed') throw new Error((await page.textContent('#problem')) ?? 'it takes too long')
     await new Promise(done => setTimeout(done, 20))
   }
@@ -114,7 +145,7 @@ if (chromiumPath === undefined) process.stdout.write('SKIPPED: the studio is not
 inBrowser('on WebAssembly it trains as Node does, the loss falls, and it draws both pictures', async () => {
   const page = await openStudio('?config=tiny&steps=60&device=wasm')
   await until(page, 'ready')
-  assert.match((await page.textContent('#device-name')) ?? '', /^WebAssembly: relaxed FMA, \d threads?$/)
+  assert.match(await usedOn(page), /^WebAssemblyrelaxed FMA, \d threads?$/)
   const given = await lookAt(page, 'grid')
   await train(page)
   const losses = await lossesOf(page)
@@ -130,21 +161,39 @@ inBrowser('on WebAssembly it trains as Node does, the loss falls, and it draws b
   await page.close()
 })
 
-inBrowser('on WebGPU the losses are those of WebAssembly, as far as float32 goes', async () => {
-  const page = await openStudio('?config=tiny&steps=200&device=webgpu')
+/** Losses of a device whose arithmetic is another: differences of the last digit grow from step to step, as each starts from the one before. */
+const checkLosses = async (losses: Losses, steps: number): Promise<void> => {
+  const expected = await reference(losses.length, steps)
+  assert.equal(losses.map(([step]) => step), expected.map(([step]) => step))
+  const far = losses.map(([, loss], i) => Math.abs(loss - (expected[i]?.[1] ?? NaN)) / Math.abs(loss))
+  assert.ok(far.every(share => share < 1e-3), `shares: ${far.map(share => share.toExponential(1)).join(' ')}`)
+}
+
+/** Takes away the device that the worker got last. */
+const lose = async (page: Page): Promise<void> => {
+  const [worker] = page.workers()
+  await worker?.evaluate('held.at(-1).lose()')
+}
+
+/** Trains a few steps on a device, from which it is taken in the middle; leaves the page paused. */
+const trainBroken = async (device: 'webgpu' | 'webgl'): Promise<Page> => {
+  const page = await openStudio(`?config=tiny&steps=200&device=${device}`, { at: breakable })
   await until(page, 'ready')
-  assert.match((await page.textContent('#device-name')) ?? '', /^WebGPU: /)
   await page.click('#run')
+  await untilLosses(page, FEW / 2)
+  await lose(page)
+  await untilNotice(page, /went on from step/)
   await untilLosses(page, FEW)
   await page.click('#run')
   await until(page, 'paused')
-  const losses = await lossesOf(page)
-  const expected = await reference(losses.length, 200)
-  assert.equal(losses.map(([step]) => step), expected.map(([step]) => step))
-  // Differences of the last digit grow from step to step, as each starts from the one before.
-  const far = losses.map(([, loss], i) => Math.abs(loss - (expected[i]?.[1] ?? NaN)) / Math.abs(loss))
-  assert.ok(far.every(share => share < 1e-3), `shares: ${far.map(share => share.toExponential(1)).join(' ')}`)
-  assert.ok(fall(losses) > 50, `the loss falls by ${fall(losses)}`)
+  await checkLosses(await lossesOf(page), 200)
+  return page
+}
+
+inBrowser('on WebGPU the losses are those of WebAssembly, though the device is lost on the way', async () => {
+  const page = await trainBroken('webgpu')
+  assert.match(await usedOn(page), /^WebGPU.*software/)
+  assert.match((await page.textContent('#notice')) ?? '', /^WebGPU failed: the device was lost.*went on from step \d+ on a fresh device\.$/)
   assert.ok((await lookAt(page, 'grid')).brightness < 100, 'the model has filled the cells')
   await page.screenshot({ path: join(shots, 'webgpu.png'), fullPage: true })
   await page.close()
@@ -180,12 +229,37 @@ inBrowser('it pauses, goes on to the same numbers, and begins anew with another 
   await page.close()
 })
 
-inBrowser('auto does not take an adapter in software, and says so', async () => {
+inBrowser('auto takes no adapter in software: where there is nothing else, WebAssembly, and it says why', async () => {
   const page = await openStudio('?config=tiny&steps=5')
   await until(page, 'ready')
-  const [name, notes] = [(await page.textContent('#device-name')) ?? '', (await page.textContent('#notes')) ?? '']
-  if (name.startsWith('WebGPU')) assert.ok(notes.length > 0, 'a graphics processor is named')
-  else assert.match(notes, /WebGPU is not used: .+/)
+  const used = await usedOn(page)
+  if (used.startsWith('WebAssembly')) {
+    for (const device of ['webgpu', 'webgl']) assert.match(await saidOf(page, device), /not used: .+/)
+  } else assert.not.match(used, /software/)
+  await page.close()
+})
+
+/** The times per call of a device, row by row, when it has been measured. */
+const measured = async (page: Page, device: string): Promise<readonly string[]> => {
+  await page.click(`[data-measure=${device}]`)
+  for (const end = Date.now() + PATIENCE; Date.now() < end && ((await page.textContent('#measure-head')) ?? '').includes('Stop');) {
+    await new Promise(done => setTimeout(done, 50))
+  }
+  return Promise.all(['encode', 'transfer', 'generate'].map(async program => (await page.textContent(`[data-cell=${program}-${device}]`)) ?? ''))
+}
+
+inBrowser('the time per call of the whole model is measured, device by device, while training rests and then goes on', async () => {
+  const page = await openStudio('?config=tiny&steps=100000&device=wasm', { width: 1280 })
+  await until(page, 'ready')
+  await page.click('#run')
+  await untilLosses(page, 5)
+  for (const cell of await measured(page, 'wasm')) assert.match(cell, /^[\d.]+ m?sfirst [\d.]+ m?s$/)
+  const before = (await lossesOf(page)).length
+  await untilLosses(page, before + 5)
+  const losses = await lossesOf(page)
+  assert.equal(losses.map(([step]) => step), losses.map((_, i) => i + 1), 'no step is missing or done twice')
+  assert.match((await page.textContent('#measure-remarks')) ?? '', /WebAssembly: relaxed FMA/)
+  await page.screenshot({ path: join(shots, 'programs.png'), fullPage: true })
   await page.close()
 })
 

@@ -22,14 +22,14 @@ export const launch = async ({ webgpu = false } = {}): Promise<Browser> => {
   return chromium.launch({ executablePath: chromiumPath, headless: true, args })
 }
 
-/** The script of page.ts and its chunks, as a user's bundler makes them, and the source files that went into them. */
-export const packPage = async () => {
+/** The script of page.ts (or of another file beside it) and its chunks, as a user's bundler makes them, and the source files that went into them. */
+export const packPage = async (entry = 'page.ts') => {
   // Other bundlers find the script of the workers by themselves.
   const worker = await bundle({
     absWorkingDir: join(here, '../..'), entryPoints: ['runtime/device/worker-web.mjs'], write: false, bundle: true, format: 'esm', minify: true,
   })
   const { outputFiles, metafile } = await bundle({
-    absWorkingDir: join(here, '../..'), entryPoints: [join(here, 'page.ts')], outdir: 'build/page', write: false, metafile: true,
+    absWorkingDir: join(here, '../..'), entryPoints: { page: join(here, entry) }, outdir: 'build/page', write: false, metafile: true,
     bundle: true, splitting: true, format: 'esm', platform: 'browser', target: 'es2022', minify: true, logLevel: 'silent',
   })
   const named = outputFiles.map(file => [`/${basename(file.path)}`, file.contents] as const)
