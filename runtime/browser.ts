@@ -7,10 +7,13 @@
  *     const program = await build.load('model/step', { device: 'webgpu' })
  */
 import * as E from 'fp-ts/lib/Either.js'
+import * as TE from 'fp-ts/lib/TaskEither.js'
 import { Refusal } from '../dsl/errors.ts'
 import { openBuild, type LoadOptions } from './build.ts'
 import { webHost } from './device/web.ts'
 import type { Host } from './device/host.ts'
+import { lookAtGl } from './device/webgl/context.ts'
+import type { About as GlAbout } from './device/webgl/engine.ts'
 import { findAdapter, type About } from './device/webgpu/adapter.ts'
 import type { Executable } from './executor.ts'
 import type { Manifest } from './manifest.ts'
@@ -20,6 +23,7 @@ export { arr, load, type Arr, type Given, type ProgramTypes } from './bindings.t
 export type { Device, LoadOptions } from './build.ts'
 export { fitArrays } from './arrays.ts'
 export { webHost } from './device/web.ts'
+export type { About as GlAbout } from './device/webgl/engine.ts'
 export type { About } from './device/webgpu/adapter.ts'
 export type { Executable, View } from './executor.ts'
 export { parseNpz, printNpz } from './io/npz.ts'
@@ -51,3 +55,6 @@ export const open = async (build: string | Host): Promise<Programs> => {
  * Rejects with a `Refusal` that says why there is none at all.
  */
 export const webgpuHere = async (host: Host = webHost('')): Promise<About> => (await orReject(findAdapter(host.gpu, true))).about
+
+/** What WebGL is here, found by opening a context and closing it again. Rejects with a `Refusal` that says why programs cannot run on it. */
+export const webglHere = async (host: Host = webHost('')): Promise<GlAbout> => orReject(TE.fromEither(lookAtGl(host.gl)))

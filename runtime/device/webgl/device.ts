@@ -7,8 +7,8 @@ import type * as TE from 'fp-ts/lib/TaskEither.js'
 import { Refusal, type Failure } from '../../../dsl/errors.ts'
 import { lostFailure, openContext, type Context } from './context.ts'
 import { failures, type Engine } from './engine.ts'
-import { fixAttributes, buildKernel, kernelsOn, noCanvas } from './kernels.ts'
-import { addNatives, importLibrary, type Library } from './library.ts'
+import { fixAttributes, buildKernel, kernelsOn } from './kernels.ts'
+import { importLibrary, openLibrary, type Library } from './library.ts'
 import { finished, readback } from './readback.ts'
 import { sheetsOf } from './sheets.ts'
 import { gl as n, glFailure, type GlSource } from './source.ts'
@@ -26,16 +26,16 @@ const engineOn = async (library: Library, { gl, about, onLost, close }: Context)
   }
   onLost(failing.fail)
   fixAttributes(gl)
-  const gpu = new library.GPU({ context: gl, canvas: noCanvas() })
-  addNatives(gpu, 'webgl2')
-  const { shortcut, built } = buildKernel(gl, gpu, probe, new Map(), [], null)
+  const gpu = openLibrary(library, 'webgl2')
+  const place = { context: gl, canvas: { width: 1, height: 1 } }
+  const { shortcut, built } = buildKernel(gpu, place, probe, new Map(), [], null)
   const sheets = sheetsOf(gl, about, library, built)
   const usable = (): void => {
     if (gl.isContextLost()) failing.fail(lostFailure(about.name))
     const failure = failing.failure()
     if (failure !== null) throw new Refusal(failure)
   }
-  const { prepare, count } = kernelsOn(gl, gpu, sheets, usable)
+  const { prepare, count } = kernelsOn(gpu, place, sheets, usable)
   const read = readback(gl, broken)
   const checked = (): void => {
     usable()

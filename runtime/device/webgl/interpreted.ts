@@ -5,13 +5,12 @@
 import { glFailure } from './source.ts'
 import { refuse } from '../../../dsl/errors.ts'
 import { failures, kernelKey, type Engine, type Run, type Texture } from './engine.ts'
-import { addNatives, createKernel, type Library } from './library.ts'
+import { createKernel, openLibrary, type Library } from './library.ts'
 
 type Numbers = Texture & { readonly numbers: Float32Array }
 
-export const interpretedEngine = ({ GPU }: Library, maxTextureSize = 16384): Engine => {
-  const gpu = new GPU({ mode: 'cpu' })
-  addNatives(gpu, 'cpu')
+export const interpretedEngine = (library: Library, maxTextureSize = 16384): Engine => {
+  const gpu = openLibrary(library, 'cpu')
   const kernels = new Map<string, Run>()
   const state = { textures: 0, bytes: 0 }
   const { silence, ...failing } = failures()
@@ -40,7 +39,7 @@ export const interpretedEngine = ({ GPU }: Library, maxTextureSize = 16384): Eng
     prepare: (kernel, functions) => {
       const known = kernels.get(kernelKey(kernel))
       if (known !== undefined) return known
-      const run = createKernel(gpu, 'cpu', kernel, functions)
+      const run = createKernel(gpu, null, kernel, functions)
       try {
         run.kernel.build(...kernel.inputs.map(texels => new Float32Array(texels)), ...Array.from({ length: kernel.counters }, () => 0))
       } catch (error) {

@@ -2,7 +2,7 @@
 import { Refusal, type Failure } from '../../../dsl/errors.ts'
 import type { GlFunction, GlKernel } from '../../gl-program.ts'
 import { kernelKey, type Run, type Texture } from './engine.ts'
-import { createKernel, type Built, type GpuJs } from './library.ts'
+import { createKernel, type Built, type GpuJs, type Place } from './library.ts'
 import type { Sheets } from './sheets.ts'
 import { gl as n, glFailure, type Gl } from './source.ts'
 
@@ -18,9 +18,6 @@ export const fixAttributes = (gl: Gl): void => {
   })
 }
 
-/** What gpu.js sizes as it builds kernels; nothing is drawn on a canvas, so it needs no memory. */
-export const noCanvas = (): object => ({ width: 1, height: 1 })
-
 /** The first line in which a driver, or gpu.js, says what is wrong. */
 const firstLine = (error: unknown): string =>
   (error instanceof Error ? error.message : String(error)).replace(/^Error compiling \w+ shader: /, '').split('\n').map(line => line.trim()).find(line => line !== '') ?? ''
@@ -29,13 +26,15 @@ const shaderFailure = ({ name, places }: Pick<GlKernel, 'name' | 'places'>, word
   glFailure('shader', `kernel ${name} (${places.join(', ')}) does not compile: ${words}`, 'This is a bug of vdsm or of the driver; the device wasm computes the same.')
 
 /** Builds a kernel, and writes to `empty` until it is given a texture. Throws a `Refusal`. */
-export const buildKernel = (gl: Gl, gpu: GpuJs, kernel: GlKernel, functions: ReadonlyMap<string, GlFunction>, args: readonly unknown[], empty: Built['texture']) => {
+export const buildKernel = (gpu: GpuJs, place: Place, kernel: GlKernel, functions: ReadonlyMap<string, GlFunction>, args: readonly unknown[], empty: Built['texture']) => {
   try {
-    const shortcut = createKernel(gpu, 'webgl2', kernel, functions)
+    const shortcut = createKernel(gpu, place, kernel, functions)
     const built = shortcut.kernel
+    const { context } = place
     built.texture = empty
     built.build(...args)
-    if (gl.getProgramParameter(built.program, n.linked) !== true) throw new Error(gl.getProgramInfoLog(built.program) ?? 'it cannot be linked')
+    if (built.constructor.mode !== 'gpu') throw new Error(`gpu.js made it for its mode ${built.constructor.mode}`)
+    if (context.getProgramParameter(built.program, n.linked) !== true) throw new Error(context.getProgramInfoLog(built.program) ?? 'it cannot be linked')
     return { shortcut, built }
   } catch (error) {
     throw error instanceof Refusal ? error : new Refusal(shaderFailure(kernel, firstLine(error)))
@@ -45,7 +44,7 @@ export const buildKernel = (gl: Gl, gpu: GpuJs, kernel: GlKernel, functions: Rea
 export type Kernels = { readonly prepare: (kernel: GlKernel, functions: ReadonlyMap<string, GlFunction>) => Run; readonly count: () => number }
 
 /** The kernels of a context, which all its programs share. `usable` throws where it has failed. */
-export const kernelsOn = (gl: Gl, gpu: GpuJs, sheets: Sheets, usable: () => void): Kernels => {
+export const kernelsOn = (gpu: GpuJs, place: Place, sheets: Sheets, usable: () => void): Kernels => {
   const all = new Map<string, Run>()
   return {
     count: () => all.size,
@@ -55,8 +54,8 @@ export const kernelsOn = (gl: Gl, gpu: GpuJs, sheets: Sheets, usable: () => void
       if (known !== undefined) return known
       const empty = sheets.dummy(kernel.texels)
       const args = [...kernel.inputs.map(sheets.dummy), ...Array.from({ length: kernel.counters }, () => 0)]
-      const { shortcut, built } = buildKernel(gl, gpu, kernel, functions, args, empty)
-      if (gl.isContextLost()) usable()
+      const { shortcut, built } = buildKernel(gpu, place, kernel, functions, args, empty)
+      if (place.context.isContextLost()) usable()
       const run: Run = (inputs, counters): Texture => {
         const output = sheets.take(kernel.texels)
         built.texture = sheets.sheetOf(output)

@@ -45,7 +45,7 @@ export type GpuJs = {
 }
 
 export type Library = {
-  readonly GPU: new (settings: Readonly<Record<string, unknown>>) => GpuJs
+  readonly GPU: (new (settings: { readonly mode: Mode }) => GpuJs) & { readonly disableValidation: () => void; readonly enableValidation: () => void }
   readonly utils: { readonly closestSquareDimensions: (texels: number) => ArrayLike<number> }
 }
 
@@ -78,8 +78,23 @@ const bits = `
   const floatOfBits = a => { bitsWords[0] = a; return bitsNumbers[0] }
 `
 
+/**
+ * Opens gpu.js. It is kept from looking at what the browser can do: for that it would open a context of its own, compile shaders
+ * there and wait for their results, and the context that kernels are given has been looked at.
+ */
+export const openLibrary = ({ GPU }: Library, mode: Mode): GpuJs => {
+  GPU.disableValidation()
+  try {
+    const gpu = new GPU({ mode })
+    addNatives(gpu, mode)
+    return gpu
+  } finally {
+    GPU.enableValidation()
+  }
+}
+
 /** Adds all natives; no kernel can be made before. */
-export const addNatives = (gpu: GpuJs, mode: Mode): void => {
+const addNatives = (gpu: GpuJs, mode: Mode): void => {
   for (const [name, native] of Object.entries<Native>(natives)) {
     gpu.addNativeFunction(name, nativeSource(name, native, mode), {
       returnType: typeNames[native.returns], argumentTypes: Object.fromEntries(native.parameters.map(([type, parameter]) => [parameter, typeNames[type]])),
@@ -106,18 +121,23 @@ const closure = (names: readonly string[], all: ReadonlyMap<string, GlFunction>,
 /** Loops are as long as they say: gpu.js stops those whose length it does not see after so many turns, by default 1000. */
 const mostTurns = 2 ** 31 - 1
 
+/** Where kernels of WebGL2 are: a context, and what gpu.js sizes as it builds kernels. Nothing is drawn on a canvas, so it needs no memory. */
+export type Place = { readonly context: Gl; readonly canvas: { width: number; height: number } }
+
 /** Makes a kernel, which gpu.js builds when it is told to, or is run first. Its parameters: arrays, then counters. */
-export const createKernel = (gpu: GpuJs, mode: Mode, kernel: Pick<GlKernel, 'code' | 'inputs' | 'counters' | 'texels' | 'functions'>,
+export const createKernel = (gpu: GpuJs, place: Place | null, kernel: Pick<GlKernel, 'code' | 'inputs' | 'counters' | 'texels' | 'functions'>,
   functions: ReadonlyMap<string, GlFunction>): Shortcut =>
   gpu.createKernel(kernel.code, {
     output: [kernel.texels],
     pipeline: true,
     // The device itself sees to it that no texture is written that somebody holds; gpu.js would keep one texture for every kernel.
-    immutable: mode === 'cpu',
+    immutable: place === null,
     precision: 'single', tactic: 'precision', returnType: 'Float', fixIntegerDivisionAccuracy: false, loopMaxIterations: mostTurns,
-    argumentTypes: [...kernel.inputs.map(() => (mode === 'cpu' ? 'Array' : 'NumberTexture')), ...Array.from({ length: kernel.counters }, () => 'Integer')],
+    argumentTypes: [...kernel.inputs.map(() => (place === null ? 'Array' : 'NumberTexture')), ...Array.from({ length: kernel.counters }, () => 'Integer')],
     functions: closure(kernel.functions, functions).map(({ code, parameters }) =>
       ({ source: code, settings: { argumentTypes: Array.from({ length: parameters }, () => 'Float'), returnType: 'Float' } })),
+    validate: false,
+    ...place,
     onRequestFallback: forbidden('wants to compute on the processor instead'),
     onRequestSwitchKernel: forbidden('wants to compile the kernel anew for other arguments'),
   })

@@ -32,6 +32,9 @@ export const natives = {
   shift_left: int('a << b', 'a << b'),
   int_shift_right: int('a >> b', 'a >> b'),
   uint_shift_right: int('int(uint(a) >> uint(b))', '(a >>> b) | 0'),
+  /** Turned to the left by 1 .. 31. */
+  word_rotate: int('int((uint(a) << uint(b)) | (uint(a) >> uint(32 - b)))', '(a << b) | (a >>> (32 - b))'),
+  int_equal: test('a == b', 'a === b'),
   uint_less: test('uint(a) < uint(b)', '(a >>> 0) < (b >>> 0)'),
   uint_at_most: test('uint(a) <= uint(b)', '(a >>> 0) <= (b >>> 0)'),
   /** One of two numbers, both of which are computed. */
@@ -54,9 +57,15 @@ export const natives = {
   /** The bits of an f32, and back. */
   bits_of: { returns: 'int', parameters: [['float', 'x']], glsl: 'floatBitsToInt(x)', js: 'bitsOfFloat(x)' },
   float_of_bits: { returns: 'float', parameters: [['int', 'a']], glsl: 'intBitsToFloat(a)', js: 'floatOfBits(a)' },
-  /** The lower and the upper half of a word as numbers, and the word of two halves. */
+  /** The lower and the upper half of a word as numbers. */
   low: { returns: 'float', parameters: [['int', 'a']], glsl: 'float(a & 65535)', js: 'a & 65535' },
   high: { returns: 'float', parameters: [['int', 'a']], glsl: 'float(int(uint(a) >> 16u))', js: 'a >>> 16' },
+  /** The half of a word that belongs in a texel: of two neighbours the first has the lower one. */
+  half_word: {
+    returns: 'float', parameters: [['int', 'a'], ['int', 'texel']],
+    glsl: 'float((uint(a) >> uint(16 * (texel & 1))) & 65535u)', js: 'texel % 2 === 0 ? a & 65535 : a >>> 16',
+  },
+  /** The word of two halves. */
   word: { returns: 'int', parameters: [['float', 'x'], ['float', 'y']], glsl: 'int(uint(x) | (uint(y) << 16u))', js: 'x | (y << 16)' },
   /** To the nearest whole number, halves to the even one. */
   nearest: {

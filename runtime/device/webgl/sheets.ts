@@ -71,7 +71,10 @@ export const sheetsOf = (gl: Gl, about: About, { utils }: Library, built: Built)
     free.set(keyOf(texels), kept)
     kept.push(sheet)
   }
+  // Bound once, so that it is a texture that may be attached.
   const empty = gl.createTexture()
+  gl.activeTexture(n.texture15)
+  gl.bindTexture(n.texture2d, empty)
   const framebuffer = gl.createFramebuffer()
   return {
     sizeOf,
