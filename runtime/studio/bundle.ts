@@ -1,6 +1,6 @@
 /**
  * Makes the scripts of pages, in memory and in a fraction of a second: `vdsm.js`, the runtime as one ES module with all
- * that it needs, and `studio.js`, `trainer.js` and `measurer.js`, the page of `vdsm studio` and its workers, which import it.
+ * that it needs; `vdsm-webgl.js` beside it, gpu.js, which it imports where programs run on WebGL; and `studio.js`, `trainer.js` and `measurer.js`, the page of `vdsm studio` and its workers, which import it.
  */
 import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
@@ -23,6 +23,36 @@ const lean: Plugin = {
   },
 }
 
+/** The file that holds gpu.js: it is larger than the module, which most pages need without it. */
+export const webglFile = 'vdsm-webgl.js'
+
+const besideWebGl: Plugin = {
+  name: 'beside-webgl',
+  setup: ({ onResolve }) => {
+    onResolve({ filter: /^gpu\.js$/ }, () => ({ path: `./${webglFile}`, external: true }))
+  },
+}
+
+/** Of gpu.js, what computes on WebGL2: its other devices, and its way to print kernels as programs of their own, are empty. */
+const webglOnly: Plugin = {
+  name: 'webgl-only',
+  setup: ({ onResolve, onLoad }) => {
+    onResolve({ filter: /\/(web-gpu|web-assembly|headless-gl)\/|^gpu-mock\.js$|\/gl-wiretap$/ }, ({ path, importer }) =>
+      (importer.includes('gpu.js') ? { path, namespace: 'empty' } : undefined))
+    onLoad({ filter: /.*/, namespace: 'empty' }, () => ({ contents: 'module.exports = {}' }))
+  },
+}
+
+/** What WebGL needs besides: it is larger than all the rest, and is fetched when a program is loaded there. */
+export const besideName = 'vdsm-webgl.js'
+
+const besideGl: Plugin = {
+  name: 'beside-webgl',
+  setup: ({ onResolve }) => {
+    onResolve({ filter: /^gpu\.js$/ }, () => ({ path: `./${besideName}`, external: true }))
+  },
+}
+
 /** The page imports the module as any other page would. */
 const besideModule: Plugin = {
   name: 'beside-module',
@@ -40,14 +70,24 @@ export type Scripts = {
 
 const textOf = (contents: Uint8Array | undefined): string => new TextDecoder().decode(contents)
 
-/** The module alone. Its worker threads start from a text within it, so that it can lie anywhere. */
-export const bundleModule = async (): Promise<{ readonly code: Uint8Array; readonly weights: Metafile }> => {
+/** gpu.js as an ES module, for the module to import. */
+const bundleWebGl = async (): Promise<Uint8Array> => {
+  const stdin = { contents: 'export { GPU, utils } from \'gpu.js/src/index.js\'', resolveDir: root }
+  const { outputFiles } = await build({ ...common, stdin, plugins: [webglOnly] })
+  return outputFiles[0]?.contents ?? new Uint8Array()
+}
+
+/**
+ * The module, and gpu.js, which is to lie beside it as `webglFile` where programs run on WebGL. The module's worker threads start
+ * from a text within it, so that it can lie anywhere.
+ */
+export const bundleModule = async (): Promise<{ readonly code: Uint8Array; readonly webgl: Uint8Array; readonly weights: Metafile }> => {
   const worker = await build({ ...common, entryPoints: ['runtime/device/worker-web.mjs'] })
   const made = await build({
-    ...common, entryPoints: { vdsm: 'runtime/browser.ts' }, plugins: [lean],
+    ...common, entryPoints: { vdsm: 'runtime/browser.ts' }, plugins: [lean, besideWebGl],
     define: { VDSM_WORKER: JSON.stringify(textOf(worker.outputFiles[0]?.contents)) },
   })
-  return { code: made.outputFiles[0]?.contents ?? new Uint8Array(), weights: made.metafile }
+  return { code: made.outputFiles[0]?.contents ?? new Uint8Array(), webgl: await bundleWebGl(), weights: made.metafile }
 }
 
 /** The module, and the page's scripts and other files. */
@@ -59,5 +99,5 @@ export const bundleStudio = async (): Promise<Scripts> => {
   })
   const scripts = page.outputFiles.map(file => [file.path.split(/[\\/]/).pop() ?? '', file.contents] as const)
   const asIs = ['index.html', 'style.css', 'icon.svg'].map(name => [name, new Uint8Array(readFileSync(new URL(name, import.meta.url)))] as const)
-  return { files: new Map([['vdsm.js', module.code] as const, ...scripts, ...asIs]), weights: module.weights }
+  return { files: new Map([['vdsm.js', module.code] as const, [webglFile, module.webgl] as const, ...scripts, ...asIs]), weights: module.weights }
 }
