@@ -4,7 +4,10 @@
  */
 import { type Dispatch, mostMatrixBytes, mostSharedBytes, sharedBytesOf, subgroupThreads } from '../../../compiler/schedule/gpu/dispatch.ts'
 import type { Maths } from '../../../compiler/schedule/nest/operations.ts'
-import { type Fn, type Joining, type Local, type MatrixStep, type Scalar, type Stmt, type Type, type Value, lanesOf, scalarOf } from '../../../compiler/schedule/nest/nest.ts'
+import {
+  type Fn, type Joining, type Local, type MatrixStep, type Scalar, type Stmt, type Type, type Value, lanesOf, scalarOf,
+} from '../../../compiler/schedule/nest/nest.ts'
+import { type Subgroup, doStep, freshSubgroup, half } from './matrix-steps.ts'
 
 export type Memory = Map<number, Float32Array | Int32Array | Uint32Array>
 type One = number
@@ -13,8 +16,7 @@ type Thread = { readonly locals: Any[]; readonly id: number; readonly own: numbe
 type Group = {
   readonly shared: ReadonlyMap<number, Float64Array>
   readonly marks: ReadonlyMap<number, Marks>
-  /** Of every subgroup: its matrices, row by row, and what its first thread has done with them. */
-  readonly subgroups: readonly { readonly matrices: Map<number, Float64Array>; readonly done: string[] }[]
+  readonly subgroups: readonly Subgroup[]
 }
 type Eval = (t: Thread) => Any
 
@@ -43,13 +45,6 @@ const fromBits = (x: number, type: Scalar): number => {
   if (type !== 'f32') return held(x, type)
   word.setInt32(0, x)
   return word.getFloat32(0)
-}
-/** The number of half precision that is nearest to a number, of two the even one. */
-export const half = (x: number): number => {
-  const size = Math.abs(x)
-  if (!(size < 65520)) return Number.isNaN(x) ? NaN : Math.sign(x) * Infinity
-  const unit = 2 ** (Math.max(-14, Math.floor(Math.log2(size === 0 ? 1 : size))) - 10)
-  return evenly(x / unit) * unit
 }
 /** A number as its type holds it. */
 const held = (x: number, type: Scalar): number => (type === 'f32' ? Math.fround(x) : type === 'i32' ? x | 0 : type === 'u32' ? x >>> 0 : x === 0 ? 0 : 1)
@@ -110,7 +105,8 @@ export const runDispatch = (
     const own = owned.get(space)
     const [buffer, all] = [memory.get(space), marksOf.get(space)]
     if (own === undefined && (buffer === undefined || all === undefined)) return fail(`space ${space} is unknown`)
-    if (own !== undefined && (scalarOf(own.type) !== scalarOf(type) || lanesOf(own.type) > lanesOf(type))) fail(`workgroup memory of ${own.type} is used as ${type}`)
+    const suits = own === undefined || (scalarOf(own.type) === scalarOf(type) && lanesOf(own.type) <= lanesOf(type))
+    if (!suits) fail(`workgroup memory of ${own.type} is used as ${type}`)
     const lanes = lanesOf(type)
     const aligned = quads.has(space) || (own !== undefined && lanes === 4)
     if (aligned && lanes !== 4) fail(`space ${space} is touched one by one, too`)
@@ -200,15 +196,14 @@ export const runDispatch = (
   type Run = (t: Thread) => void
   /** The first thread of a subgroup does what all of its threads do together; the others only show that they do the same. */
   const matrixStep = (step: MatrixStep): Run => {
-    const side = 16
-    const at = step.op === 'load' || step.op === 'store' ? lift(step.at) : () => 0
-    const memory = step.op === 'load' || step.op === 'store' ? access(step.space, 'f32', step.op === 'store') : null
-    const kept = step.op === 'load' || step.op === 'store' ? owned.get(step.space)?.kept : undefined
+    const touched = step.op === 'load' || step.op === 'store' ? step : null
+    const at = touched === null ? () => 0 : lift(touched.at)
+    const memory = touched === null ? null : access(touched.space, 'f32', step.op === 'store')
+    const kept = touched === null ? undefined : owned.get(touched.space)?.kept
     if (step.op === 'load' && kept !== 'half') fail('a matrix is loaded from memory that is not in half precision')
     if (step.op === 'store' && kept === 'half') fail('a matrix of sums is stored in half precision')
     return t => {
       const own = t.group.subgroups[Math.floor(t.own / subgroupThreads)] ?? fail('no subgroup')
-      const found = (id: number): Float64Array => own.matrices.get(id) ?? fail(`${step.matrix.name} has no value`)
       const position = one(at(t))
       const what = `${step.op} ${step.matrix.id} at ${position}`
       t.steps += 1
@@ -217,35 +212,16 @@ export const runDispatch = (
         return
       }
       own.done.push(what)
-      switch (step.op) {
-        case 'zero':
-          own.matrices.set(step.matrix.id, new Float64Array(side * side))
-          return
-        case 'load':
-        case 'store': {
-          const matrix = step.op === 'load' ? new Float64Array(side * side) : found(step.matrix.id)
-          if (step.op === 'load') own.matrices.set(step.matrix.id, matrix)
-          const { data, check } = memory!
-          for (let r = 0; r < side; r += 1)
-            for (let c = 0; c < side; c += 1) {
-              const [near, distant] = step.matrix.role === 'left' ? [r, c] : [c, r]
-              const place = position + step.offset + distant * step.stride + near
-              check(t, place)
-              if (step.op === 'load') matrix[side * r + c] = data(t)[place]!
-              else data(t)[place] = matrix[side * r + c]!
-            }
-          return
-        }
-        case 'multiply': {
-          const [left, right, sum] = [found(step.left.id), found(step.right.id), found(step.matrix.id)]
-          for (let r = 0; r < side; r += 1)
-            for (let c = 0; c < side; c += 1) {
-              let all = sum[side * r + c]!
-              for (let k = 0; k < side; k += 1) all += left[side * r + k]! * right[side * k + c]!
-              sum[side * r + c] = Math.fround(all)
-            }
-        }
+      const cell = (place: number): number => {
+        memory!.check(t, place)
+        return place
       }
+      doStep(own, step, position, {
+        get: place => memory!.data(t)[cell(place)]!,
+        set: (place, value) => {
+          memory!.data(t)[cell(place)] = value
+        },
+      })
     }
   }
   /** Every thread comes to the same barriers and joints, which it gives. */
@@ -363,7 +339,7 @@ export const runDispatch = (
     const own: Group = {
       shared: new Map(shared.map(s => [s.space, new Float64Array(s.elements * lanesOf(s.type)).fill(NaN)])),
       marks: new Map(shared.map(s => [s.space, marksFor(s.elements * lanesOf(s.type))])),
-      subgroups: Array.from({ length: Math.ceil(threads / subgroupThreads) }, () => ({ matrices: new Map<number, Float64Array>(), done: [] })),
+      subgroups: Array.from({ length: Math.ceil(threads / subgroupThreads) }, freshSubgroup),
     }
     const members = Array.from({ length: threads }, (_, thread) => start(group, thread, own))
     if (plain !== null) members.forEach(plain)

@@ -13,7 +13,7 @@ import { add, scale, shift, variable } from '../../../compiler/schedule/kernel/i
 import type { Expr, Index, Kernel, Plan } from '../../../compiler/schedule/kernel/kernel.ts'
 import { interpret } from '../plan-interpreter.ts'
 import { acc, buffers, guard, ix, kernel, load, num, op, planOf, product, v, when } from '../wasm/plans.ts'
-import { half } from './interpret.ts'
+import { half } from './matrix-steps.ts'
 import { type Schedule, dialect, differing, filled, namesFor, runPlan } from './run.ts'
 
 const room = 2 ** 26
