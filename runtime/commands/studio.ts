@@ -69,7 +69,7 @@ const serve = async ({ build, port, open }: Options): Promise<void> => {
 export const register: Register = (cli, settle) => {
   withBuild(cli.command('studio')
     .summary('train the model live in a page')
-    .description('serve a page to this machine alone (127.0.0.1) that trains stage 1 on the pendulum, on WebGPU or WebAssembly, and draws what it has learnt')
+    .description('serve a page to this machine alone (127.0.0.1) that trains stage 1 on the pendulum, on WebGPU, WebGL or WebAssembly, and draws what it has learnt')
     .option('--port <n>', '0: any that is free', portOption, defaultPort)
     .option('--no-open', 'do not open the page in a browser'))
     .action((options: Options) => settle(attempt(() => serve(options))))

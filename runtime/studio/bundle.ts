@@ -1,6 +1,7 @@
 /**
  * Makes the scripts of pages, in memory and in a fraction of a second: `vdsm.js`, the runtime as one ES module with all
- * that it needs; `vdsm-webgl.js` beside it, gpu.js, which it imports where programs run on WebGL; and `studio.js`, `trainer.js` and `measurer.js`, the page of `vdsm studio` and its workers, which import it.
+ * that it needs; `vdsm-webgl.js` beside it, gpu.js, which it imports where programs run on WebGL; and `studio.js`, `trainer.js`
+ * and `measurer.js`, the page of `vdsm studio` and its workers, which import it.
  */
 import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
@@ -40,16 +41,6 @@ const webglOnly: Plugin = {
     onResolve({ filter: /\/(web-gpu|web-assembly|headless-gl)\/|^gpu-mock\.js$|\/gl-wiretap$/ }, ({ path, importer }) =>
       (importer.includes('gpu.js') ? { path, namespace: 'empty' } : undefined))
     onLoad({ filter: /.*/, namespace: 'empty' }, () => ({ contents: 'module.exports = {}' }))
-  },
-}
-
-/** What WebGL needs besides: it is larger than all the rest, and is fetched when a program is loaded there. */
-export const besideName = 'vdsm-webgl.js'
-
-const besideGl: Plugin = {
-  name: 'beside-webgl',
-  setup: ({ onResolve }) => {
-    onResolve({ filter: /^gpu\.js$/ }, () => ({ path: `./${besideName}`, external: true }))
   },
 }
 

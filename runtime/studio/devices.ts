@@ -38,7 +38,7 @@ const slow: Readonly<Record<PageDevice, string>> = {
 const worthwhile = (device: PageDevice, here: Here): Candidate | Passed => {
   const found = foundOf(device, here)
   if ('obstacle' in found) return { device, why: found.obstacle }
-  return found.software ? { device, why: `it is here in software only (${found.name}), slower than WebAssembly` }
+  return found.software ? { device, why: `it computes in software here, slower than WebAssembly: ${found.name}` }
     : { device, software: false, note: '' }
 }
 

@@ -1,5 +1,5 @@
 /** What devices are here, found by asking for them, and how programs are loaded on them. */
-import { print, Refusal, webgpuHere, type About, type LoadOptions } from '../browser.ts'
+import { print, Refusal, webglHere, webgpuHere, type LoadOptions } from '../browser.ts'
 import type { Candidate, Found, Here } from './devices.ts'
 
 /** A failure in one line, for a sentence that names the device. */
@@ -9,7 +9,7 @@ export const reasonOf = (error: unknown): string => {
   return (failure.kind === 'device' ? failure.message : print(failure)).split('\n')[0] ?? ''
 }
 
-const find = async (ask: () => Promise<Pick<About, 'name' | 'software'>>): Promise<Found> => {
+const find = async (ask: () => Promise<{ readonly name: string; readonly software: boolean }>): Promise<Found> => {
   try {
     const { name, software } = await ask()
     return { name, software }
@@ -19,14 +19,14 @@ const find = async (ask: () => Promise<Pick<About, 'name' | 'software'>>): Promi
 }
 
 export const findHere = async (): Promise<Here> => {
-  const webgpu = await find(webgpuHere)
-  return { webgpu, webgl: { obstacle: 'this build of the page does not know it' } }
+  const [webgpu, webgl] = await Promise.all([find(webgpuHere), find(webglHere)])
+  return { webgpu, webgl }
 }
 
 export const optionsOf = ({ device, software }: Pick<Candidate, 'device' | 'software'>): LoadOptions => {
   switch (device) {
     case 'webgpu': return software ? { device, allowSoftware: true } : { device }
-    case 'webgl': return { device: 'wasm' }
+    case 'webgl':
     case 'wasm': return { device }
   }
 }

@@ -35,7 +35,8 @@ const typeOf = (name: string): string => types[name.split('.').pop() ?? ''] ?? '
 
 /** The names of all files of a build's programs. */
 const filesOf = ({ programs }: Manifest): ReadonlySet<string> =>
-  new Set(programs.flatMap(({ modules, webgpu }) => [...Object.values(modules), ...(webgpu === undefined ? [] : [webgpu.file])])
+  new Set(programs.flatMap(({ modules, webgpu, webgl }) =>
+    [...Object.values(modules), ...(webgpu === undefined ? [] : [webgpu.file]), ...(webgl === undefined || 'obstacle' in webgl ? [] : [webgl.file])])
     .filter(name => /^\w[\w.-]*$/.test(name)))
 
 type Reply = { readonly status: number; readonly type: string; readonly body: Uint8Array | string }

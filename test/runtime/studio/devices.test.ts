@@ -42,7 +42,7 @@ test('what was chosen and is not here is refused, with the reason', () => {
 
 test('a line for each device: which is used, why not those before it, what follows', () => {
   assert.equal(linesOf('auto', here(none, soft)), [
-    'webgpu passed: this browser does not have it', 'webgl passed: it is here in software only (SwiftShader), slower than WebAssembly', 'wasm used: it',
+    'webgpu passed: this browser does not have it', 'webgl passed: it computes in software here, slower than WebAssembly: SwiftShader', 'wasm used: it',
   ])
   assert.equal(linesOf('auto', here(real, real)), ['webgpu used: it', 'webgl next: takes over if that fails', 'wasm next: takes over if that fails'])
   const [webgpu, webgl, wasm] = linesOf('webgl', here(real, soft))
