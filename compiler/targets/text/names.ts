@@ -1,4 +1,5 @@
-/** Identifiers of a text: what a label becomes, and names that are used once. */
+/** Identifiers of a text: what a label becomes, names that are used once, and what functions are called. */
+import type { Named } from '../../schedule/nest/nest.ts'
 
 /** A label as an identifier: letters, digits and single underscores, a letter first. */
 export const identifier = (label: string): string => {
@@ -21,3 +22,7 @@ export const namingBut = (reserved: (name: string) => boolean, taken: Set<string
     }
   }
 }
+
+/** What a function of f32 is called that a text defines for itself. */
+export const functionName = (named: Named): string =>
+  typeof named === 'string' ? `${named}_f32` : `pow_${identifier(`f32 ${named.pow}`.replace('-', 'minus ').replace('.', ' point '))}`

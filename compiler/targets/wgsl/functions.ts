@@ -6,8 +6,10 @@
 import type { Dialect } from '../../schedule/nest/expression.ts'
 import { builder } from '../../schedule/nest/builder.ts'
 import { maths } from '../../schedule/nest/maths.ts'
-import type { Named, Value } from '../../schedule/nest/nest.ts'
-import { identifier, naming } from './names.ts'
+import type { Named } from '../../schedule/nest/nest.ts'
+import { byName } from '../text/dialect.ts'
+import { functionName } from '../text/names.ts'
+import { naming } from './names.ts'
 import { printBody } from './body.ts'
 
 type Lanes = 1 | 4
@@ -31,9 +33,7 @@ export const callee = (helper: Helper): string => {
   if ('extreme' in helper) return `${helper.extreme}_f32${four(helper.lanes)}`
   if ('bound' in helper) return `${helper.bound === 'min' ? 'at_most' : 'at_least'}_f32${four(helper.lanes)}`
   if ('convert' in helper) return `${helper.convert}_of_f32${four(helper.lanes)}`
-  const { named, lanes } = helper
-  if (typeof named === 'string') return `${named}_f32${four(lanes)}`
-  return `pow_${identifier(`f32 ${named.pow}`.replace('-', 'minus ').replace('.', ' point '))}${four(lanes)}`
+  return `${functionName(helper.named)}${four(helper.lanes)}`
 }
 
 /** Texts that are known, with what they ask for, by name: they are the same in every module. */
@@ -105,16 +105,5 @@ const written = (helper: Helper, need: (helper: Helper) => string): readonly str
   return [`fn ${name}(x: ${float}) -> ${float} {`, ...lines, '}']
 }
 
-const called = (name: Named, x: Value): Value => ({ kind: 'named', name, type: x.type, args: [x] })
-
-/** Powers of a few multiplications are computed where they stand. */
-const short = (exponent: number): boolean => Number.isInteger(exponent * 2) && Math.abs(exponent) <= 4
-
 /** Positions count elements; transcendental functions are called by name. */
-export const wgsl: Dialect = {
-  unit: 1,
-  maths: {
-    call: (b, fn, x) => b.let(called(fn, x), fn),
-    pow: (b, x, exponent) => (short(exponent) ? maths.pow(b, x, exponent) : b.let(called({ pow: exponent }, x), 'power')),
-  },
-}
+export const wgsl: Dialect = byName
