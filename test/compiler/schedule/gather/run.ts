@@ -2,12 +2,15 @@
  * Runs plans as gathers on plain arrays. A nest becomes the source of a JavaScript function, f32 rounded after each operation, loads
  * checked for bounds; an element that is not stored to exactly once, by the last statement of a path, is an error.
  */
-import { type Gather, type GatherPlan, type GatherStep, mostInputs } from '../../../../compiler/schedule/gather/gather.ts'
+import { type Gather, type GatherPlan, type GatherStep, gatherPlan, mostInputs } from '../../../../compiler/schedule/gather/gather.ts'
+import type { Plan } from '../../../../compiler/schedule/kernel/kernel.ts'
+import type { Dialect } from '../../../../compiler/schedule/nest/expression.ts'
 import { type Named, type Nest, type Scalar, type Stmt, type Value, lanesOf, scalarOf } from '../../../../compiler/schedule/nest/nest.ts'
 import { spacesOf } from '../../../../compiler/schedule/nest/spaces.ts'
 import type { DType } from '../../../../dsl/core/prim.ts'
 import { type Memory, mathsOf } from '../../gpu/interpret.ts'
-import type { Dialect } from '../../../../compiler/schedule/nest/expression.ts'
+import { differing, filled } from '../../gpu/run.ts'
+import { interpret } from '../../plan-interpreter.ts'
 
 export const dialect: Dialect = { unit: 1, maths: mathsOf }
 
@@ -188,3 +191,21 @@ export const runGathers = (plan: GatherPlan, memory: Memory): Memory => {
   plan.steps.forEach(s => go(s, []))
   return memory
 }
+
+const elements = (shape: readonly number[]): number => shape.reduce((n, d) => n * d, 1)
+
+/** How a plan as gathers differs from its meaning on some values, '' if it does not; scratch that the plan does not have is left out. */
+export const disagreement = (plan: Plan, tolerance = 1e-5, given = filled(plan)): string => {
+  const memory: Memory = new Map(plan.buffers.flatMap(({ id, aval }) => {
+    const values = given.get(id)
+    if (values === undefined) return []
+    const data = arrayOf(aval.dtype, elements(aval.shape))
+    data.set(values)
+    return [[id, data]]
+  }))
+  return differing(plan, runGathers(gatherPlan(plan, dialect), memory), interpret(plan, given), tolerance)
+}
+
+/** The gathers of a plan's steps, each once. */
+export const gathersIn = (steps: readonly GatherStep[]): readonly Gather[] =>
+  steps.flatMap(s => (s.kind === 'kernel' ? s.gathers : s.kind === 'loop' ? gathersIn(s.steps) : []))
