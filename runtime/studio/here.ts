@@ -6,7 +6,8 @@ import type { Candidate, Found, Here } from './devices.ts'
 export const reasonOf = (error: unknown): string => {
   if (!(error instanceof Refusal)) return error instanceof Error ? error.message : String(error)
   const { failure } = error
-  return (failure.kind === 'device' ? failure.message : print(failure)).split('\n')[0] ?? ''
+  const named = failure.kind === 'device' || (failure.kind === 'limit' && failure.what.startsWith('Web'))
+  return (named ? failure.message : print(failure)).split('\n')[0] ?? ''
 }
 
 const find = async (ask: () => Promise<{ readonly name: string; readonly software: boolean }>): Promise<Found> => {

@@ -2,9 +2,10 @@
  * How long a call of each program that makes something of videos takes on a device, with parameters as training starts them: the
  * first call, with loading and compiling, and the median of those after it. A call is all of it: arrays in, the program, results back.
  */
-import { print, Refusal, sizeOfShape, type Executable, type LoadOptions, type Programs } from '../browser.ts'
+import { sizeOfShape, type Executable, type LoadOptions, type Programs } from '../browser.ts'
 import { median } from '../measure/times.ts'
 import { heldOutFrames, openPictures } from './data.ts'
+import { reasonOf } from './here.ts'
 import { MEASURED, type MeasuredProgram } from './measured.ts'
 import type { Timing } from './messages.ts'
 
@@ -85,7 +86,7 @@ const measureOne = async (build: Programs, id: string, parameters: Parameters, o
 export const measure = async (
   build: Programs, config: string, options: LoadOptions, report: (program: MeasuredProgram, timing: Timing) => void,
 ): Promise<void> => {
-  const refused = (error: unknown): Timing => ({ kind: 'refused', why: error instanceof Refusal ? print(error.failure) : String(error) })
+  const refused = (error: unknown): Timing => ({ kind: 'refused', why: reasonOf(error) })
   const parameters = await startParameters(build, config).catch((error: unknown) => refused(error))
   for (const name of MEASURED) {
     report(name, 'kind' in parameters ? parameters : await measureOne(build, idOf(config, 'video', name), parameters, options).catch(refused))

@@ -131,11 +131,15 @@ const hear = (message: FromWorker): void => {
       pictures = message.pictures
       return redraw()
     }
-    case 'failing': return say(message.text)
+    case 'failing': {
+      status.textContent = 'Loading the programs again'
+      return say(message.text)
+    }
     case 'recovered': {
       losses = losses.filter(([step]) => step <= message.steps)
       say(message.text)
       showNumbers(0)
+      show(state)
       return redraw()
     }
     case 'rested': return show(message.finished ? 'done' : 'paused')
