@@ -7,10 +7,15 @@ import type { Kernel, Plan, Step, Var } from '../../../../compiler/schedule/kern
 import { buffersOf } from '../../../../compiler/schedule/gpu/split.ts'
 import { optimise } from '../../../../compiler/transform/passes.ts'
 import { print } from '../../../../dsl/errors.ts'
-import { disagreement } from './run.ts'
+import { type Dense, dense } from '../../../../dsl/core/dense.ts'
+import { gatherPlan } from '../../../../compiler/schedule/gather/gather.ts'
+import { runPlan } from '../../backend.ts'
+import { samples } from '../../wasm/plans.ts'
+import { arrayOf, dialect, disagreement, runGathers } from './run.ts'
 
 const lowered = lowerFiles(['models/vdsm/tiny/frames.ts', 'models/vdsm/tiny/video.ts'], 'models')
 if (lowered._tag === 'Left') throw new Error(print(lowered.left))
+const funcs = new Map(lowered.right.map(p => [p.name, p.func]))
 const plans = new Map(lowered.right.map(p => [p.name, kernels(optimise(p.func), p.updates)]))
 
 type Inner = { readonly kernel: Kernel; readonly counters: readonly Var[] }
@@ -33,6 +38,35 @@ for (const name of ['vdsm/tiny/frames/trainStep', 'vdsm/tiny/video/gradient', 'v
       const terms = size(counters) * size(kernel.vars) * size(kernel.reduction?.vars ?? [])
       // the interpreter of plans is slow; the tolerance is that of sums over thousands of numbers around 1, in float32
       if (terms <= 60_000) assert.is(disagreement(alone(plan, inner), 2e-4), '', kernel.name)
+    }
+  })
+
+/** Small numbers, not negative where the second moments of an optimiser are; keys are any words. */
+const argumentsOf = (plan: Plan): readonly Dense[] =>
+  plan.buffers.flatMap(({ aval, role, name, id }) => (role.kind === 'input' ? [{ aval, name, id, index: role.index }] : [])).toSorted((x, y) => x.index - y.index)
+    .map(({ aval, name, id }) => {
+      const given = samples(aval.shape.reduce((n, d) => n * d, 1), aval.dtype, id + 1)
+      return dense(aval.shape, Float64Array.from(given, x => (aval.dtype !== 'f32' ? x : name.startsWith('params') ? x / 16 : Math.abs(x) / 8)), aval.dtype)
+    })
+
+for (const name of ['vdsm/tiny/frames/trainStep', 'vdsm/tiny/video/trainStep', 'vdsm/tiny/video/transfer', 'vdsm/tiny/video/generate'])
+  test(`${name} as a whole, against WebAssembly`, () => {
+    const plan = plans.get(name)!
+    const args = argumentsOf(plan)
+    const memory = runGathers(gatherPlan(plan, dialect), new Map(plan.buffers.flatMap(b => {
+      if (b.role.kind !== 'input') return []
+      const data = arrayOf(b.aval.dtype, args[b.role.index]!.data.length)
+      data.set(args[b.role.index]!.data)
+      return [[b.id, data]]
+    })))
+    const outputs = plan.buffers.flatMap(b => (b.role.kind === 'output' ? [{ ...b, at: b.role.over ?? b.id, index: b.role.index }] : []))
+    const want = runPlan(kernels(optimise(funcs.get(name)!)), outputs.length, args, false)
+    for (const { at, index, aval } of outputs) {
+      const [x, y] = [memory.get(at)!, want[index]!]
+      const scale = Array.from(y, Math.abs).reduce((m, n) => Math.max(m, n), 1e-3)
+      // float32 in another order, through the whole network and back; words to the bit
+      const least = aval.dtype === 'f32' ? 1e-4 * scale : 0
+      assert.ok(x.every((n, i) => Number.isFinite(n) && Math.abs(n - y[i]!) <= least), `result ${index}: ${x.slice(0, 3)}, not ${Array.from(y).slice(0, 3)}`)
     }
   })
 
