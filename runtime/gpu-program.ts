@@ -38,7 +38,10 @@ export type Binding = t.TypeOf<typeof Binding>
 export const DispatchInfo = t.readonly(t.type({ shader: t.number, groups: t.number, bindings: t.readonlyArray(Binding) }))
 export type DispatchInfo = t.TypeOf<typeof DispatchInfo>
 
-/** A fused kernel: one of `choices`, the first unless the device has measured another to be faster. FLOPs and bytes are of one execution. */
+/**
+ * A fused kernel: one of the `choices` that the device can run, the first of them unless it has measured another to be faster; where that is
+ * `settled`, nothing is measured. FLOPs and bytes are of one execution.
+ */
 export type KernelStep = {
   readonly kind: 'kernel'
   readonly name: string
@@ -46,6 +49,7 @@ export type KernelStep = {
   readonly flops: number
   readonly bytes: number
   readonly choices: readonly (readonly DispatchInfo[])[]
+  readonly settled?: true
 }
 export type CopyStep = { readonly kind: 'copy'; readonly from: Place; readonly to: Place; readonly bytes: number }
 /** The steps for counter = 0 .. size-1, in order. */
@@ -54,10 +58,13 @@ export type GpuStep = KernelStep | CopyStep | LoopStep
 
 export const GpuStep: t.Type<GpuStep, GpuStep, unknown> = t.recursion('GpuStep', () =>
   t.union([
-    t.type({
-      kind: t.literal('kernel'), name: t.string, places: t.readonlyArray(t.string), flops: t.number, bytes: t.number,
-      choices: t.readonlyArray(t.readonlyArray(DispatchInfo)),
-    }),
+    t.intersection([
+      t.type({
+        kind: t.literal('kernel'), name: t.string, places: t.readonlyArray(t.string), flops: t.number, bytes: t.number,
+        choices: t.readonlyArray(t.readonlyArray(DispatchInfo)),
+      }),
+      t.partial({ settled: t.literal(true) }),
+    ]),
     t.type({ kind: t.literal('copy'), from: Place, to: Place, bytes: t.number }),
     t.type({ kind: t.literal('loop'), size: t.number, steps: t.readonlyArray(GpuStep) }),
   ]))

@@ -12,7 +12,7 @@ import { asReduce } from '../elementwise/reduce.ts'
 import type { Kernel, Var } from '../kernel/kernel.ts'
 import { phases } from '../kernel/phases.ts'
 import type { Dialect } from '../nest/expression.ts'
-import type { Alternatives, Dispatched } from './dispatch.ts'
+import { type Alternatives, type Dispatched, needsSubgroups } from './dispatch.ts'
 import { elementwise } from './elementwise.ts'
 import { product } from './product/product.ts'
 import { reduce } from './reduce.ts'
@@ -23,14 +23,20 @@ export const plainly = (kernel: Kernel, counters: readonly Var[], dialect: Diale
     ? [elementwise(kernel, counters, dialect)]
     : reduce({ ...kernel, reduction: asReduce(kernel.reduction) }, counters, dialect, names, most)
 
-/** The dispatches of several kernels, one after the other: each in its n-th way, or its best where it has fewer. */
+const runsAnywhere = ({ dispatches }: Dispatched): boolean => !dispatches.some(needsSubgroups)
+
+/**
+ * The dispatches of several kernels, one after the other: each in its n-th way, or its best where it has fewer; last, where every one of these has
+ * need of subgroups, all in ways that have none.
+ */
 const inTurn = (all: readonly Alternatives[]): Alternatives => {
-  const way = (n: number): Dispatched => {
-    const made = all.map(a => a[n] ?? a[0])
+  const way = (pick: (ways: Alternatives) => Dispatched): Dispatched => {
+    const made = all.map(pick)
     return { dispatches: made.flatMap(m => m.dispatches), scratch: made.flatMap(m => m.scratch) }
   }
   const most = Math.max(1, ...all.map(a => a.length))
-  return [way(0), ...Array.from({ length: most - 1 }, (_, n) => way(n + 1))]
+  const ways: Alternatives = [way(a => a[0]), ...Array.from({ length: most - 1 }, (_, n) => way(a => a[n + 1] ?? a[0]))]
+  return ways.some(runsAnywhere) ? ways : [...ways, way(a => a.find(runsAnywhere) ?? a[0])]
 }
 
 /**

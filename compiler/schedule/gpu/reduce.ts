@@ -1,9 +1,10 @@
 /**
  * Reductions. A workgroup has `outputs` results by `lanes` threads for each: every lane takes each lanes-th term of its
- * result, and a tree in workgroup memory joins the lanes. One lane is a thread per result that adds on its own. Where even
- * whole workgroups per result would leave most of the device idle, the terms are cut into chunks, whose partial results a
- * second dispatch joins. Threads beside each other read beside each other: along the results where those are contiguous in
- * what is read (column sums), along the terms otherwise (row sums). The order of additions is fixed: no atomics.
+ * result, and a tree in workgroup memory joins the lanes, or subgroups do (subgroups.ts) where a device has them. One lane
+ * is a thread per result that adds on its own. Where even whole workgroups per result would leave most of the device idle,
+ * the terms are cut into chunks, whose partial results a second dispatch joins. Threads beside each other read beside each
+ * other: along the results where those are contiguous in what is read (column sums), along the terms otherwise (row sums).
+ * The order of additions is fixed on a device: no atomics.
  */
 import type { Names } from '../choose.ts'
 import { type Reduce, accumulator, joined } from '../elementwise/reduce.ts'
@@ -17,9 +18,10 @@ import { type Dialect, perform } from '../nest/expression.ts'
 import { bare, holdThroughout, operations, unrolledOperations } from '../nest/interior.ts'
 import { type Span, type Vars, byStride, envOf, loops, roundDown, taps } from '../nest/loops.ts'
 import { type Value, i32 } from '../nest/nest.ts'
-import type { Alternatives, Dispatch, Dispatched } from './dispatch.ts'
+import type { Alternatives, Dispatch, Dispatched, Shared } from './dispatch.ts'
 import { sectors } from './product/sides.ts'
 import { type Reads, type Shares, sharesFor } from './shares.ts'
+import { joinSubgroups, subgroupMemory, suitSubgroups } from './subgroups.ts'
 import { type Threads, openThreads } from './threads.ts'
 
 export type Reducing = Kernel & { readonly reduction: Reduce }
@@ -126,11 +128,15 @@ const chunkOf = (terms: number, lanes: number, chunks: number): number => Math.c
 const filled = (terms: number, shares: Shares): Shares =>
   ({ ...shares, chunks: shares.chunks === 1 ? 1 : Math.ceil(terms / chunkOf(terms, shares.lanes, shares.chunks)) })
 
+/** What all dispatches of a kernel are made for; `subgroups`: devices that have them. */
+type Given = { readonly counters: readonly Var[]; readonly dialect: Dialect; readonly names: Names; readonly subgroups: boolean }
+
 /** One dispatch: the reductions of a kernel by given shares. `done` stores a result, given its place and its chunk. */
 const dispatchOf = (
-  kernel: Reducing, { results, terms }: Layout, { outputs, lanes, chunks, across }: Shares, counters: readonly Var[], dialect: Dialect, names: Names,
-  name: string, done: (scope: Threads, vars: Vars, place: Value, chunk: Value, acc: Value) => void,
+  kernel: Reducing, { results, terms }: Layout, shares: Shares, { counters, dialect, names, subgroups }: Given, name: string,
+  done: (scope: Threads, vars: Vars, place: Value, chunk: Value, acc: Value) => void,
 ): Dispatch => {
+  const { outputs, lanes, chunks, across } = shares
   const [count, length] = [sizeOf(results), sizeOf(terms)]
   const scope = openThreads(name, counters, dialect)
   const { b, group, thread } = scope
@@ -146,30 +152,36 @@ const dispatchOf = (
   const span = chunks === 1 ? null : { from, to: b.call('min', 'i32', b.call('add', 'i32', from, i32(size)), i32(length)) }
   const vars = new Map([...scope.vars, ...decode(b, results, place)])
   const guarded = (condition: Value | null, body: () => void): void => (condition === null ? body() : b.branch(condition, body))
-  const [space, stride] = [names.space(1), across ? outputs : 1]
-  if (lanes === 1) guarded(inside, () => done(scope, vars, place, chunk, alone(scope, kernel.reduction, terms, vars)))
-  else {
-    const own = shared(scope, kernel.reduction, terms, vars, lane, lanes, span, body => guarded(inside, body))
-    const acc = tree(scope, kernel.reduction, space, lane, lanes, stride, own)
-    const first = b.call('eq', 'bool', lane, i32(0))
-    guarded(inside === null ? first : b.call('and', 'bool', first, inside), () => done(scope, vars, place, chunk, acc))
+  const [threads, r] = [outputs * lanes, kernel.reduction]
+  const nest = (memory: readonly Shared[]): Dispatch => ({ nest: b.finish(groups * chunks), threads, quads: new Set(), shared: memory })
+  if (lanes === 1) {
+    guarded(inside, () => done(scope, vars, place, chunk, alone(scope, r, terms, vars)))
+    return nest([])
   }
-  const threads = outputs * lanes
-  return {
-    nest: b.finish(groups * chunks), threads, quads: new Set(),
-    shared: lanes === 1 ? [] : [{ space, type: kernel.reduction.dtype, elements: threads }],
+  const space = names.space(2)
+  const joint = subgroups && suitSubgroups(shares) ? joinSubgroups(scope, r, space, shares) : null
+  const acc = shared(scope, r, terms, vars, lane, lanes, span, body => guarded(inside, body))
+  const first = b.call('eq', 'bool', lane, i32(0))
+  const ends = inside === null ? first : b.call('and', 'bool', first, inside)
+  if (joint !== null) {
+    joint(acc, ends, total => done(scope, vars, place, chunk, total))
+    return nest(subgroupMemory(r, space, threads))
   }
+  const total = tree(scope, r, space, lane, lanes, across ? outputs : 1, acc)
+  guarded(ends, () => done(scope, vars, place, chunk, total))
+  return nest([{ space, type: r.dtype, elements: threads, kept: 'full' }])
 }
 
 /** A reduction in the way that is given. */
-const shareOut = (kernel: Reducing, layout: Layout, shares: Shares, counters: readonly Var[], dialect: Dialect, names: Names): Dispatched => {
+const shareOut = (kernel: Reducing, layout: Layout, shares: Shares, given: Given): Dispatched => {
   const { results, terms } = layout
+  const { names } = given
   const whole = (k: Reducing, l: Layout, s: Shares): Dispatch =>
-    dispatchOf(k, l, s, counters, dialect, names, k.name, (scope, vars, _place, _chunk, acc) => perform({ ...envOf(scope, vars, null), acc }, k.stores))
+    dispatchOf(k, l, s, given, k.name, (scope, vars, _place, _chunk, acc) => perform({ ...envOf(scope, vars, null), acc }, k.stores))
   const { chunks, ...way } = filled(sizeOf(terms), shares)
   if (chunks === 1) return { dispatches: [whole(kernel, layout, { ...way, chunks })], scratch: [] }
   const [space, count] = [names.space(1), sizeOf(results)]
-  const partial = dispatchOf(kernel, layout, { ...way, chunks }, counters, dialect, names, `${kernel.name}_partial`, ({ b }, _vars, place, chunk, acc) =>
+  const partial = dispatchOf(kernel, layout, { ...way, chunks }, given, `${kernel.name}_partial`, ({ b }, _vars, place, chunk, acc) =>
     b.store(space, b.call('add', 'i32', multiplied(b, chunk, count), place), 0, acc))
   const each: Var = { id: names.variable(), size: chunks, name: 'chunk' }
   const at = add(scale(variable(each), count), linear(results.map(variable), results.map(v => v.size)))
@@ -186,16 +198,22 @@ const prepared = (given: Reducing): { readonly kernel: Reducing; readonly layout
   return { kernel, layout: layoutOf(kernel) }
 }
 
-/** Schedules a reduction in a given way. */
-export const reduceBy = (given: Reducing, shares: Shares, counters: readonly Var[], dialect: Dialect, names: Names): Dispatched => {
+/** Schedules a reduction in a given way; `subgroups`: where they suit it, lanes are joined by them. */
+export const reduceBy = (given: Reducing, shares: Shares, counters: readonly Var[], dialect: Dialect, names: Names, subgroups = false): Dispatched => {
   const { kernel, layout } = prepared(given)
-  return shareOut(kernel, layout, shares, counters, dialect, names)
+  return shareOut(kernel, layout, shares, { counters, dialect, names, subgroups })
 }
 
-/** Schedules a reduction, in the ways that are estimated to be best, so many at most. */
+/**
+ * Schedules a reduction, in the ways that are estimated to be best, so many at most. In front of every way that subgroups suit stands the same
+ * with them, for the devices that have them.
+ */
 export const reduce = (given: Reducing, counters: readonly Var[], dialect: Dialect, names: Names, most = Infinity): Alternatives => {
   const { kernel, layout } = prepared(given)
   const [best, ...others] = sharesFor(sizeOf(layout.results), sizeOf(layout.terms), readsOf(kernel, layout), true)
-  const way = (shares: Shares): Dispatched => shareOut(kernel, layout, shares, counters, dialect, names)
-  return [way(best), ...others.slice(0, most - 1).map(way)]
+  const ways = (shares: Shares): Alternatives => {
+    const way = (subgroups: boolean): Dispatched => shareOut(kernel, layout, shares, { counters, dialect, names, subgroups })
+    return suitSubgroups(shares) ? [way(true), way(false)] : [way(false)]
+  }
+  return [...ways(best), ...others.slice(0, most - 1).flatMap(ways)]
 }

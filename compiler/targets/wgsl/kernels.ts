@@ -65,17 +65,15 @@ const waysOf = (kernel: Kernel, counters: readonly Var[], dtypes: readonly DType
   return scheduleGpu(kernel, counters, wgsl, names, most, most > 1).map(wayOf)
 }
 
-/** Kernels that remember what they have made. */
+/** Kernels that remember what they have made. Those that are tried are made apart from others: what one gets does not depend on what came before. */
 export const kernels = (): Kernels => {
-  const known = new Map<string, Made & { readonly most: number }>()
+  const known = new Map<string, Made>()
   return (kernel, plan, counters, tried) => {
     const { key, operands, canonical, counters: loops } = keyOf(kernel, counters, id => plan.buffers[id]!)
-    const before = known.get(key)
-    const { flops, bytes } = before ?? costOf(kernel, plan, counters)
-    const most = tried ? Infinity : 1
+    const name = `${tried ? 'tried' : 'best'}\n${key}`
     const dtypes = operands.map(id => plan.buffers[id]!.aval.dtype)
-    const ways = before !== undefined && before.most >= most ? before.ways : waysOf(canonical(kernel), loops, dtypes, most)
-    known.set(key, { flops, bytes, ways, most: Math.max(most, before?.most ?? 0) })
-    return { flops, bytes, operands, ways: ways.slice(0, most) }
+    const made = known.get(name) ?? { ...costOf(kernel, plan, counters), ways: waysOf(canonical(kernel), loops, dtypes, tried ? Infinity : 1) }
+    known.set(name, made)
+    return { flops: made.flops, bytes: made.bytes, operands, ways: made.ways }
   }
 }

@@ -44,14 +44,14 @@ const triedOf = (plan: Plan): ReadonlySet<Kernel> => {
   return new Set(stats.filter(({ flops, runs }) => flops >= worthwhile && flops * runs >= leastShare * all).map(s => s.kernel))
 }
 
-type Scheduled = { readonly at: number; readonly made: Placed }
+type Scheduled = { readonly at: number; readonly made: Placed; readonly tried: boolean }
 
 /** Every kernel of a plan as it is dispatched, and the top-level step that it belongs to. */
 const scheduled = (plan: Plan, make: Kernels): ReadonlyMap<Kernel, Scheduled> => {
   const all = new Map<Kernel, Scheduled>()
   const tried = triedOf(plan)
   const visit = (step: Step, at: number, counters: readonly Var[]): void => {
-    if (step.kind === 'kernel') all.set(step, { at, made: make(step, plan, counters, tried.has(step)) })
+    if (step.kind === 'kernel') all.set(step, { at, made: make(step, plan, counters, tried.has(step)), tried: tried.has(step) })
     if (step.kind === 'loop') step.steps.forEach(s => visit(s, at, [...counters, step.counter]))
   }
   plan.steps.forEach((step, at) => visit(step, at, []))
@@ -111,7 +111,8 @@ export const compileGpu = (id: string, given: Plan, options: { readonly packed: 
         return { shader: shaderOf(ready, writable, about), groups: ready.groups, bindings }
       })
     })
-    return { kind: 'kernel', name: kernel.name, places, flops, bytes, choices }
+    const settled = choices.length > 1 && !all.get(kernel)!.tried
+    return { kind: 'kernel', name: kernel.name, places, flops, bytes, choices, ...(settled ? { settled: true as const } : {}) }
   }
   const gpuStep = (step: Step): GpuStep => {
     switch (step.kind) {

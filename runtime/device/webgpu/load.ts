@@ -59,6 +59,7 @@ const runnable = (gpu: Gpu, program: ProgramInfo, file: GpuProgram, kernel: Kern
   const all = permitted(file, kernel.choices, precision === 'tensor-cores')
   const obstacles = all.map(choice => choice.map(info => obstacleTo(gpu, file, info)).find(obstacle => obstacle !== null) ?? null)
   const choices = all.filter((_, i) => obstacles[i] === null)
+  if (kernel.settled === true && choices.length > 0) return choices.slice(0, 1)
   return choices.length > 0 || all.length === 0 ? choices : refuse({
     kind: 'limit', what: `WebGPU, ${program.id}`,
     message: `kernel ${kernel.name} (${kernel.places.join(', ')}) cannot run on ${gpu.about.name}: ${obstacles[0] ?? ''}`,

@@ -10,7 +10,7 @@ import { planMemory } from '../../../compiler/schedule/memory.ts'
 import { TooLarge, compileGpu } from '../../../compiler/targets/wgsl/program.ts'
 import { optimise } from '../../../compiler/transform/passes.ts'
 import { print } from '../../../dsl/errors.ts'
-import { GpuProgram, type GpuStep, type Place } from '../../../runtime/gpu-program.ts'
+import { GpuProgram, type GpuStep, type KernelStep, type Place } from '../../../runtime/gpu-program.ts'
 
 const models = fileURLToPath(new URL('../../../models', import.meta.url))
 const lowered = lowerFiles(['frames', 'video'].map(name => `${models}/vdsm/tiny/${name}.ts`), models)
@@ -24,6 +24,8 @@ const all = programs.map(({ name, func: given, updates }) => {
 type Dispatches = Extract<GpuStep, { kind: 'kernel' }>['choices'][number]
 const dispatchesIn = (steps: readonly GpuStep[]): Dispatches =>
   steps.flatMap(s => (s.kind === 'loop' ? dispatchesIn(s.steps) : s.kind === 'kernel' ? s.choices.flat() : []))
+const kernelsIn = (steps: readonly GpuStep[]): readonly KernelStep[] =>
+  steps.flatMap(s => (s.kind === 'loop' ? kernelsIn(s.steps) : s.kind === 'kernel' ? [s] : []))
 const copiesIn = (steps: readonly GpuStep[]): readonly Extract<GpuStep, { kind: 'copy' }>[] =>
   steps.flatMap(s => (s.kind === 'loop' ? copiesIn(s.steps) : s.kind === 'copy' ? [s] : []))
 
@@ -54,6 +56,15 @@ test('every binding lies within its slot, at a multiple of 256, no more than 8 a
     for (const { from, to, bytes } of copiesIn(program.steps)) assert.ok(inside(from, bytes) && inside(to, bytes) && from.slot !== to.slot, name)
     assert.is(new Set(program.shaders.map(s => s.code)).size, program.shaders.length)
   }
+})
+
+test('a device that has nothing but the least can run every kernel; where one with subgroups would take another shader, none is measured for that alone', () => {
+  const steps = all.flatMap(({ compiled: { program } }) => kernelsIn(program.steps).map(step => ({ step, shaders: program.shaders })))
+  const needy = steps.map(({ step: { choices }, shaders }) => choices.map(choice => choice.some(info => /^enable /m.test(shaders[info.shader]!.code))))
+  assert.ok(needy.every(choices => choices.length === 0 || choices.includes(false)))
+  assert.ok(needy.some(([first, second]) => first === true && second === false))
+  // no kernel of the smallest model is large enough to measure its schedules
+  needy.forEach((choices, i) => assert.is(steps[i]!.step.settled === true, choices.length > 1))
 })
 
 test('inputs and outputs are those of the program; a state that is replaced stays where it is', () => {
