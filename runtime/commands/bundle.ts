@@ -1,4 +1,5 @@
 /** `vdsm bundle`: writes the runtime for pages as one ES module, and beside it what it needs for WebGL alone. */
+import { dirname, join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import { refuse } from '../../dsl/errors.ts'
 import { writeAtomic } from '../io/files.ts'

@@ -7,15 +7,13 @@ import { ask, chromiumPath, launch, openPage, packPage, servePage } from './supp
 const test = suite('webgl in Chromium')
 let browser: Browser | undefined
 let page: Page | undefined
-let address = ''
 let close = (): void => undefined
 const troubles: string[] = []
 
 test.before(async () => {
   const { scripts } = await packPage('webgl-page.ts')
-  const served = await servePage(scripts, '/nowhere')
-  address = served.address
-  close = () => void served.server.close()
+  const { server, address } = await servePage(scripts, '/nowhere')
+  close = () => void server.close()
   browser = await launch()
   page = await openPage(browser, address, troubles, async opened => void opened.on('console', message => troubles.push(message.text())))
 })
@@ -24,13 +22,55 @@ test.after(async () => {
   close()
 })
 
-test('what is here has a name and limits', async () => {
-  console.log(await ask(page, 'here'))
+test('what is here has a name and limits, and says whether it computes in software', async () => {
+  const { name, software, maxTextureSize } = (await ask(page, 'here')) as { readonly name: string; readonly software: boolean; readonly maxTextureSize: number }
+  assert.match(name, /^ANGLE/)
+  assert.is(software, /SwiftShader|llvmpipe/.test(name))
+  assert.ok(maxTextureSize >= 2048, 'as the standard of WebGL2 has it at least')
 })
 
 test('calls, loops, partial stores, words, exchange, sharing and feeding', async () => {
   assert.is(await ask(page, 'check'), 'nothing was refused')
-  assert.equal(troubles, [])
+  assert.equal(troubles, [], 'neither the browser nor gpu.js has anything to say')
+})
+
+test('the same in a worker', async () => {
+  assert.is(await ask(page, 'checkInWorker'), 'nothing was refused')
+})
+
+test('all programs of a page are on one context, which is closed with the last of them', async () => {
+  assert.equal(await ask(page, 'contexts'), [1, 1])
+})
+
+test('a thousand steps make no texture and no shader anew', async () => {
+  const { grown, own, bytes } = (await ask(page, 'memory', 1000)) as { readonly grown: object; readonly own: number; readonly bytes: number }
+  assert.equal(grown, { textures: 0, programs: 0 })
+  // The two that a step exchanges, and what it makes of them before it lets them go; one is kept, by reference.
+  assert.is(own, 4)
+  assert.is(bytes, 16, 'and the program says so')
+})
+
+test('what cannot run is refused when it is loaded, by name', async () => {
+  const [broken = '', large = '', obstacle = '', none = ''] = (await ask(page, 'refusals')) as readonly string[]
+  assert.match(broken, /^WebGL: kernel twice \(hand\.ts:1:1\) does not compile: ERROR: .*'double'/)
+  assert.match(large, /^WebGL, hand\/large: bank of sprites: 1073741824 numbers in one texture; ANGLE.* has textures of at most (\d+) x \1 = \d+\n {2}Bind/)
+  assert.match(obstacle, /^WebGL: hand\/obstacle cannot run on it: kernel 3 \(a\.ts:1:2\) reads 9 arrays\n/)
+  assert.match(none, /^WebGL: hand\/none has not been compiled for it\n {2}Compile again/)
+})
+
+test('a browser without WebGL2, or without textures of floats, is told from one that has them', async () => {
+  assert.match((await ask(page, 'noContext')) as string, /^WebGL: the browser gives no context of WebGL2\n {2}Look at chrome:\/\/gpu/)
+  assert.match((await ask(page, 'without', 'EXT_color_buffer_float')) as string,
+    /^WebGL: ANGLE.* cannot write textures of 32-bit floats \(it lacks the extension EXT_color_buffer_float\)\n {2}Use the device/)
+  assert.is(await ask(page, 'check'), 'nothing was refused', 'and it goes on')
+})
+
+test('a context that is lost fails for all programs on it, for good; a fresh load goes on from what was kept', async () => {
+  const { heard, said, after } = (await ask(page, 'lose')) as { readonly heard: readonly string[]; readonly said: readonly string[]; readonly after: unknown }
+  for (const text of [...heard, ...said]) assert.match(text, /^WebGL: the context was lost: ANGLE[^\n]*\n {2}What was on the device is gone: load the programs again/)
+  assert.is(heard.length, 1)
+  assert.is(said.length, 4)
+  assert.equal(after, [[12, 13, 14, 15], [11, 11, 11, 11]])
 })
 
 if (chromiumPath === undefined) process.stdout.write('There is no Chromium here: webgl in a page is not tested.\n')

@@ -80,8 +80,8 @@ export const sheetsOf = (gl: Gl, about: About, { utils }: Library, built: Built)
     sizeOf,
     sheetOf: texture => (texture as Owned).sheet, // all textures of this engine are made by `take`
     take: texels => {
-      const kept = free.get(keyOf(texels))?.pop()
-      const sheet = sheetOn(kept?.texture ?? make(texels), texels)
+      // One sheet to a texture, for good: gpu.js counts them, and would not write a texture that has two.
+      const sheet = free.get(keyOf(texels))?.pop() ?? sheetOn(make(texels), texels)
       let users = 1
       state.used++
       const owned: Owned = {

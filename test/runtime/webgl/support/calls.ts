@@ -1,13 +1,14 @@
 /** What every form of the device webgl has to do with the programs written by hand; in Node and in pages alike, so without uvu. */
-import type { Failure } from '../../../../dsl/errors.ts'
+import * as E from 'fp-ts/lib/Either.js'
+import { Refusal, type Failure } from '../../../../dsl/errors.ts'
 import { openBuild, type LoadOptions } from '../../../../runtime/build.ts'
 import type { Host } from '../../../../runtime/device/host.ts'
 import type { AnyArray, Executable } from '../../../../runtime/executor.ts'
-import { all, filesOf, hostOf } from './hand.ts'
+import { all, filesOf, hostOf, type Made } from './hand.ts'
 
-const orThrow = async <A>(task: () => Promise<{ readonly _tag: 'Left'; readonly left: Failure } | { readonly _tag: 'Right'; readonly right: A }>): Promise<A> => {
+const orThrow = async <A>(task: () => Promise<E.Either<Failure, A>>): Promise<A> => {
   const result = await task()
-  if (result._tag === 'Left') throw new Error(JSON.stringify(result.left))
+  if (E.isLeft(result)) throw new Refusal(result.left)
   return result.right
 }
 
@@ -16,8 +17,10 @@ const equal = (what: string, found: AnyArray | undefined, wanted: readonly numbe
   if (!same) throw new Error(`${what}: expected ${wanted.join(', ')}, found ${found?.join(', ') ?? 'nothing'}`)
 }
 
-export const loader = async (host: Host, options: Omit<LoadOptions, 'device'>): Promise<(id: string) => Promise<Executable>> => {
-  const build = await orThrow(openBuild(hostOf(host, filesOf(all))))
+export const loader = async (
+  host: Host, options: Omit<LoadOptions, 'device'>, programs: readonly Made[] = all,
+): Promise<(id: string) => Promise<Executable>> => {
+  const build = await orThrow(openBuild(hostOf(host, filesOf(programs))))
   return id => orThrow(build.loadOn(id, { ...options, device: 'webgl' }))
 }
 

@@ -1,5 +1,7 @@
 /** Programs for WebGL written by hand, for tests of the device alone, and a host that has them and no files. */
+import * as O from 'fp-ts/lib/Option.js'
 import * as TE from 'fp-ts/lib/TaskEither.js'
+import type { Failure } from '../../../../dsl/errors.ts'
 import type { Host } from '../../../../runtime/device/host.ts'
 import { GlProgram, glProgramVersion, type GlArray, type GlKernel, type GlStep } from '../../../../runtime/gl-program.ts'
 import { crc32 } from '../../../../runtime/io/crc32.ts'
@@ -65,8 +67,7 @@ export const filesOf = (programs: readonly Made[]): ReadonlyMap<string, Uint8Arr
 /** A host like another, which reads these files. */
 export const hostOf = (host: Host, files: ReadonlyMap<string, Uint8Array>): Host => ({
   ...host, where: 'by hand',
-  read: name => TE.fromEither(files.has(name) ? { _tag: 'Right', right: files.get(name) ?? new Uint8Array() }
-    : { _tag: 'Left', left: { kind: 'file', path: name, message: 'there is none' } }),
+  read: name => TE.fromOption((): Failure => ({ kind: 'file', path: name, message: 'there is none' }))(O.fromNullable(files.get(name))),
 })
 
 /** x becomes 2 x + y in `twice`; `sum` is what was added in `times` turns, beginning anew in each call. */
@@ -131,3 +132,23 @@ export const reader = byHand({
 })
 
 export const all = [chain, exchange, words, long, reader]
+
+/** A kernel that no driver compiles. */
+export const broken = byHand({
+  id: 'hand/broken', arrays: { x: ['f32', 3], y: ['f32', 3] }, inputs: ['x'], outputs: ['y=y'],
+  functions: [{ name: 'double', parameters: 1, code: 'function double(v) { return v * 2.0; }', calls: [] }],
+  kernels: [{ name: 'twice', code: 'function (x) { return double(x[this.thread.x]); }', reads: ['x'], makes: 'y', functions: ['double'] }],
+  steps: [0],
+})
+
+/** An array that is larger than any texture. */
+export const large = byHand({
+  id: 'hand/large', arrays: { x: ['f32', 3], 'bank of sprites': ['i32', 2 ** 29] }, inputs: ['x'], outputs: ['y=x'], kernels: [], steps: [],
+})
+
+const { webgl: _, ...chainInfo } = chain.info
+/** Programs whose manifest says why there is no WebGL, or nothing of it. */
+export const without: readonly Made[] = [
+  { ...chain, info: { ...chainInfo, id: 'hand/obstacle', webgl: { obstacle: 'kernel 3 (a.ts:1:2) reads 9 arrays' } } },
+  { ...chain, info: { ...chainInfo, id: 'hand/none' } },
+]
