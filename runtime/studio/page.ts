@@ -9,6 +9,7 @@ import { drawGrid } from './grid.ts'
 import type { DeviceLine, FromWorker, Loss, Pictures, Settings, ToWorker } from './messages.ts'
 import { openPanel } from './panel.ts'
 import { defaults, settingsOf } from './settings.ts'
+import { timeLeft } from './times.ts'
 
 const [button, reset] = [element<Control>('run'), element<Control>('reset')]
 const fields = { config: element<Control>('config'), device: element<Control>('device'), seed: element<Control>('seed'), steps: element<Control>('steps') }
@@ -50,12 +51,6 @@ const show = (next: State): void => {
 }
 
 const number = new Intl.NumberFormat('en', { maximumFractionDigits: 1 })
-
-/** `5 min`, `40 s`: how much longer at that speed. */
-const timeLeft = (steps: number, stepsPerSecond: number): string => {
-  const seconds = steps / stepsPerSecond
-  return seconds < 90 ? `${Math.ceil(seconds)} s` : seconds < 5400 ? `${Math.round(seconds / 60)} min` : `${number.format(seconds / 3600)} h`
-}
 
 /** `stepsPerSecond`: undefined where nothing has been measured since. */
 const showNumbers = (stepsPerSecond: number | undefined): void => {

@@ -7,6 +7,7 @@ import { deviceNames, DEVICES } from './devices.ts'
 import { element, make, type Control } from './dom.ts'
 import { MEASURED, type MeasuredProgram } from './measured.ts'
 import type { FromMeasurer, PageDevice, Timing, ToMeasurer } from './messages.ts'
+import { timeText } from './times.ts'
 
 export type Around = {
   readonly build: string
@@ -17,12 +18,6 @@ export type Around = {
 export type Panel = {
   /** Forgets what has been measured: another configuration, or none while there is nothing to measure. */
   readonly show: (config: ConfigName) => void
-}
-
-/** Three digits, as seconds from one on. */
-export const timeText = (ms: number): string => {
-  const [value, unit] = ms >= 1000 ? [ms / 1000, 's'] : [ms, 'ms']
-  return `${value >= 100 ? value.toFixed(0) : value >= 10 ? value.toFixed(1) : value.toFixed(2)} ${unit}`
 }
 
 type Cell = Timing | 'waiting' | 'empty'
