@@ -6,13 +6,14 @@ import * as E from 'fp-ts/lib/Either.js'
 import { type Failure, print } from '../dsl/errors.ts'
 import { compile } from './compile.ts'
 import { type Target, targets as allTargets } from './emit/build.ts'
-import { explain, wgslOf } from './emit/explain.ts'
+import { explain, webglOf, wgslOf } from './emit/explain.ts'
 import { sourcesBelow } from './emit/cache.ts'
 
 type Options = {
   readonly out: string
   readonly explain?: true | string
   readonly wgsl?: true
+  readonly webgl?: true
   readonly force?: true
   readonly quiet?: true
   readonly targets: string
@@ -43,7 +44,7 @@ const sourcesOf = (args: readonly string[], out: string): E.Either<Failure, { fi
 const targetsOf = (text: string): E.Either<Failure, readonly Target[]> => {
   const named = text.split(',').map(name => name.trim())
   const found = allTargets.filter(target => named.includes(target))
-  const remedy = `There are ${allTargets.join(' and ')}; WebAssembly is what every program runs on: --targets wasm or --targets wasm,webgpu.`
+  const remedy = `There are ${allTargets.join(', ')}; WebAssembly is what every program runs on: --targets wasm or --targets wasm,webgpu.`
   return named.length === found.length && found.includes('wasm') ? E.right(found) : E.left({ kind: 'usage', message: `cannot compile for '${text}'`, remedy })
 }
 
@@ -69,13 +70,14 @@ const run = async (args: readonly string[], options: Options): Promise<number> =
     force: options.force === true || options.explain !== undefined,
     ...(typeof options.explain === 'string' ? { named: options.explain } : {}),
     onBuilt: built => {
-      if (wanted(built.info.id)) process.stdout.write(`${explain(built)}\n${options.wgsl === true ? wgslOf(built) : ''}`)
+      if (wanted(built.info.id)) process.stdout.write(`${explain(built)}\n${options.wgsl === true ? wgslOf(built) : ''}${options.webgl === true ? webglOf(built) : ''}`)
       else if (options.quiet !== true) {
         const { stats, id } = built.info
         const kernels = `${String(stats.kernelsBefore).padStart(5)} -> ${String(stats.kernelsAfter).padStart(4)} kernels`
         process.stdout.write(`  ${id.padEnd(32)} ${kernels}  ${sizeText(stats.peakBytes).padStart(10)}\n`)
       }
       if (typeof built.gpu === 'string') process.stdout.write(`  ${built.info.id}: not for WebGPU: ${built.gpu}\n`)
+      if (typeof built.gl === 'string') process.stdout.write(`  ${built.info.id}: not for WebGL: ${built.gl}\n`)
     },
   })
   if (E.isLeft(result)) return fail(result.left)
@@ -90,12 +92,13 @@ const run = async (args: readonly string[], options: Options): Promise<number> =
 
 export const command = (): Command =>
   new Command('vdsm compile')
-    .description('Compile the programs that TypeScript files export with program(fn, config) into WebAssembly and WebGPU kernels.')
+    .description('Compile the programs that TypeScript files export with program(fn, config) into WebAssembly, WebGPU and WebGL kernels.')
     .argument('[paths...]', 'files or folders (default: models)')
     .option('-o, --out <dir>', 'folder for the manifest, kernels and typed bindings; programs of other sources in it stay', 'build')
     .option('--targets <list>', 'what to compile for', allTargets.join(','))
     .option('--explain [program]', 'print the fused kernels with their source lines, FLOPs, bytes, buffers, peak memory and dispatches')
     .option('--wgsl', 'with --explain: the shaders for WebGPU as well')
+    .option('--webgl', 'with --explain: the kernels for WebGL as well')
     .option('--force', 'compile even what has not changed')
     .option('-q, --quiet', 'no line per program')
 

@@ -55,9 +55,10 @@ const previous = (out: string): Manifest | undefined => {
 }
 
 /** The files of a program, with their checksums. */
-const filesOf = ({ modules, checksums, webgpu }: ProgramInfo): readonly (readonly [name: string, checksum: number | undefined])[] => [
+const filesOf = ({ modules, checksums, webgpu, webgl }: ProgramInfo): readonly (readonly [name: string, checksum: number | undefined])[] => [
   ...(['simd', 'fma'] as const).map(variant => [modules[variant], checksums?.[variant]] as const),
   ...(webgpu === undefined ? [] : [[webgpu.file, webgpu.checksum] as const]),
+  ...(webgl === undefined || 'obstacle' in webgl ? [] : [[webgl.file, webgl.checksum] as const]),
 ]
 const namesOf = (info: ProgramInfo): readonly string[] => filesOf(info).map(([name]) => name)
 /** Whether all files of a program lie in the folder as they were written. */

@@ -1,6 +1,8 @@
-/** One program, from optimised IR to everything that is written about it: modules, the file for WebGPU, manifest entry, plans. */
+/** One program, from optimised IR to everything that is written about it: modules, the files for WebGPU and WebGL, manifest entry, plans. */
+import { Refusal } from '../../dsl/errors.ts'
 import { crc32 } from '../../runtime/io/crc32.ts'
 import { GpuProgram } from '../../runtime/gpu-program.ts'
+import { GlProgram } from '../../runtime/gl-program.ts'
 import type { ProgramInfo, Slot } from '../../runtime/manifest.ts'
 import { kernels as makeKernels } from '../fuse/plan.ts'
 import { rows } from '../fuse/rows.ts'
@@ -12,9 +14,10 @@ import { kernelsOf, statsOf } from '../schedule/kernel/stats.ts'
 import { compileWasm } from '../targets/wasm/index.ts'
 import { type Compiled as Gpu, TooLarge, compileGpu } from '../targets/wgsl/program.ts'
 import { type Kernels, kernels as remembered } from '../targets/wgsl/kernels.ts'
+import { type Compiled as Gl, TooLarge as TooLargeForGl, compileGl } from '../targets/webgl/program.ts'
 import { headOf, signature } from './bindings.ts'
 
-export const targets = ['wasm', 'webgpu'] as const
+export const targets = ['wasm', 'webgpu', 'webgl'] as const
 /** What a program is compiled for; for WebAssembly always. */
 export type Target = (typeof targets)[number]
 
@@ -22,11 +25,13 @@ export type Built = {
   readonly info: ProgramInfo
   readonly func: Func
   readonly plan: Plan
-  /** The plan before kernels are gathered by rows: what WebGPU is given. */
+  /** The plan before kernels are gathered by rows: what WebGPU and WebGL are given. */
   readonly kernels: Plan
   readonly memory: Memory
   /** What was made for WebGPU: null where that was not asked for, and words that say why where it cannot be. */
   readonly gpu: Gpu | string | null
+  /** The same for WebGL. */
+  readonly gl: Gl | string | null
   /** Names in the build folder, with contents. */
   readonly files: readonly (readonly [name: string, content: Uint8Array])[]
 }
@@ -55,6 +60,16 @@ const gpuOf = (id: string, plan: Plan, make: Kernels): Gpu | string => {
   }
 }
 
+const glOf = (id: string, plan: Plan): Gl | string => {
+  try {
+    return compileGl(id, plan)
+  } catch (error) {
+    if (error instanceof TooLargeForGl) return error.message
+    if (error instanceof Refusal && error.failure.kind === 'limit') return `${error.failure.what}: ${error.failure.message}`
+    throw error
+  }
+}
+
 const bytesOfText = (text: string): Uint8Array => new TextEncoder().encode(text)
 
 /** `make`: what programs of one compile share; a build does not depend on it. */
@@ -63,6 +78,7 @@ export const build = (id: string, program: Program, hash: string, wanted: readon
   const kernels = makeKernels(func, program.updates)
   const plan = rows(kernels)
   const gpu = wanted.includes('webgpu') ? gpuOf(id, kernels, make) : null
+  const gl = wanted.includes('webgl') ? glOf(id, kernels) : null
   const memory = planMemory(plan)
   const slot = (index: number, role: 'input' | 'output', path: string): Slot => {
     const buffer = plan.buffers.find(b => b.role.kind === role && b.role.index === index)!
@@ -78,13 +94,15 @@ export const build = (id: string, program: Program, hash: string, wanted: readon
   const modules = { simd: `${name}.wasm`, fma: `${name}.fma.wasm` }
   const textOf = ({ program: made }: Gpu): Uint8Array => bytesOfText(JSON.stringify(GpuProgram.encode(made)))
   const webgpu = gpu === null || typeof gpu === 'string' ? [] : [{ file: `${name}.webgpu.json`, content: textOf(gpu) }]
+  const webgl = gl === null || typeof gl === 'string' ? [] : [{ file: `${name}.webgl.json`, content: bytesOfText(JSON.stringify(GlProgram.encode(gl.program))) }]
   return {
     func,
     plan,
     kernels,
     memory,
     gpu,
-    files: [[modules.simd, simd], [modules.fma, fma], ...webgpu.map(({ file, content }) => [file, content] as const)],
+    gl,
+    files: [[modules.simd, simd], [modules.fma, fma], ...[...webgpu, ...webgl].map(({ file, content }) => [file, content] as const)],
     info: {
       id,
       file: program.file,
@@ -97,6 +115,7 @@ export const build = (id: string, program: Program, hash: string, wanted: readon
       modules,
       checksums: { simd: crc32(simd), fma: crc32(fma) },
       ...Object.fromEntries(webgpu.map(({ file, content }) => ['webgpu', { file, checksum: crc32(content) }])),
+      ...(typeof gl === 'string' ? { webgl: { obstacle: gl } } : Object.fromEntries(webgl.map(({ file, content }) => ['webgl', { file, checksum: crc32(content) }]))),
       memoryBytes: wasm.memoryBytes,
       threadBytes: wasm.threadBytes,
       sync: wasm.sync,

@@ -1,4 +1,5 @@
 /** What `vdsm compile --explain` prints of a program: its size before and after fusion, its memory, and its kernels with the lines they come from. */
+import { type GlStep, texelsOf } from '../../runtime/gl-program.ts'
 import { printPlan } from '../schedule/kernel/print.ts'
 import { statsOf } from '../schedule/kernel/stats.ts'
 import type { Built } from './build.ts'
@@ -26,6 +27,20 @@ const gpuLines = ({ info, gpu, kernels, func }: Built): readonly string[] => {
 
 export const wgslOf = ({ gpu }: Built): string => (gpu === null || typeof gpu === 'string' ? '' : gpu.program.shaders.map(s => `${s.code}\n`).join(''))
 
+/** The kernels for WebGL, each function that they call once before them. */
+export const webglOf = ({ gl }: Built): string =>
+  gl === null || typeof gl === 'string' ? '' : [...gl.program.functions, ...gl.program.kernels].map(({ code }) => `${code}\n\n`).join('')
+
+/** What a call of the program is on WebGL. */
+const glLines = ({ gl }: Built): readonly string[] => {
+  if (gl === null) return []
+  if (typeof gl === 'string') return [`  WebGL: it cannot run there: ${gl}`]
+  const { kernels, arrays } = gl.program
+  return [`  WebGL: ${kernels.length} kernels; ${glRuns(gl.program.steps)} runs of them; ${si(arrays.reduce((n, a) => n + 4 * texelsOf(a), 0), 'B')} in ${arrays.length} arrays`]
+}
+const glRuns = (steps: readonly GlStep[]): number =>
+  steps.reduce((n, step) => n + (step.kind === 'kernel' ? step.runs.length : step.kind === 'loop' ? step.size * glRuns(step.steps) : 0), 0)
+
 export const explain = (built: Built): string => {
   const { info, plan, memory } = built
   const { stats } = info
@@ -40,6 +55,7 @@ export const explain = (built: Built): string => {
     `  kernels ${stats.kernelsBefore} before fusion, ${stats.kernelsAfter} after; ${si(stats.flops, 'FLOP')}, ${si(stats.bytes, 'B')} moved at least`,
     `  memory ${si(memory.bytes, 'B')} in ${stats.buffers} buffers; live at once ${si(memory.live, 'B')}; without sharing ${si(memory.sum, 'B')}`,
     ...gpuLines(built),
+    ...glLines(built),
     ...rows.map(r => `    ${r[0]!.padEnd(widths[0]!)} ${r[1]!.padStart(widths[1]!)} ${r[2]!.padStart(widths[2]!)} ${r[3]!.padStart(widths[3]!)}  ${r[4]!}`),
     '',
     printPlan(plan),

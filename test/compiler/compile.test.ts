@@ -244,7 +244,7 @@ test('paths and options that cannot be are refused by name', () => {
   assert.match(vdsm('compile').stderr, /^models: no such file or folder\n {2}Name the files or folders/)
   cpSync(join(work, 'same.ts'), join(work, 'same.txt'))
   assert.match(vdsm('compile', 'same.txt').stderr, /not a TypeScript source file/)
-  assert.match(vdsm('compile', 'same.ts', '--targets', 'webgpu').stderr, /^cannot compile for 'webgpu'\n {2}There are wasm and webgpu; /)
+  assert.match(vdsm('compile', 'same.ts', '--targets', 'webgpu').stderr, /^cannot compile for 'webgpu'\n {2}There are wasm, webgpu, webgl; /)
   const unknown = vdsm('compile', '--fast')
   assert.match(unknown.stderr, /unknown option '--fast'/)
   assert.match(unknown.stderr, /^unknown option '--fast'\n {2}See: vdsm compile --help\n$/)

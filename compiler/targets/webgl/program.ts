@@ -38,13 +38,19 @@ const touched = (steps: readonly GatherStep[], reads: (gather: Gather) => readon
     }
   })
 
+const checkSizes = (buffers: readonly Buffer[]): void => {
+  for (const b of buffers) {
+    const texels = texelsOf({ name: b.name, dtype: b.aval.dtype, elements: elementsOf(b) })
+    if (texels > side * side) throw new TooLarge(`${b.name} takes ${texels} numbers; a texture of ${side} x ${side} has ${side * side}`)
+  }
+}
+
 /** The program of a plan. Throws `TooLarge` where no texture could hold an array; refuses what cannot be gathers. */
 export const compileGl = (id: string, plan: Plan): Compiled => {
+  checkSizes(plan.buffers)
   const gathers = gatherPlan(plan, webgl)
   const { buffers, steps } = gathers
-  const large = buffers.find(b => texelsOf({ name: b.name, dtype: b.aval.dtype, elements: elementsOf(b) }) > side * side)
-  if (large !== undefined)
-    throw new TooLarge(`${large.name} has ${elementsOf(large)} elements of type ${large.aval.dtype}; a texture of ${side} x ${side} has ${side * side} numbers, and integers take two each`)
+  checkSizes(buffers)
 
   const dtypeOf = (space: number) => buffers[space]!.aval.dtype
   const templates = new Map<Gather, ReturnType<typeof templateOf>>()
