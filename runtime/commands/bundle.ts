@@ -25,7 +25,8 @@ const write = async ({ out }: Options): Promise<void> => {
 export const register: Register = (cli, settle) => {
   cli.command('bundle')
     .summary('write the runtime for pages as one module')
-    .description('write the runtime as one ES module for pages, without the compiler: it opens a build by its address and runs it on WebGPU, WebGL or WebAssembly')
+    .description('write the runtime as one ES module for pages, without the compiler: it opens a build by its address and runs it on WebGPU, WebGL or '
+      + 'WebAssembly')
     .option('--out <file>', 'where it is written', 'vdsm.js')
     .action((options: Options) => settle(attempt(() => write(options))))
 }

@@ -7,7 +7,7 @@ import type { Failure } from '../../dsl/errors.ts'
 import type { Host, Threads } from './host.ts'
 import { webStore } from './web-store.ts'
 import { contextOn } from './webgl/context.ts'
-import { glFailure, type GlCanvas, type GlSource } from './webgl/source.ts'
+import { glFailure, remedies, type GlCanvas, type GlSource } from './webgl/source.ts'
 import { deviceFailure, type GpuSource } from './webgpu/source.ts'
 
 const fetchBytes = async (url: string): Promise<Uint8Array> => {
@@ -74,9 +74,12 @@ const gl: GlSource = {
   open: () => {
     const { OffscreenCanvas, document } = canvases
     // Some browsers have canvases of no page without WebGL.
-    const ways = [...(OffscreenCanvas === undefined ? [] : [() => new OffscreenCanvas(1, 1)]), ...(document === undefined ? [] : [() => document.createElement('canvas')])]
+    const ways = [
+      ...(OffscreenCanvas === undefined ? [] : [() => new OffscreenCanvas(1, 1)]),
+      ...(document === undefined ? [] : [() => document.createElement('canvas')]),
+    ]
     return ways.reduce((found: ReturnType<GlSource['open']>, make) => pipe(found, E.orElse(() => contextOn(make()))),
-      E.left(glFailure('missing', 'there is no canvas here', 'Use the device webgpu where there is one, or wasm.')))
+      E.left(glFailure('missing', 'there is no canvas here', remedies.elsewhere)))
   },
 }
 

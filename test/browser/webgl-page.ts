@@ -36,13 +36,20 @@ const watch = <A extends object, K extends keyof A>(prototype: A, name: K, see: 
     return result
   } as unknown as A[K]
 }
-for (const { prototype } of canvases) watch(prototype, 'getContext', context => context !== null && !seen.contexts.includes(context as Context) && seen.contexts.push(context as Context))
+for (const { prototype } of canvases) {
+  watch(prototype, 'getContext', made => {
+    const context = made as Context | null
+    if (context !== null && !seen.contexts.includes(context)) seen.contexts.push(context)
+  })
+}
 watch(world.WebGL2RenderingContext.prototype, 'createTexture', () => seen.textures++)
 watch(world.WebGL2RenderingContext.prototype, 'deleteTexture', () => seen.textures--)
 watch(world.WebGL2RenderingContext.prototype, 'createProgram', () => seen.programs++)
 
 /** With another function in the place of one of a prototype. */
-const instead = async <A extends object, K extends keyof A, B>(prototypes: readonly A[], name: K, replacement: (inner: A[K]) => A[K], f: () => Promise<B>): Promise<B> => {
+const instead = async <A extends object, K extends keyof A, B>(
+  prototypes: readonly A[], name: K, replacement: (inner: A[K]) => A[K], f: () => Promise<B>,
+): Promise<B> => {
   const inner = prototypes.map(prototype => prototype[name])
   prototypes.forEach((prototype, i) => prototype[name] = replacement(inner[i] ?? prototype[name]))
   try {
@@ -82,7 +89,8 @@ const page = {
     const extension = lastContext()?.getExtension('WEBGL_lose_context') as { readonly loseContext: () => void }
     extension.loseContext()
     const said = [
-      await messageOf(() => step.read(['a'])), await messageOf(async () => step.run()), await messageOf(async () => other.set('y', [1])), await messageOf(() => other.done()),
+      await messageOf(() => step.read(['a'])), await messageOf(async () => step.run()),
+      await messageOf(async () => other.set('y', [1])), await messageOf(() => other.done()),
     ]
     await new Promise(done => setTimeout(done, 50))
     const fresh = await load('hand/exchange')
@@ -135,7 +143,8 @@ const page = {
 
   /** The check, in a worker of this script. */
   checkInWorker: () => new Promise((done, failed) => {
-    type Helper = { onmessage: (event: { readonly data: unknown }) => void; onerror: (event: { readonly message: string }) => void; postMessage: (message: unknown) => void }
+    type Listening = { onmessage: (event: { readonly data: unknown }) => void; onerror: (event: { readonly message: string }) => void }
+    type Helper = Listening & { readonly postMessage: (message: unknown) => void }
     const { Worker } = globalThis as unknown as { readonly Worker: new (address: string, options: { readonly type: 'module' }) => Helper }
     const worker = new Worker('/page.js', { type: 'module' })
     worker.onmessage = ({ data }) => done(data)

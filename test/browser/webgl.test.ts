@@ -67,7 +67,8 @@ test('a browser without WebGL2, or without textures of floats, is told from one 
 
 test('a context that is lost fails for all programs on it, for good; a fresh load goes on from what was kept', async () => {
   const { heard, said, after } = (await ask(page, 'lose')) as { readonly heard: readonly string[]; readonly said: readonly string[]; readonly after: unknown }
-  for (const text of [...heard, ...said]) assert.match(text, /^WebGL: the context was lost: ANGLE[^\n]*\n {2}What was on the device is gone: load the programs again/)
+  const lost = /^WebGL: the context was lost: ANGLE[^\n]*\n {2}What was on the device is gone: load the programs again/
+  for (const text of [...heard, ...said]) assert.match(text, lost)
   assert.is(heard.length, 1)
   assert.is(said.length, 4)
   assert.equal(after, [[12, 13, 14, 15], [11, 11, 11, 11]])

@@ -4,11 +4,9 @@ import * as E from 'fp-ts/lib/Either.js'
 import type { Failure } from '../../../dsl/errors.ts'
 import { softwareNames } from '../webgpu/adapter.ts'
 import type { About } from './engine.ts'
-import { gl as n, glFailure, type Gl, type GlCanvas, type GlSource, type Opened } from './source.ts'
+import { gl as n, glFailure, remedies, type Gl, type GlCanvas, type GlSource, type Opened } from './source.ts'
 
 export type Context = { readonly gl: Gl; readonly about: About; readonly onLost: (listener: (failure: Failure) => void) => void; readonly close: () => void }
-
-const elsewhere = 'Use the device webgpu where there is one, or wasm.'
 
 /** What every context is asked for: nothing is ever drawn on its canvas. */
 export const contextAttributes = {
@@ -20,13 +18,12 @@ export const contextOn = (canvas: GlCanvas): E.Either<Failure, Opened> => {
   const gl = canvas.getContext('webgl2', contextAttributes)
   return gl === null || gl.isContextLost()
     ? E.left(glFailure('missing', 'the browser gives no context of WebGL2',
-      `Look at chrome://gpu (or about:support) for what it blocks, and close pages that use WebGL: browsers allow a few contexts only. ${elsewhere}`))
+      `Look at chrome://gpu (or about:support) for what it blocks, and close pages that use WebGL: browsers allow a few contexts only. ${remedies.elsewhere}`))
     : E.right({ canvas, gl })
 }
 
 export const lostFailure = (name: string, detail = ''): Failure =>
-  glFailure('lost', `the context was lost: ${name}${detail === '' ? '' : ` (${detail})`}`,
-    'What was on the device is gone: load the programs again, and start from the last state that was saved.')
+  glFailure('lost', `the context was lost: ${name}${detail === '' ? '' : ` (${detail})`}`, remedies.reload)
 
 const text = (value: unknown): string => (typeof value === 'string' ? value : '')
 
@@ -52,7 +49,7 @@ export const openContext = (source: GlSource): E.Either<Failure, Context> =>
       const about = aboutOf(gl)
       if (gl.getExtension(required) === null) {
         close(gl)
-        return E.left(glFailure('missing', `${about.name} cannot write textures of 32-bit floats (it lacks the extension ${required})`, elsewhere))
+        return E.left(glFailure('missing', `${about.name} cannot write textures of 32-bit floats (it lacks the extension ${required})`, remedies.elsewhere))
       }
       return E.right({
         gl, about,

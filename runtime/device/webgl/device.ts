@@ -11,7 +11,7 @@ import { fixAttributes, buildKernel, kernelsOn } from './kernels.ts'
 import { importLibrary, openLibrary, type Library } from './library.ts'
 import { finished, readback } from './readback.ts'
 import { sheetsOf } from './sheets.ts'
-import { gl as n, glFailure, type GlSource } from './source.ts'
+import { gl as n, glFailure, remedies, type GlSource } from './source.ts'
 
 /** A kernel whose numbers are known, to see whether the context computes and reads floats as it says. */
 const probe = { name: 'probe', places: [], code: 'function () { return this.thread.x + 0.5; }', inputs: [], counters: 0, texels: 5, functions: [] }
@@ -21,7 +21,7 @@ const engineOn = async (library: Library, { gl, about, onLost, close }: Context)
   const { silence, ...failing } = failures()
   const broken = (): never => {
     // A context that was lost says so between tasks; calls notice before.
-    failing.fail(gl.isContextLost() ? lostFailure(about.name) : glFailure('validation', 'reading results was refused', 'The device wasm computes the same.'))
+    failing.fail(gl.isContextLost() ? lostFailure(about.name) : glFailure('validation', 'reading results was refused', remedies.bug))
     throw new Refusal(failing.failure() ?? glFailure('lost', 'the context was closed while results were read'))
   }
   onLost(failing.fail)
@@ -41,14 +41,14 @@ const engineOn = async (library: Library, { gl, about, onLost, close }: Context)
     usable()
     const error = gl.getError()
     if (error === n.noError) return
-    failing.fail(error === n.outOfMemory ? glFailure('memory', 'out of memory while running', 'Use smaller sizes (a smaller batch above all), or the device wasm.')
-      : glFailure('validation', `a call was refused while running (error ${error})`, 'This is a bug of vdsm or of the driver; the device wasm computes the same.'))
+    failing.fail(error === n.outOfMemory ? glFailure('memory', 'out of memory while running', remedies.smaller)
+      : glFailure('validation', `a call was refused while running (error ${error})`, remedies.bug))
     usable()
   }
   shortcut()
   const found = built.texture === null ? [] : await read([{ sheet: built.texture, texels: probe.texels }])
   if (!found.some(numbers => numbers.every((x, i) => x === i + 0.5))) {
-    throw new Refusal(glFailure('validation', `${about.name} computes wrong numbers (${found.join(', ')})`, 'Update the driver of your GPU, or use the device wasm.'))
+    throw new Refusal(glFailure('validation', `${about.name} computes wrong numbers (${found.join(', ')})`, remedies.driver))
   }
   checked()
   const staging = { numbers: new Float32Array(1024) }

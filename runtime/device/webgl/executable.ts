@@ -9,6 +9,7 @@ import { sizeOfShape, type ProgramInfo, type Slot } from '../../manifest.ts'
 import type { Lease } from './device.ts'
 import type { Engine, Run, Texture } from './engine.ts'
 import { footprint, planOf, type Planned } from './liveness.ts'
+import { glFailure, remedies } from './source.ts'
 import { readArray, viewFor, writeArray } from './words.ts'
 
 /** Where an array is now. Programs that share an array share its cell, and see what becomes of it. */
@@ -59,11 +60,12 @@ export const executableOn = (lease: Lease, program: ProgramInfo, file: GlProgram
       return f()
     } catch (error) {
       engine.fail(error instanceof Refusal ? error.failure
-        : { kind: 'device', device: 'WebGL', reason: 'validation', message: `refused while ${doing}: ${error instanceof Error ? error.message : String(error)}` })
+        : glFailure('validation', `refused while ${doing}: ${error instanceof Error ? error.message : String(error)}`, remedies.bug))
       throw new Refusal(engine.failure() ?? { kind: 'bug', where: doing, message: String(error) })
     }
   }
-  const cellAt = (array: number): Cell => cells[array] ?? refuse({ kind: 'bug', where: `the WebGL program of ${program.id}`, message: `there is no array ${array}` })
+  const missing = (what: string): never => refuse({ kind: 'bug', where: `the WebGL program of ${program.id}`, message: `there is no ${what}` })
+  const cellAt = (array: number): Cell => cells[array] ?? missing(`array ${array}`)
   const put = (array: number, texture: Texture): void => {
     const cell = cellAt(array)
     cell.texture?.release()
@@ -74,8 +76,7 @@ export const executableOn = (lease: Lease, program: ProgramInfo, file: GlProgram
   const at = (array: number): Texture => textureOf(cellAt(array), texels[array] ?? 0)
 
   const runAll = (runs: GlKernelStep['runs'], turns: readonly number[]): void => {
-    const made = runs.map(({ kernel, inputs, output }) =>
-      (texels[output] === 0 ? engine.zeros(0) : kernels[kernel]?.(inputs.map(at), turns) ?? refuse({ kind: 'bug', where: program.id, message: `there is no kernel ${kernel}` })))
+    const made = runs.map(({ kernel, inputs, output }) => (kernels[kernel] ?? missing(`kernel ${kernel}`))(inputs.map(at), turns))
     runs.forEach(({ output }, i) => {
       const texture = made[i]
       if (texture !== undefined) put(output, texture)

@@ -2,9 +2,9 @@
 import { Refusal, type Failure } from '../../../dsl/errors.ts'
 import type { GlFunction, GlKernel } from '../../gl-program.ts'
 import { kernelKey, type Run, type Texture } from './engine.ts'
-import { createKernel, type Built, type GpuJs, type Place } from './library.ts'
+import { createKernel, type Built, type GpuJs, type Place, type Shortcut } from './library.ts'
 import type { Sheets } from './sheets.ts'
-import { gl as n, glFailure, type Gl } from './source.ts'
+import { gl as n, glFailure, remedies, type Gl } from './source.ts'
 
 /** What kernels of all contexts have in common: the same attributes of vertices at the same places, which gpu.js takes for granted. */
 export const fixAttributes = (gl: Gl): void => {
@@ -19,14 +19,18 @@ export const fixAttributes = (gl: Gl): void => {
 }
 
 /** The first line in which a driver, or gpu.js, says what is wrong. */
-const firstLine = (error: unknown): string =>
-  (error instanceof Error ? error.message : String(error)).replace(/^Error compiling \w+ shader: /, '').split('\n').map(line => line.trim()).find(line => line !== '') ?? ''
+const firstLine = (error: unknown): string => {
+  const lines = (error instanceof Error ? error.message : String(error)).replace(/^Error compiling \w+ shader: /, '').split('\n')
+  return lines.map(line => line.trim()).find(line => line !== '') ?? ''
+}
 
 const shaderFailure = ({ name, places }: Pick<GlKernel, 'name' | 'places'>, words: string): Failure =>
-  glFailure('shader', `kernel ${name} (${places.join(', ')}) does not compile: ${words}`, 'This is a bug of vdsm or of the driver; the device wasm computes the same.')
+  glFailure('shader', `kernel ${name} (${places.join(', ')}) does not compile: ${words}`, remedies.bug)
 
 /** Builds a kernel, and writes to `empty` until it is given a texture. Throws a `Refusal`. */
-export const buildKernel = (gpu: GpuJs, place: Place, kernel: GlKernel, functions: ReadonlyMap<string, GlFunction>, args: readonly unknown[], empty: Built['texture']) => {
+export const buildKernel = (
+  gpu: GpuJs, place: Place, kernel: GlKernel, functions: ReadonlyMap<string, GlFunction>, args: readonly unknown[], empty: Built['texture'],
+): { readonly shortcut: Shortcut; readonly built: Built } => {
   try {
     const shortcut = createKernel(gpu, place, kernel, functions)
     const built = shortcut.kernel

@@ -92,7 +92,8 @@ export const runnableOn = async (lease: Lease, program: ProgramInfo, file: GlPro
       }
       const failure = engine.failure()
       if (failure !== null) refuse(failure)
-      kernels.push(engine.prepare(kernel, functions))
+      // gpu.js knows no kernel without results.
+      kernels.push(kernel.texels === 0 ? () => engine.zeros(0) : engine.prepare(kernel, functions))
     }
     return executableOn(held, program, file, kernels)
   } catch (error) {

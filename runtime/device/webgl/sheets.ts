@@ -6,7 +6,7 @@ import { refuse, Refusal } from '../../../dsl/errors.ts'
 import { lostFailure } from './context.ts'
 import type { About, Held, Texture } from './engine.ts'
 import type { Built, Library, Sheet } from './library.ts'
-import { gl as n, glFailure, type Gl, type GlTexture } from './source.ts'
+import { gl as n, glFailure, remedies, type Gl, type GlTexture } from './source.ts'
 
 export type Sheets = {
   readonly sizeOf: (texels: number) => readonly [width: number, height: number]
@@ -46,8 +46,8 @@ export const sheetsOf = (gl: Gl, about: About, { utils }: Library, built: Built)
   const failed = (texture: GlTexture | null, texels: number): never => {
     if (texture !== null) gl.deleteTexture(texture)
     throw new Refusal(gl.isContextLost() ? lostFailure(about.name)
-      : glFailure('memory', `out of memory: no texture for ${texels} numbers beside the ${state.textures} that there are (${(state.bytes / 2 ** 20).toFixed(1)} MiB)`,
-        'Use smaller sizes (a smaller batch above all), or the device wasm.'))
+      : glFailure('memory', `out of memory: no texture for ${texels} numbers beside the ${state.textures} that there are `
+        + `(${(state.bytes / 2 ** 20).toFixed(1)} MiB)`, remedies.smaller))
   }
   const make = (texels: number): GlTexture => {
     const texture = gl.createTexture()

@@ -61,7 +61,7 @@ export const gl = {
 /** A canvas, of a page or of none. */
 export type GlCanvas = {
   readonly getContext: (kind: 'webgl2', attributes: Readonly<Record<string, boolean | string>>) => Gl | null
-  readonly addEventListener: (kind: 'webglcontextlost', listener: (event: { readonly preventDefault: () => void; readonly statusMessage?: string }) => void) => void
+  readonly addEventListener: (kind: 'webglcontextlost', listener: (event: { readonly statusMessage?: string }) => void) => void
 }
 
 export type Opened = { readonly canvas: GlCanvas; readonly gl: Gl }
@@ -70,6 +70,15 @@ export type GlSource = {
   /** A fresh context of WebGL2. */
   readonly open: () => E.Either<Failure, Opened>
 }
+
+/** What to do about a failure. */
+export const remedies = {
+  bug: 'This is a bug of vdsm or of the driver; the device wasm computes the same.',
+  smaller: 'Use smaller sizes (a smaller batch above all), or the device wasm.',
+  driver: 'Update the driver of your GPU, or use the device wasm.',
+  elsewhere: 'Use the device webgpu where there is one, or wasm.',
+  reload: 'What was on the device is gone: load the programs again, and start from the last state that was saved.',
+} as const
 
 /** A failure of this device. */
 export const glFailure = (reason: DeviceReason, message: string, remedy?: string): Failure =>

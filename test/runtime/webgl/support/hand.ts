@@ -20,7 +20,8 @@ type Hand = {
   /** Steps by kernel number; a list is one step whose runs see the same arrays. */
   readonly steps: readonly HandStep[]
 }
-export type HandStep = number | readonly number[] | { readonly copy: readonly [from: string, to: string] } | { readonly times: number; readonly steps: readonly HandStep[] }
+export type HandStep =
+  | number | readonly number[] | { readonly copy: readonly [from: string, to: string] } | { readonly times: number; readonly steps: readonly HandStep[] }
 
 const texels = (array: readonly [string, number] | undefined): number => (array?.[0] === 'i32' || array?.[0] === 'u32' ? 2 : 1) * (array?.[1] ?? 0)
 
@@ -44,7 +45,8 @@ export const byHand = ({ id, arrays, inputs, outputs, constants = {}, functions 
     constants: Object.entries(constants).map(([name, data]) => ({ array: at(name), data: data.map(x => (Number.isFinite(x) ? x : String(x))) })),
     functions,
     kernels: kernels.map(({ reads, makes, ...kernel }, i) => ({
-      name: `kernel ${i}`, places: ['hand.ts:1:1'], inputs: reads.map(name => texels(arrays[name])), counters: 0, texels: texels(arrays[makes]), functions: [], ...kernel,
+      name: `kernel ${i}`, places: ['hand.ts:1:1'], inputs: reads.map(name => texels(arrays[name])), counters: 0, texels: texels(arrays[makes]),
+      functions: [], ...kernel,
     })),
     steps: steps.map(step),
   }
@@ -53,7 +55,8 @@ export const byHand = ({ id, arrays, inputs, outputs, constants = {}, functions 
   const info: ProgramInfo = {
     id, file: 'hand.ts', line: 1, config: {}, signature: '', parameters: [], inputs: inputs.map(path => slot(path, path)),
     outputs: parts.map(([path = '', array = '']) => slot(path, array)), modules: { simd: '', fma: '' }, memoryBytes: 0, threadBytes: 0, sync: 0, threads: 1,
-    hash: '', kernels: [], stats: { kernelsBefore: 0, kernelsAfter: 0, flops: 0, bytes: 0, peakBytes: 0, buffers: 0 }, webgl: { file: name, checksum: crc32(content) },
+    hash: '', kernels: [], stats: { kernelsBefore: 0, kernelsAfter: 0, flops: 0, bytes: 0, peakBytes: 0, buffers: 0 },
+    webgl: { file: name, checksum: crc32(content) },
   }
   return { info, file, content }
 }
@@ -118,7 +121,8 @@ export const long = byHand({
   id: 'hand/long', arrays: { x: ['f32', 3000], c: ['f32', 4], sum: ['f32', 2], same: ['f32', 4] }, inputs: ['x'], outputs: ['sum=sum', 'same=same'],
   constants: { c: [1.5, Infinity, -Infinity, NaN] },
   kernels: [
-    { code: 'function (x) { const i = this.thread.x; let acc = 0.5; for (let r = 0; r < 3000; r++) { acc = acc + x[r] * (i + 1); } return acc - 0.5; }', reads: ['x'], makes: 'sum' },
+    { code: `function (x) { const i = this.thread.x; let acc = 0.5; for (let r = 0; r < 3000; r++) { acc = acc + x[r] * (i + 1); }
+        return acc - 0.5; }`, reads: ['x'], makes: 'sum' },
     { code: 'function (c) { return c[this.thread.x]; }', reads: ['c'], makes: 'same' },
   ],
   steps: [0, 1],
