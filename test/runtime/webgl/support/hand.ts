@@ -156,3 +156,10 @@ export const without: readonly Made[] = [
   { ...chain, info: { ...chainInfo, id: 'hand/obstacle', webgl: { obstacle: 'kernel 3 (a.ts:1:2) reads 9 arrays' } } },
   { ...chain, info: { ...chainInfo, id: 'hand/none' } },
 ]
+
+/** Arrays without elements, and a result that nothing writes. */
+export const empty = byHand({
+  id: 'hand/empty', arrays: { x: ['f32', 0], y: ['f32', 0], z: ['i32', 3] }, inputs: ['x'], outputs: ['y=y', 'z=z'],
+  kernels: [{ code: 'function (x) { return x[this.thread.x] + 1; }', reads: ['x'], makes: 'y' }],
+  steps: [0],
+})
