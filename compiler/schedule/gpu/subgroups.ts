@@ -75,8 +75,8 @@ export const joinSubgroups = ({ b, thread }: Threads, r: Reduce, space: number, 
   const count = b.join('sum', i32(1), 'count')
   const first = b.join('min', thread, 'first')
   const result = (of: Value): Value => divided(b, of, 'div', lanes)
-  const alike = outputs === 1 ? null : b.call('eq', 'bool', result(first), result(b.join('max', thread, 'last')))
-  const leads = b.call('eq', 'bool', first, thread)
+  const alike = outputs === 1 ? null : b.let(apply('eq', 'bool', result(first), result(b.join('max', thread, 'last'))), 'alike')
+  const leads = b.let(apply('eq', 'bool', first, thread), 'leads')
   const stored = (all: Value, no: Value, own: Value): Value => {
     const led = b.call('select', all.type, leads, all, no)
     return alike === null ? led : b.call('select', all.type, alike, led, own)
@@ -93,15 +93,15 @@ export const joinSubgroups = ({ b, thread }: Threads, r: Reduce, space: number, 
     b.set(heard, i32(0))
     // of slots 0, count, 2 * count, ... of the result, the lane takes each count-th, if there are any for it
     const slots = b.call('div', 'i32', i32(lanes), count)
-    const turns = b.call('div', 'i32', plus(slots, b.call('sub', 'i32', b.call('sub', 'i32', count, lane), i32(1))), count)
-    const start = b.call('sub', 'i32', thread, lane)
+    const turns = b.let(apply('div', 'i32', plus(slots, b.call('sub', 'i32', b.call('sub', 'i32', count, lane), i32(1))), count), 'turns')
+    const start = outputs === 1 ? i32(0) : b.call('sub', 'i32', thread, lane)
     b.loop('i', i32(0), turns, 1, i => {
       const at = plus(start, b.call('mul', 'i32', plus(lane, b.call('mul', 'i32', i, count)), count))
       b.set(part, joined(key.op, part, b.load(key.type, values, at)))
       b.set(heard, apply('add', 'i32', heard, b.load('i32', counts, at)))
     })
     const [whole, all] = [b.join(key.op, part, 'total'), b.join('sum', heard, 'all')]
-    const complete = b.call('eq', 'bool', all, i32(lanes))
+    const complete = b.let(apply('eq', 'bool', all, i32(lanes)), 'complete')
     b.branch(ends, () => {
       const total = b.variable(key.type, 'total')
       b.set(total, whole)

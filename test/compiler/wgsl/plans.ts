@@ -9,13 +9,20 @@ import { interpret } from '../plan-interpreter.ts'
 import { type Pass, type Passes, type Words, runPasses } from './device.ts'
 import { valuesIn, wordsFor } from './values.ts'
 
-export type Trial = { readonly label: string; readonly plan: Plan; readonly schedule?: Schedule; readonly alternative?: number; readonly tolerance?: number }
+export type Trial = {
+  readonly label: string
+  readonly plan: Plan
+  readonly schedule?: Schedule
+  readonly alternative?: number
+  readonly tolerance?: number
+  /** What the buffers hold before. */
+  readonly given?: ReadonlyMap<number, readonly number[]>
+}
 
 const numel = (shape: readonly number[]): number => shape.reduce((n, s) => n * s, 1)
 
 /** The dispatches of a plan without copies, with buffers of the plan first and its scratch, which starts as NaN, behind them. */
-const passesOf = ({ plan, schedule = scheduleGpu, alternative = 0 }: Trial): Passes => {
-  const given = filled(plan)
+const passesOf = ({ plan, schedule = scheduleGpu, alternative = 0, given = filled(plan) }: Trial): Passes => {
   const buffers: Words[] = plan.buffers.map(({ id, aval, role }) => {
     const data = given.get(id) ?? (role.kind === 'constant' ? role.data : [])
     return wordsFor(aval.dtype, Array.from({ length: numel(aval.shape) }, (_, i) => data[i] ?? 0))
@@ -52,9 +59,9 @@ const passesOf = ({ plan, schedule = scheduleGpu, alternative = 0 }: Trial): Pas
 /** How each trial's dispatches differ from the meaning of its plan; those that do not are left out. */
 export const disagreements = (trials: readonly Trial[]): readonly string[] => {
   const results = runPasses(trials.map(passesOf))
-  return trials.flatMap(({ label, plan, tolerance = 2e-5 }, i) => {
+  return trials.flatMap(({ label, plan, tolerance = 2e-5, given = filled(plan) }, i) => {
     const got = new Map(plan.buffers.map(({ id, aval }) => [id, valuesIn(aval.dtype, results[i]![id]!)]))
-    const found = differing(plan, got, interpret(plan, filled(plan)), tolerance)
+    const found = differing(plan, got, interpret(plan, given), tolerance)
     return found === '' ? [] : [`${label}: ${found}`]
   })
 }

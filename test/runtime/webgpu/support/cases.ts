@@ -1,7 +1,8 @@
 /** What programs on WebGPU have to do, case by case; they run in a process of their own (child.ts), as drivers may bring theirs down. */
 import * as assert from 'uvu/assert'
 import { dawn } from '../../../../runtime/device/webgpu/dawn.ts'
-import type { WebGpuOptions } from '../../../../runtime/device/webgpu/load.ts'
+import type { Lease } from '../../../../runtime/device/webgpu/gpu.ts'
+import { runnableOn, type WebGpuOptions } from '../../../../runtime/device/webgpu/load.ts'
 import { lease, load, ramp, refusal, sums } from './common.ts'
 import { failingCases, single } from './failing.ts'
 import { kernel, place, reads, shader, write, writes } from './programs.ts'
@@ -178,6 +179,32 @@ const tunes = async (): Promise<void> => {
   assert.is(await ran({ tune: true }), 1, 'what is remembered is not measured again')
 }
 
+/** The same for subgroups and without; which of the two is the faster is not asked. */
+const settled = write({
+  ...single, slots: [512],
+  shaders: [{ ...chosen(1), code: `enable subgroups;\n${chosen(1).code.replace('1.0', 'f32(subgroupMin(1))')}` }, chosen(2)],
+  steps: [{
+    kind: 'kernel', name: 'fill', places: [], flops: 0, bytes: 0, settled: true,
+    choices: [0, 1].map(number => [{ shader: number, groups: 2, bindings: [writes(0, 512)] }]),
+  }],
+})
+
+const settles = async (): Promise<void> => {
+  const ran = async (held: Lease): Promise<number | undefined> => {
+    const program = await runnableOn(held, dawn, settled.info, settled.file, { tune: true })
+    program.run()
+    const [out] = await program.read(['out'])
+    program.dispose()
+    return out?.[0]
+  }
+  const held = await lease()
+  const { features } = held.gpu.about
+  assert.is(await ran(held), features.includes('subgroups') ? 1 : 2)
+  const other = await lease()
+  const lacking = { ...other.gpu, about: { ...other.gpu.about, features: features.filter(feature => feature !== 'subgroups') } }
+  assert.is(await ran({ ...other, gpu: lacking }), 2)
+}
+
 export const cases: Readonly<Record<string, () => Promise<void>>> = {
   'arrays are set, added, kept, read; wrong uses are refused': addsAndKeeps,
   'what is read is a snapshot': snapshots,
@@ -185,6 +212,7 @@ export const cases: Readonly<Record<string, () => Promise<void>>> = {
   'a feed whose copies overlap': feeds,
   ...sharingCases,
   'the fastest alternative is taken, and remembered': tunes,
+  'subgroups where the adapter has them, unmeasured where that is settled': settles,
   'the processor rests while the device works': waits,
   ...failingCases,
   'memory stays flat over 1,000 runs': flat,
