@@ -2,6 +2,10 @@
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import type { Browser, Page } from 'playwright-core'
+import { nodeHost } from '../../runtime/device/node.ts'
+import { bundleModule, webglFile } from '../../runtime/studio/bundle.ts'
+import { serveStudio } from '../../runtime/studio/server.ts'
+import { chain, filesOf, hostOf } from '../runtime/webgl/support/hand.ts'
 import { ask, chromiumPath, launch, openPage, packPage, servePage } from './support.ts'
 
 const test = suite('webgl in Chromium')
@@ -72,6 +76,32 @@ test('a context that is lost fails for all programs on it, for good; a fresh loa
   assert.is(heard.length, 1)
   assert.is(said.length, 4)
   assert.equal(after, [[12, 13, 14, 15], [11, 11, 11, 11]])
+})
+
+test('the ready-made module finds gpu.js beside it, only when it is needed, and under the policy of the studio', async () => {
+  const { code, webgl } = await bundleModule()
+  const files = new Map([['index.html', new TextEncoder().encode('<!doctype html>')] as const, ['vdsm.js', code] as const, [webglFile, webgl] as const])
+  const served = await serveStudio(files, hostOf(nodeHost('.'), filesOf([chain])), 0)
+  const opened = await browser?.newPage()
+  const asked: string[] = []
+  const said: string[] = []
+  opened?.on('request', request => asked.push(new URL(request.url()).pathname))
+  opened?.on('console', message => said.push(message.text()))
+  await opened?.goto(served.address)
+  const twice = await opened?.evaluate(`(async () => {
+    const { open, webglHere } = await import('/vdsm.js')
+    await webglHere()
+    const build = await open('/build/')
+    const program = await build.load('hand/chain', { device: 'webgl' })
+    program.set('x', [1, 2, 3, 4, 5, 6, 7])
+    program.run()
+    return [...(await program.read(['twice']))[0]]
+  })()`)
+  await opened?.close()
+  await served.close()
+  assert.equal(twice, [2, 4, 6, 8, 10, 12, 14])
+  assert.equal(asked.filter(path => path !== '/favicon.ico'), ['/', '/vdsm.js', '/build/manifest.json', '/build/hand-chain.webgl.json', `/${webglFile}`])
+  assert.equal(said.filter(text => !text.includes('404')), [])
 })
 
 if (chromiumPath === undefined) process.stdout.write('There is no Chromium here: webgl in a page is not tested.\n')
