@@ -100,7 +100,8 @@ const holds = (env: Env, guard: Guard): Value => {
   const inside = b.call('lt', 'bool', unsigned, constOf('u32', guard.below))
   return guard.by === 1 ? inside : b.call('and', 'bool', inside, b.call('eq', 'bool', divided(b, value, 'mod', guard.by), i32(0)))
 }
-const allHold = (env: Env, guards: readonly Guard[]): Value =>
+/** Whether all of some guards hold, for one lane. */
+export const allHold = (env: Env, guards: readonly Guard[]): Value =>
   guards.map(g => holds(env, g)).reduce((x, y) => env.b.call('and', 'bool', x, y))
 
 const alike = (b: Builder, values: readonly Value[]): readonly Value[] => (values.some(v => lanesOf(v.type) === 4) ? values.map(v => b.splat(v)) : values)
