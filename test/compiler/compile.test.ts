@@ -42,7 +42,7 @@ test('the same source makes the same bytes', async () => {
   const [a, b] = [join(temporary, 'a'), join(temporary, 'b')]
   await build(file, a)
   await build(file, b)
-  const made = ['gradient', 'predict'].flatMap(id => ['fma.wasm', 'wasm', 'webgpu.json'].map(ending => `same.${id}.#.${ending}`))
+  const made = ['gradient', 'predict'].flatMap(id => ['fma.wasm', 'wasm', 'webgl.json', 'webgpu.json'].map(ending => `same.${id}.#.${ending}`))
   assert.equal(names(a), ['bindings.ts', 'cache.json', 'manifest.json', ...made])
   assert.equal(files(a), files(b))
 })
@@ -101,7 +101,7 @@ test('a folder keeps the programs of other sources while those are there', async
   await build(one, out)
   place('one.ts', `${source}\n`)
   await build(one, out)
-  const made = ['gradient', 'predict'].flatMap(id => ['fma.wasm', 'wasm', 'webgpu.json'].map(ending => `one.${id}.#.${ending}`))
+  const made = ['gradient', 'predict'].flatMap(id => ['fma.wasm', 'wasm', 'webgl.json', 'webgpu.json'].map(ending => `one.${id}.#.${ending}`))
   assert.equal(names(out), ['bindings.ts', 'cache.json', 'manifest.json', ...made])
 })
 

@@ -4,7 +4,7 @@
  * those that it fails, and least, greatest and conversions are natives.
  */
 import { type Fn, type Local, type Named, type Scalar, type Value, constOf, scalarOf } from '../../schedule/nest/nest.ts'
-import type { NativeName } from '../../../runtime/device/webgl/natives.ts'
+import { type NativeName, natives } from '../../../runtime/device/webgl/natives.ts'
 import type { DType } from '../../../dsl/core/prim.ts'
 import { constant } from '../text/scope.ts'
 import { type Text, atom, called, joined, literal, negated, not, wholeLiteral, within } from './text.ts'
@@ -24,7 +24,7 @@ export type Scope = {
 
 type Apply = Extract<Value, { kind: 'apply' }>
 
-/** Numbers are rounded to whole ones by adding one as large as this: also where gpu.js computes in double precision. */
+/** Where a number as large as this is added, the other one is rounded to a whole one: drivers that reorder sums would not, nor does JavaScript. */
 const rounding = 2 ** 23
 
 /** Whether an i32 comes from elsewhere than from numbers of elements and counters. */
@@ -45,7 +45,7 @@ export const isData = (v: Value, data: (id: number) => boolean): boolean => {
   }
 }
 
-const native = (name: NativeName, ...args: readonly Text[]): Text => called(name, ...args)
+const scalars = { int: 'i32', float: 'f32', bool: 'bool' } as const
 const whole = (v: Value): boolean => v.kind === 'const' && wholeLiteral(v.value)
 
 export type Values = {
@@ -67,6 +67,10 @@ export const valuesIn = (scope: Scope): Values => {
   }
   /** A number within what computes an int: gpu.js would take literals in it for ints, too. */
   const alone = (v: Value): Text => name('f32', 't', value(v))
+  /** A call. gpu.js would keep the result of a call to the same function within it in a number. */
+  const apart = (fn: string, args: readonly Text[], type: (i: number) => Scalar): Text =>
+    called(fn, ...args.map((arg, i) => (new RegExp(`\\b${fn}\\(`).test(arg.text) ? named(type(i), 't', arg) : arg)))
+  const native = (fn: NativeName, ...args: readonly Text[]): Text => apart(fn, args, i => scalars[natives[fn].parameters[i]![0]])
   const zero = (type: Scalar): Text => literal(type, 0)
 
   /** A comparison of integers of which gpu.js knows that it is a truth value, but for === and the like. */
@@ -160,10 +164,8 @@ export const valuesIn = (scope: Scope): Values => {
     const less = type === 'i32' ? joined('lt', a, b) : native('uint_less', a, b)
     return fn === 'min' ? native('choose_int', less, a, b) : native('choose_int', less, b, a)
   }
-  const sum = (fn: 'add' | 'sub', x: Text, y: Value): Text => {
-    const text = joined(fn, x, operand(y))
-    return fn === 'add' && y.kind === 'const' && y.value >= rounding ? called('Math.fround', text) : text
-  }
+  const sum = (fn: 'add' | 'sub', x: Text, y: Value): Text =>
+    joined(fn, fn === 'add' && y.kind === 'const' && y.value >= rounding ? native('nearest', x) : x, operand(y))
 
   /** A word turned to the left, as random numbers do. */
   const turned = ({ type, fn, args: [x, y] }: Apply): Text | undefined => {
@@ -299,7 +301,7 @@ export const valuesIn = (scope: Scope): Values => {
         return inner.value({ ...v, args: [known, ...rest] })
       }
       case 'named':
-        return atom(`${scope.need(v.name)}(${v.args.map(arg => operand(arg).text).join(', ')})`)
+        return apart(scope.need(v.name), v.args.map(operand), () => 'f32')
       case 'lane':
       case 'shuffle':
         throw new RangeError('gpu.js has no vectors here')
