@@ -1,5 +1,5 @@
-/** A training step whose many arrays are laid out side by side, programs that use its parameters, and a choice by numbers that may be anything. */
-import { adam, adamInit, gather, mean, program, square, sub, tanh, valueAndGrad, vmap, type AdamState, type Tensor, type Vec } from '../../../../dsl/index.ts'
+/** A training step whose many arrays are laid out side by side, programs that use its parameters, a choice by any numbers, a product with tiles. */
+import { adam, adamInit, gather, matmul, mean, program, square, sub, tanh, valueAndGrad, vmap, type AdamState, type Tensor, type Vec } from '../../../../dsl/index.ts'
 import { linear, type Linear } from '../../../../dsl/nn/index.ts'
 
 type Net = { readonly first: Linear<12, 20>; readonly second: Linear<20, 12>; readonly third: Linear<12, 6> }
@@ -20,3 +20,6 @@ export const predict = program((params: Net, x: Tensor<[16, 12]>) => ({ y: vmap(
 
 /** One row for each index; those beyond the ends are the first and the last row. */
 export const choose = program((table: Tensor<[5, 3]>, indices: Tensor<[8], 'i32'>) => gather(table, indices))
+
+/** Large enough for tiles in workgroup memory, which reductions have none of that may be rounded. */
+export const multiply = program((a: Tensor<[32, 48]>, b: Tensor<[48, 32]>) => ({ y: matmul(a, b) }))
