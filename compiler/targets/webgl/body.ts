@@ -154,6 +154,7 @@ export const printBody = (body: Block, params: readonly Local[], context: Contex
     for (const local of declarations.get(s) ?? []) line(`let ${nameOf(local)} = ${initial(scalarOf(local.type))}`)
     switch (s.kind) {
       case 'barrier':
+      case 'join':
       case 'matrix':
         throw new RangeError('gpu.js has no workgroups')
       case 'store':

@@ -4,8 +4,10 @@ import { eachAccess } from '../../schedule/nest/accesses.ts'
 import type { Named, Nest } from '../../schedule/nest/nest.ts'
 import { withoutDead } from '../text/dead.ts'
 import { printBody } from './body.ts'
+import { withChoices } from './choices.ts'
 import { functionOf } from './functions.ts'
 import { naming } from './names.ts'
+import { simplified } from './simplify.ts'
 
 export { byName as webgl } from '../text/dialect.ts'
 
@@ -30,7 +32,7 @@ export type Template = {
 export const templateOf = (nest: Nest, dtypeOf: (space: number) => DType, made: DType): Template => {
   const [element, ...loops] = nest.params
   if (element === undefined) throw new RangeError(`${nest.name} has no element`)
-  const body = withoutDead(nest.body)
+  const body = withChoices(withoutDead(simplified(nest)))
   const numbers = new Map<number, number>()
   eachAccess(body, ({ kind, space }) => {
     if (kind === 'load' && !numbers.has(space)) numbers.set(space, numbers.size)

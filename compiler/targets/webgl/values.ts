@@ -46,7 +46,9 @@ export const isData = (v: Value, data: (id: number) => boolean): boolean => {
 }
 
 const scalars = { int: 'i32', float: 'f32', bool: 'bool' } as const
-const whole = (v: Value): boolean => v.kind === 'const' && wholeLiteral(v.value)
+const isWhole = (v: Value): boolean => v.kind === 'const' && wholeLiteral(v.value)
+/** Literals of integers next to which there are others. */
+const whole = /^\d{1,9}$/
 
 export type Values = {
   /** At the root of a statement. */
@@ -81,9 +83,9 @@ export const valuesIn = (scope: Scope): Values => {
       case 'gt':
         return text
       case 'le':
-        return { ...text, typed: not(joined('gt', x, y)) }
+        return { ...text, typed: whole.test(y.text) ? joined('lt', x, literal('i32', Number(y.text) + 1)) : not(joined('gt', x, y)) }
       case 'ge':
-        return { ...text, typed: not(joined('lt', x, y)) }
+        return { ...text, typed: whole.test(y.text) ? joined('gt', x, literal('i32', Number(y.text) - 1)) : not(joined('lt', x, y)) }
       case 'eq':
         return { ...text, typed: native('int_equal', x, y) }
       case 'ne':
@@ -148,8 +150,8 @@ export const valuesIn = (scope: Scope): Values => {
         const [a, b] = [value(x), value(y)]
         const choice = (text: Text, then: Text, otherwise: Text): Text =>
           ({ text: `${within(text, 0.5)} ? ${within(then, 0.5)} : ${within(otherwise, 0.5)}`, binds: 0 })
-        if (!whole(x) && a.whole === undefined) return choice(condition, a, b)
-        return whole(y) || b.whole !== undefined ? { ...choice(condition, a, b), whole: true } : choice(not(condition), b, a)
+        if (!isWhole(x) && a.whole === undefined) return choice(condition, a, b)
+        return isWhole(y) || b.whole !== undefined ? { ...choice(condition, a, b), whole: true } : choice(not(condition), b, a)
       }
       case 'i32':
       case 'u32':

@@ -1,0 +1,260 @@
+/**
+ * Makes a nest simpler for a text: integers that are known are computed, as are comparisons and remainders that the ranges of their
+ * operands decide.
+ */
+import { type Fn, type Local, type Nest, type Stmt, type Value, apply, constOf, i32 } from '../../schedule/nest/nest.ts'
+import type { Block } from '../text/scope.ts'
+
+/** Least and most of an i32. */
+type Range = readonly [low: number, high: number]
+const [lowest, highest] = [-(2 ** 31), 2 ** 31 - 1]
+const anything: Range = [lowest, highest]
+
+type Apply = Extract<Value, { kind: 'apply' }>
+type Known = {
+  readonly ranges: Map<number, Range>
+  /** Locals that are set once, to constants. */
+  readonly constants: Map<number, Value>
+  readonly sets: ReadonlyMap<number, number>
+}
+
+const numberOf = (v: Value): number | undefined => (v.kind === 'const' ? v.value : undefined)
+const within = (low: number, high: number): Range => (low >= lowest && high <= highest ? [low, high] : anything)
+const hull = (xs: readonly number[]): Range => within(Math.min(...xs), Math.max(...xs))
+
+const rangeOf = (v: Value, ranges: ReadonlyMap<number, Range>): Range => {
+  if (v.kind === 'const') return [v.value, v.value]
+  if (v.kind === 'local') return ranges.get(v.id) ?? anything
+  if (v.kind !== 'apply' || v.type !== 'i32') return anything
+  const [x, y, z] = v.args
+  if (x === undefined || y === undefined || y.type !== 'i32') return anything
+  const [[a, b], [c, d]] = [x.type === 'i32' ? rangeOf(x, ranges) : anything, rangeOf(y, ranges)]
+  switch (v.fn) {
+    case 'add':
+      return within(a + c, b + d)
+    case 'sub':
+      return within(a - d, b - c)
+    case 'mul':
+      return hull([a * c, a * d, b * c, b * d])
+    case 'div':
+      return c === d && c > 0 ? [Math.trunc(a / c), Math.trunc(b / c)] : anything
+    case 'rem':
+      return c === d && c > 0 ? [a < 0 ? 1 - c : 0, b < 0 ? 0 : Math.min(b, c - 1)] : anything
+    case 'and':
+      return c === d && c >= 0 ? [0, a >= 0 ? Math.min(b, c) : c] : anything
+    case 'shr':
+      return c === d ? [a >> c, b >> c] : anything
+    case 'shl':
+      return c === d && c < 31 ? within(a * 2 ** c, b * 2 ** c) : anything
+    case 'min':
+      return [Math.min(a, c), Math.min(b, d)]
+    case 'max':
+      return [Math.max(a, c), Math.max(b, d)]
+    case 'select':
+      return z === undefined ? anything : hull([...rangeOf(y, ranges), ...rangeOf(z, ranges)])
+    default:
+      return anything
+  }
+}
+
+const bool = (holds: boolean): Value => constOf('bool', holds ? 1 : 0)
+
+/** An operation on two known i32. */
+const computed = (fn: Fn, x: number, y: number): number | undefined => {
+  switch (fn) {
+    case 'add':
+      return (x + y) | 0
+    case 'sub':
+      return (x - y) | 0
+    case 'mul':
+      return Math.imul(x, y)
+    case 'div':
+      return y === 0 ? undefined : (x / y) | 0
+    case 'rem':
+      return y === 0 ? undefined : (x % y) | 0
+    case 'and':
+      return x & y
+    case 'or':
+      return x | y
+    case 'xor':
+      return x ^ y
+    case 'shl':
+      return x << y
+    case 'shr':
+      return x >> y
+    case 'min':
+      return Math.min(x, y)
+    case 'max':
+      return Math.max(x, y)
+    default:
+      return undefined
+  }
+}
+
+const integer = (v: Apply, known: Known): Value => {
+  const [x, y] = v.args
+  if (x === undefined || y === undefined || x.type !== 'i32' || y.type !== 'i32') return v
+  const [a, b] = [numberOf(x), numberOf(y)]
+  const value = a === undefined || b === undefined ? undefined : computed(v.fn, a, b)
+  if (value !== undefined) return i32(value)
+  const [low, high] = rangeOf(x, known.ranges)
+  switch (v.fn) {
+    case 'add':
+      return a === 0 ? y : b === 0 ? x : v
+    case 'sub':
+    case 'shl':
+      return b === 0 ? x : v
+    case 'mul':
+      return a === 0 || b === 0 ? i32(0) : a === 1 ? y : b === 1 ? x : v
+    case 'div':
+      return b === undefined || b <= 0 ? v : b === 1 ? x : low > -b && high < b ? i32(0) : v
+    case 'rem':
+      return b !== undefined && low >= 0 && high < b ? x : v
+    case 'and':
+      return b !== undefined && (b & (b + 1)) === 0 && low >= 0 && high <= b ? x : v
+    case 'shr':
+      return b === undefined ? v : b === 0 ? x : low >= 0 && high < 2 ** b ? i32(0) : v
+    default:
+      return v
+  }
+}
+
+const decided = (fn: Fn, [a, b]: Range, [c, d]: Range): boolean | undefined => {
+  switch (fn) {
+    case 'lt':
+      return b < c ? true : a >= d ? false : undefined
+    case 'le':
+      return b <= c ? true : a > d ? false : undefined
+    case 'gt':
+      return decided('lt', [c, d], [a, b])
+    case 'ge':
+      return decided('le', [c, d], [a, b])
+    case 'eq':
+      return b < c || a > d ? false : a === b && c === d && a === c ? true : undefined
+    case 'ne': {
+      const equal = decided('eq', [a, b], [c, d])
+      return equal === undefined ? undefined : !equal
+    }
+    default:
+      return undefined
+  }
+}
+
+/** x + a < b as x < b - a, where x + a is in range. */
+const shifted = (v: Apply, { ranges }: Known): Apply | undefined => {
+  const [x, y] = v.args
+  if (x?.kind !== 'apply' || y?.kind !== 'const' || (x.fn !== 'add' && x.fn !== 'sub') || rangeOf(x, ranges) === anything) return undefined
+  const [of, by] = x.args
+  const least = by?.kind === 'const' ? y.value + (x.fn === 'add' ? -by.value : by.value) : lowest - 1
+  return of === undefined || least < lowest || least > highest ? undefined : { ...v, args: [of, i32(least)] }
+}
+
+const truth = (v: Apply, known: Known): Value => {
+  const [x, y] = v.args
+  if (x === undefined) return v
+  if (v.fn === 'not' && x.kind === 'const') return bool(x.value === 0)
+  if (y === undefined) return v
+  if (x.type === 'bool' && (v.fn === 'and' || v.fn === 'or')) {
+    // what decides alone, and what leaves the other to decide
+    const strong = v.fn === 'and' ? 0 : 1
+    for (const [one, other] of [[x, y], [y, x]] as const) if (one.kind === 'const') return one.value === strong ? one : other
+    return v
+  }
+  if (x.type === 'i32') {
+    const moved = shifted(v, known)
+    if (moved !== undefined) return truth(moved, known)
+    const holds = decided(v.fn, rangeOf(x, known.ranges), rangeOf(y, known.ranges))
+    return holds === undefined ? v : bool(holds)
+  }
+  const place = x.kind === 'apply' && x.fn === 'bits' ? x.args[0] : undefined
+  if (v.fn !== 'lt' || place?.type !== 'i32' || y.kind !== 'const' || y.value < 0 || y.value > highest) return v
+  // 0 <= place < y, as one comparison of a u32
+  const [low, high] = rangeOf(place, known.ranges)
+  if (high < 0 || low >= y.value) return bool(false)
+  if (low >= 0) return high < y.value ? bool(true) : apply('lt', 'bool', place, i32(y.value))
+  return high < y.value ? apply('ge', 'bool', place, i32(0)) : v
+}
+
+const simpler = (v: Value, known: Known, bits: ReadonlyMap<number, Value>): Value => {
+  switch (v.kind) {
+    case 'const':
+      return v
+    case 'local':
+      return known.constants.get(v.id) ?? bits.get(v.id) ?? v
+    case 'load':
+      return { ...v, at: simpler(v.at, known, bits) }
+    case 'named':
+      return { ...v, args: v.args.map(arg => simpler(arg, known, bits)) }
+    case 'apply': {
+      const args = v.args.map(arg => simpler(arg, known, bits))
+      const made = { ...v, args }
+      if (v.fn === 'select' && args[0]!.kind === 'const') return args[0]!.value === 0 ? args[2]! : args[1]!
+      return v.type === 'i32' ? integer(made, known) : v.type === 'bool' ? truth(made, known) : made
+    }
+    case 'lane':
+    case 'shuffle':
+      return v
+  }
+}
+
+/** How often every local is set. */
+const setsOf = (body: Block, all: Map<number, number> = new Map()): Map<number, number> => {
+  const count = (local: Local): void => void all.set(local.id, (all.get(local.id) ?? 0) + 1)
+  for (const s of body) {
+    if (s.kind === 'set') count(s.local)
+    if (s.kind === 'if') [s.then, s.otherwise].forEach(b => setsOf(b, all))
+    if (s.kind === 'for') {
+      count(s.counter)
+      setsOf(s.body, all)
+    }
+  }
+  return all
+}
+
+const once = (body: Block, params: Nest['params'], extent: number): Block => {
+  const known: Known = { ranges: new Map(), constants: new Map(), sets: setsOf(body) }
+  /** u32 that have the bits of an i32, for comparisons. */
+  const bits = new Map<number, Value>()
+  params.forEach((p, i) => known.ranges.set(p.id, [0, i === 0 ? extent - 1 : highest]))
+  const block = (stmts: Block): Block =>
+    stmts.flatMap((s): readonly Stmt[] => {
+      switch (s.kind) {
+        case 'set': {
+          const value = simpler(s.value, known, bits)
+          if (known.sets.get(s.local.id) === 1) {
+            if (value.kind === 'const' && value.type === s.local.type) {
+              known.constants.set(s.local.id, value)
+              return []
+            }
+            if (s.local.type === 'i32') known.ranges.set(s.local.id, rangeOf(value, known.ranges))
+            const given = value.kind === 'apply' && value.fn === 'bits' && s.local.type === 'u32' ? value.args[0] : undefined
+            if (given?.kind === 'local' && (known.sets.get(given.id) ?? 1) === 1) bits.set(s.local.id, value)
+          }
+          return [{ ...s, value }]
+        }
+        case 'store':
+          return [{ ...s, at: simpler(s.at, known, bits), value: simpler(s.value, known, bits) }]
+        case 'if': {
+          const condition = simpler(s.condition, known, bits)
+          if (condition.kind === 'const') return block(condition.value === 0 ? s.otherwise : s.then)
+          return [{ ...s, condition, then: block(s.then), otherwise: block(s.otherwise) }]
+        }
+        case 'for': {
+          const [from, to] = [simpler(s.from, known, bits), simpler(s.to, known, bits)]
+          if (known.sets.get(s.counter.id) === 1) {
+            const [[low], [, high]] = [rangeOf(from, known.ranges), rangeOf(to, known.ranges)]
+            known.ranges.set(s.counter.id, [low, Math.max(low, high - 1)])
+          }
+          return [{ ...s, from, to, body: block(s.body) }]
+        }
+        case 'barrier':
+        case 'join':
+        case 'matrix':
+          return [s]
+      }
+    })
+  return block(body)
+}
+
+/** The simpler body of a nest whose first parameter counts its extent and whose others are counters. */
+export const simplified = ({ body, params, extent }: Nest): Block => once(once(body, params, extent), params, extent)
