@@ -4,7 +4,7 @@
  * store reaches is passed on. Before that kernels are rewritten:
  *
  * - chunks.ts: long reductions with few results are cut.
- * - shared.ts: a reduction that several stores need is computed once.
+ * - shared.ts, reuse.ts: what several stores need is computed once.
  * - few.ts: no gather reads many buffers.
  * - straight.ts, residues.ts: places of stores become plain sums, strided sums go over their own terms only.
  * - merge.ts: stores that fill a buffer together are one gather, where that can be.
@@ -23,6 +23,7 @@ import { fewInputs } from './few.ts'
 import { type Fresh, eachKernel, freshFor, sizeOf } from './fresh.ts'
 import { type Draft, type Target, inputsOf, merged, readBy } from './merge.ts'
 import { withoutResidues } from './residues.ts'
+import { reusing } from './reuse.ts'
 import { sharing } from './shared.ts'
 import { straightened } from './straight.ts'
 
@@ -50,12 +51,19 @@ export const mostInputs = 7
 
 const elements = (buffer: Buffer): number => buffer.aval.shape.reduce((n, d) => n * d, 1)
 
+/** Kernels that compute once what their stores have in common. */
+const shared = (kernel: Kernel, fresh: Fresh, extent: (buffer: number) => number): readonly Kernel[] => {
+  const turns = reusing(kernel, fresh)
+  const reducing = turns.filter(k => k.reduction !== null)
+  return reducing.length <= 1 ? turns.flatMap(k => sharing(k, fresh, extent)) : sharing(kernel, fresh, extent).flatMap(k => reusing(k, fresh))
+}
+
 /** Kernels of which every store can be a gather. */
 const prepared = (plan: Plan, fresh: Fresh): readonly Step[] => {
   const extent = (id: number): number => elements(fresh.buffers()[id]!)
   return eachKernel(plan.steps, (kernel, counters) =>
     chunked(kernel, counters, fresh)
-      .flatMap(k => sharing(k, fresh, extent))
+      .flatMap(k => shared(k, fresh, extent))
       .flatMap(k => fewInputs(k, fresh, mostInputs, s => sizeOf(k.vars) < extent(s.buffer))))
 }
 
@@ -88,7 +96,7 @@ const drafted = (kernel: Kernel, counters: readonly Var[], fresh: Fresh, blank: 
   const early = targets.filter(t => t.length > 1).flat()
   const late = targets.flatMap(t => (t.length === 1 ? t : []))
   if (early.some(t => readBy(parts).has(t.buffer)))
-    refuse({ kind: 'limit', what: name, message: 'it reads in place what several of its stores fill together', remedy: 'WebGL has no such program.' })
+    refuse({ kind: 'limit', what: name, message: 'it reads in place what several of its stores fill together', remedy: 'WebGPU and WebAssembly run it.' })
   const steps = [...early.map(t => [t]), ...(late.length === 0 ? [] : [late])]
   return steps.map((targets, i): Draft => {
     const last = i === steps.length - 1

@@ -21,7 +21,7 @@ export const placing = (at: Index, vars: readonly Var[], counters: readonly Var[
     const [own, counter] = atom.kind === 'var' ? [vars, counters].map(all => all.find(v => v.id === atom.id)) : []
     const v = own ?? counter
     if (v === undefined)
-      return refuse({ kind: 'limit', what: where, message: 'a place that it stores to is computed, and cannot be turned round', remedy: 'WebGL has no such program.' })
+      return refuse({ kind: 'limit', what: where, message: 'a place that it stores to is computed, and cannot be turned round', remedy: 'WebGPU and WebAssembly run it.' })
     if (coef < 0) offset += coef * (v.size - 1)
     return { coef: Math.abs(coef), v, flipped: coef < 0, counts: own === undefined ? 'counter' : 'variable' }
   })
@@ -88,7 +88,7 @@ export const inverted = (b: Builder, place: Placing, axes: readonly number[], ex
       if (below.reduce((sum, t) => sum + t.coef * (t.v.size - 1), 0) >= coef)
         refuse({
           kind: 'limit', what: where, message: 'different variables lead to the same place that it stores to, which cannot be turned round',
-          remedy: 'WebGL has no such program.',
+          remedy: 'WebGPU and WebAssembly run it.',
         })
       const digit = coef === 1 ? rest : divided(b, rest, 'div', coef)
       if (Math.floor(high / coef) >= v.size) conditions.push(b.call('lt', 'bool', digit, i32(v.size)))
