@@ -38,7 +38,10 @@ export type Dispatch = {
 /** A kernel's dispatches in order, each seeing what those before it have stored, and the memory (`each: 'kernel'`) between them. */
 export type Dispatched = { readonly dispatches: readonly Dispatch[]; readonly scratch: readonly Scratch[] }
 
-/** How a kernel may be dispatched, the best by default first: a device may measure them all and keep another. */
+/**
+ * How a kernel may be dispatched, the best by default first: a device may measure all that it can run and keep another. Some of them have no need
+ * of subgroups.
+ */
 export type Alternatives = readonly [Dispatched, ...Dispatched[]]
 
 /** The fewest storage buffers that a device gives a kernel: no dispatch may touch more (workgroup memory does not count). */
