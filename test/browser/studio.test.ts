@@ -190,14 +190,17 @@ const trainBroken = async (device: 'webgpu' | 'webgl'): Promise<Page> => {
   return page
 }
 
-inBrowser('on WebGPU the losses are those of WebAssembly, though the device is lost on the way', async () => {
-  const page = await trainBroken('webgpu')
-  assert.match(await usedOn(page), /^WebGPU.*software/)
-  assert.match((await page.textContent('#notice')) ?? '', /^WebGPU failed: the device was lost.*went on from step \d+ on a fresh device\.$/)
-  assert.ok((await lookAt(page, 'grid')).brightness < 100, 'the model has filled the cells')
-  await page.screenshot({ path: join(shots, 'webgpu.png'), fullPage: true })
-  await page.close()
-})
+const names = { webgpu: 'WebGPU', webgl: 'WebGL' } as const
+for (const device of ['webgl', 'webgpu'] as const) {
+  inBrowser(`on ${names[device]} the losses are those of WebAssembly, though the device is lost on the way`, async () => {
+    const page = await trainBroken(device)
+    assert.match(await usedOn(page), new RegExp(`^${names[device]}`))
+    assert.match((await page.textContent('#notice')) ?? '', new RegExp(`^${names[device]} failed: the (device|context) was lost.*went on from step \\d+ on a fresh device\\.$`))
+    assert.ok((await lookAt(page, 'grid')).brightness < 100, 'the model has filled the cells')
+    await page.screenshot({ path: join(shots, `${device}.png`), fullPage: true })
+    await page.close()
+  })
+}
 
 inBrowser('it pauses, goes on to the same numbers, and begins anew with another seed', async () => {
   const page = await openStudio('?config=tiny&steps=100000&device=wasm', { width: 390, dark: true })
@@ -253,7 +256,7 @@ inBrowser('the time per call of the whole model is measured, device by device, w
   await until(page, 'ready')
   await page.click('#run')
   await untilLosses(page, 5)
-  for (const cell of await measured(page, 'wasm')) assert.match(cell, /^[\d.]+ m?sfirst [\d.]+ m?s$/)
+  for (const device of ['wasm', 'webgl']) for (const cell of await measured(page, device)) assert.match(cell, /^[\d.]+ m?sfirst [\d.]+ m?s$/)
   const before = (await lossesOf(page)).length
   await untilLosses(page, before + 5)
   const losses = await lossesOf(page)
