@@ -104,10 +104,10 @@ export const openTraining = async ({ decision, open, steps, say, turn, trust = T
   say({ kind: 'ready', parameters: place.session.parameters })
   say({ kind: 'pictures', pictures: place.session.blank })
 
+  let drawAt = 0
   const run = async (session: Session, running: () => boolean): Promise<void> => {
     const tally = makeTally(say)
     let underWay: readonly Promise<void>[] = []
-    let drawAt = 0
     const draw = async (): Promise<void> => {
       const start = performance.now()
       // Nothing takes a failing device from WebAssembly.
@@ -153,6 +153,7 @@ export const openTraining = async ({ decision, open, steps, say, turn, trust = T
     const fresh = again ? await enterAt(candidate, at).catch(() => undefined) : undefined
     if (fresh === undefined) passed = [...passed, { device: candidate.device, why: `it failed: ${why}` }]
     place = fresh ?? await enter(at + 1)
+    drawAt = performance.now() + DRAW_EVERY
     const where = fresh === undefined ? deviceNames[chain[place.at]?.device ?? 'wasm'] : 'a fresh device'
     say({ kind: 'recovered', steps: done, text: `${name} failed: ${why}. Training went on from step ${done} on ${where}.` })
   }

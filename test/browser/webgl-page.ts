@@ -5,7 +5,9 @@
 import { print, Refusal } from '../../dsl/errors.ts'
 import { webglHere } from '../../runtime/browser.ts'
 import { webHost } from '../../runtime/device/web.ts'
-import { checkProgram, loader } from '../runtime/webgl/support/calls.ts'
+import { openBuild } from '../../runtime/build.ts'
+import { checkCompiled } from '../runtime/webgl/support/compiled.ts'
+import { checkProgram, loader, orThrow } from '../runtime/webgl/support/calls.ts'
 import { all, broken, large, without } from '../runtime/webgl/support/hand.ts'
 
 const messageOf = async (f: () => Promise<unknown>): Promise<string> => {
@@ -71,6 +73,7 @@ const contextsOf = async (f: () => Promise<unknown>): Promise<number> => {
 const page = {
   here: () => webglHere(),
   check: () => messageOf(() => checkProgram(host, {})),
+  checkCompiled: () => messageOf(async () => checkCompiled(await orThrow(openBuild(host)), {})),
   refusals: () => Promise.all(['hand/broken', 'hand/large', 'hand/obstacle', 'hand/none'].map(id => messageOf(() => load(id)))),
 
   /** What is said where the browser has no WebGL2, and where contexts lack an extension. */

@@ -1,22 +1,33 @@
-/** The device webgl in a page of a real browser, on programs written by hand. */
+/** The device webgl in a page of a real browser, on programs written by hand and on compiled ones. */
+import * as E from 'fp-ts/lib/Either.js'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import type { Browser, Page } from 'playwright-core'
+import { compile } from '../../compiler/compile.ts'
+import { Refusal } from '../../dsl/errors.ts'
 import { nodeHost } from '../../runtime/device/node.ts'
 import { bundleModule, webglFile } from '../../runtime/studio/bundle.ts'
 import { serveStudio } from '../../runtime/studio/server.ts'
+import { sources } from '../runtime/webgl/support/compiled.ts'
 import { chain, filesOf, hostOf } from '../runtime/webgl/support/hand.ts'
 import { ask, chromiumPath, launch, openPage, packPage, servePage } from './support.ts'
 
 const test = suite('webgl in Chromium')
+const out = mkdtempSync(join(tmpdir(), 'vdsm-webgl-page-'))
 let browser: Browser | undefined
 let page: Page | undefined
 let close = (): void => undefined
 const troubles: string[] = []
 
 test.before(async () => {
+  const root = resolve('test/runtime')
+  const compiled = await compile({ files: sources.map(name => join(root, name)), root, out, force: true, targets: ['wasm', 'webgl'], onBuilt: () => undefined })
+  if (E.isLeft(compiled)) throw new Refusal(compiled.left)
   const { scripts } = await packPage('webgl-page.ts')
-  const { server, address } = await servePage(scripts, '/nowhere')
+  const { server, address } = await servePage(scripts, out)
   close = () => void server.close()
   browser = await launch()
   page = await openPage(browser, address, troubles, async opened => void opened.on('console', message => troubles.push(message.text())))
@@ -24,6 +35,7 @@ test.before(async () => {
 test.after(async () => {
   await browser?.close()
   close()
+  rmSync(out, { recursive: true, force: true })
 })
 
 test('what is here has a name and limits, and says whether it computes in software', async () => {
@@ -38,7 +50,12 @@ test('calls, loops, partial stores, words, exchange, sharing and feeding', async
   assert.equal(troubles, [], 'neither the browser nor gpu.js has anything to say')
 })
 
-test('the same in a worker', async () => {
+test('compiled programs agree with wasm: encoding by VDSM, indices beyond the ends, training in place, predictions by shared parameters', async () => {
+  assert.is(await ask(page, 'checkCompiled'), 'nothing was refused')
+  assert.equal(troubles, [])
+})
+
+test('what programs written by hand have to do, in a worker', async () => {
   assert.is(await ask(page, 'checkInWorker'), 'nothing was refused')
 })
 
