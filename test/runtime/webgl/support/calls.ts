@@ -6,7 +6,8 @@ import type { Host } from '../../../../runtime/device/host.ts'
 import type { AnyArray, Executable } from '../../../../runtime/executor.ts'
 import { all, filesOf, hostOf, type Made } from './hand.ts'
 
-const orThrow = async <A>(task: () => Promise<E.Either<Failure, A>>): Promise<A> => {
+/** What a task gives; throws a `Refusal` where it gives none. */
+export const orThrow = async <A>(task: () => Promise<E.Either<Failure, A>>): Promise<A> => {
   const result = await task()
   if (E.isLeft(result)) throw new Refusal(result.left)
   return result.right
