@@ -8,7 +8,7 @@ import { buffersOf } from '../../../../compiler/schedule/gpu/split.ts'
 import { optimise } from '../../../../compiler/transform/passes.ts'
 import { print } from '../../../../dsl/errors.ts'
 import { type Dense, dense } from '../../../../dsl/core/dense.ts'
-import { gatherPlan } from '../../../../compiler/schedule/gather/gather.ts'
+import { type GatherStep, gatherPlan } from '../../../../compiler/schedule/gather/gather.ts'
 import { runPlan } from '../../backend.ts'
 import { samples } from '../../wasm/plans.ts'
 import { arrayOf, dialect, disagreement, runGathers } from './run.ts'
@@ -69,5 +69,21 @@ for (const name of ['vdsm/tiny/frames/trainStep', 'vdsm/tiny/video/trainStep', '
       assert.ok(x.every((n, i) => Number.isFinite(n) && Math.abs(n - y[i]!) <= least), `result ${index}: ${x.slice(0, 3)}, not ${Array.from(y).slice(0, 3)}`)
     }
   })
+
+// what a change of the schedule does to whole programs: kernels of the plan, gathers, how often these run in a call, buffers and bytes added
+test('counts', () => {
+  const gathersOf = (steps: readonly GatherStep[]): number => steps.reduce((n, s) => n + (s.kind === 'kernel' ? s.gathers.length : s.kind === 'loop' ? gathersOf(s.steps) : 0), 0)
+  const runsOf = (steps: readonly GatherStep[]): number =>
+    steps.reduce((n, s) => n + (s.kind === 'kernel' ? s.gathers.length : s.kind === 'loop' ? s.counter.size * runsOf(s.steps) : 0), 0)
+  const counts = (name: string) => {
+    const plan = plans.get(name)!
+    const { buffers, steps } = gatherPlan(plan, dialect)
+    const added = buffers.slice(plan.buffers.length)
+    const scratch = { buffers: added.length, bytes: added.reduce((n, b) => n + 4 * b.aval.shape.reduce((m, d) => m * d, 1), 0) }
+    return { kernels: kernelsIn(plan.steps).length, gathers: gathersOf(steps), runs: runsOf(steps), scratch }
+  }
+  assert.equal(counts('vdsm/tiny/frames/trainStep'), { kernels: 191, gathers: 291, runs: 291, scratch: { buffers: 22, bytes: 500_216 } })
+  assert.equal(counts('vdsm/tiny/video/transfer'), { kernels: 76, gathers: 86, runs: 175, scratch: { buffers: 0, bytes: 0 } })
+})
 
 test.run()
