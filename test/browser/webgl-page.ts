@@ -8,7 +8,7 @@ import { webHost } from '../../runtime/device/web.ts'
 import { openBuild } from '../../runtime/build.ts'
 import { checkCompiled } from '../runtime/webgl/support/compiled.ts'
 import { checkProgram, loader, orThrow } from '../runtime/webgl/support/calls.ts'
-import { all, broken, large, without } from '../runtime/webgl/support/hand.ts'
+import { all, broken, large, wide, without } from '../runtime/webgl/support/hand.ts'
 
 const messageOf = async (f: () => Promise<unknown>): Promise<string> => {
   try {
@@ -19,7 +19,7 @@ const messageOf = async (f: () => Promise<unknown>): Promise<string> => {
   }
 }
 
-type Context = Record<'createTexture' | 'deleteTexture' | 'createProgram' | 'getExtension', (...args: unknown[]) => unknown>
+type Context = Record<'createTexture' | 'deleteTexture' | 'createProgram' | 'getExtension' | 'getError', (...args: unknown[]) => unknown>
 type Canvas = { getContext: (kind: string, ...more: readonly unknown[]) => Context | null }
 type Kind<A> = { readonly prototype: A }
 const world = globalThis as unknown as {
@@ -62,7 +62,7 @@ const instead = async <A extends object, K extends keyof A, B>(
 }
 
 const host = webHost('/build/')
-const load = async (id: string) => (await loader(host, {}, [...all, broken, large, ...without]))(id)
+const load = async (id: string) => (await loader(host, {}, [...all, broken, large, wide, ...without]))(id)
 const lastContext = (): Context | undefined => seen.contexts[seen.contexts.length - 1]
 const contextsOf = async (f: () => Promise<unknown>): Promise<number> => {
   const before = seen.contexts.length
@@ -80,6 +80,26 @@ const page = {
   noContext: () => instead(canvases.map(({ prototype }) => prototype), 'getContext', () => () => null, () => messageOf(() => load('hand/chain'))),
   without: (extension: string) => instead([world.WebGL2RenderingContext.prototype], 'getExtension',
     inner => function (this: Context, ...args) { return args[0] === extension ? null : inner.apply(this, args) }, () => messageOf(() => load('hand/chain'))),
+
+  /** How many elements of a large array are not where they belong. */
+  wide: async () => {
+    const program = await load('hand/wide')
+    program.set('x', [1])
+    program.run()
+    const [down = new Float32Array()] = await program.read(['down'])
+    program.dispose()
+    return [down.length, Array.from(down).reduce((wrong, x, i) => wrong + (x === down.length - i ? 0 : 1), 0)]
+  },
+
+  /** What is said where the driver has no memory for one more texture. */
+  full: async () => {
+    const program = await load('hand/chain')
+    const prototype = world.WebGL2RenderingContext.prototype
+    const said = await instead([prototype], 'getError', () => () => 0x505, () => messageOf(async () => program.run()))
+    const later = await messageOf(() => program.read(['twice']))
+    program.dispose()
+    return [said, later]
+  },
 
   /** A context that is lost while two programs are on it, what each says then, and that a fresh load goes on. */
   lose: async () => {

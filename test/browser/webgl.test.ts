@@ -86,6 +86,16 @@ test('a browser without WebGL2, or without textures of floats, is told from one 
   assert.is(await ask(page, 'check'), 'nothing was refused', 'and it goes on')
 })
 
+test('every element of an array of three million is where it belongs', async () => {
+  assert.equal(await ask(page, 'wide'), [3_000_017, 0])
+})
+
+test('where the driver has no memory left, that is said, and stays said', async () => {
+  const [said = '', later] = (await ask(page, 'full')) as readonly string[]
+  assert.match(said, /^WebGL: out of memory: no texture for 7 numbers beside the \d+ that there are \(0\.0 MiB\)\n {2}Use smaller sizes/)
+  assert.is(later, said)
+})
+
 test('a context that is lost fails for all programs on it, for good; a fresh load goes on from what was kept', async () => {
   const { heard, said, after } = (await ask(page, 'lose')) as { readonly heard: readonly string[]; readonly said: readonly string[]; readonly after: unknown }
   const lost = /^WebGL: the context was lost: ANGLE[^\n]*\n {2}What was on the device is gone: load the programs again/

@@ -94,6 +94,7 @@ const refused: readonly (readonly [string, readonly string[], number, RegExp])[]
     /state\.w: missing, expected float32\[2\]\n {2}key: missing, expected uint32\[2\]; or give --seed N\n {2}Give the parameters by --params CHECKPOINT, .*\n {2}It takes: /],
   ['an unknown option', [...usual, '--sed', '3'], 2, /^unknown option '--sed'\n {2}Did you mean --seed\? See: vdsm run --help/],
   ['a bad value', ['run', 'toy/step', '--out', 'o.npz', '--seed', '1.5'], 2, /'--seed <n>' argument '1\.5' is invalid\. Expected a whole number/],
+  ['a device of pages', [...usual, '--device', 'webgl'], 2, /WebGL is in pages, not in Node: vdsm studio runs programs on it\. Here there are auto, webgpu, wasm, eager\./],
   ['a device that does not exist', [...usual, '--device', 'gpu'], 2, /Expected auto or webgpu or wasm or eager/],
   ['no --out', ['run', 'toy/step'], 2, /required option '--out <file>' not specified/],
   ['an unknown format', ['run', 'toy/step', '--out', 'out.csv'], 2, /--out: out\.csv is neither an \.npz nor a \.safetensors file/],

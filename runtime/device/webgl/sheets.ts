@@ -2,7 +2,7 @@
  * Textures of a context: arrays lie in them, one f32 a texel, row by row. One that nobody holds any more is kept for the next
  * array of its size, so that a program that runs again and again makes none anew.
  */
-import { refuse, Refusal } from '../../../dsl/errors.ts'
+import { refuse } from '../../../dsl/errors.ts'
 import { lostFailure } from './context.ts'
 import type { About, Held, Texture } from './engine.ts'
 import type { Built, Library, Sheet } from './library.ts'
@@ -43,24 +43,40 @@ export const sheetsOf = (gl: Gl, about: About, { utils }: Library, built: Built)
     internalFormat: n.r32f, textureFormat: n.red,
   })
   const bytesOf = (texels: number): number => 4 * sizeOf(texels)[0] * sizeOf(texels)[1]
-  const failed = (texture: GlTexture | null, texels: number): never => {
-    if (texture !== null) gl.deleteTexture(texture)
-    throw new Refusal(gl.isContextLost() ? lostFailure(about.name)
-      : glFailure('memory', `out of memory: no texture for ${texels} numbers beside the ${state.textures} that there are `
-        + `(${(state.bytes / 2 ** 20).toFixed(1)} MiB)`, remedies.smaller))
+  const failed = (texels: number, error: number): never => {
+    if (gl.isContextLost() || error === n.contextLost) return refuse(lostFailure(about.name))
+    if (error !== n.outOfMemory) return refuse(glFailure('validation', `a call was refused before a texture was made (error ${error})`, remedies.bug))
+    const mib = (state.bytes / 2 ** 20).toFixed(1)
+    return refuse(glFailure('memory', `out of memory: no texture for ${texels} numbers beside the ${state.textures} that there are (${mib} MiB)`, remedies.smaller))
+  }
+  const trim = (): void => {
+    for (const [key, sheets] of free) {
+      const [width = 0, height = 0] = key.split('x').map(Number)
+      for (const { texture } of sheets) {
+        gl.deleteTexture(texture)
+        state.textures--
+        state.bytes -= 4 * width * height
+      }
+    }
+    free.clear()
   }
   const make = (texels: number): GlTexture => {
     const texture = gl.createTexture()
-    if (texture === null) return failed(null, texels)
+    if (texture === null) return failed(texels, n.contextLost)
     const [width, height] = sizeOf(texels)
     gl.activeTexture(n.texture15)
     gl.bindTexture(n.texture2d, texture)
     for (const [name, value] of [[n.wrapS, n.clamp], [n.wrapT, n.clamp], [n.minFilter, n.nearest], [n.magFilter, n.nearest]] as const) {
       gl.texParameteri(n.texture2d, name, value)
     }
-    while (gl.getError() !== n.noError && !gl.isContextLost()); // those of before are not of this
     gl.texStorage2D(n.texture2d, 1, n.r32f, width, height)
-    if (gl.getError() !== n.noError) return failed(texture, texels)
+    const error = gl.getError()
+    if (error !== n.noError) {
+      gl.deleteTexture(texture)
+      if (error !== n.outOfMemory || free.size === 0) return failed(texels, error)
+      trim()
+      return make(texels)
+    }
     state.textures++
     state.bytes += bytesOf(texels)
     return texture
@@ -108,17 +124,7 @@ export const sheetsOf = (gl: Gl, about: About, { utils }: Library, built: Built)
       gl.framebufferTexture2D(n.framebuffer, n.color0, n.texture2d, null, 0)
     },
     dummy: texels => (empty === null ? refuse(lostFailure(about.name)) : sheetOn(empty, texels)),
-    trim: () => {
-      for (const [key, sheets] of free) {
-        const [width = 0, height = 0] = key.split('x').map(Number)
-        for (const { texture } of sheets) {
-          gl.deleteTexture(texture)
-          state.textures--
-          state.bytes -= 4 * width * height
-        }
-      }
-      free.clear()
-    },
+    trim,
     held: () => ({ ...state }),
   }
 }

@@ -157,6 +157,17 @@ export const without: readonly Made[] = [
   { ...chain, info: { ...chainInfo, id: 'hand/none' } },
 ]
 
+const wideTexels = 3_000_017
+/** Arrays as large as they come in small programs, of a size that has no divisors: each element is its own number, and then again from the end. */
+export const wide = byHand({
+  id: 'hand/wide', arrays: { x: ['f32', 1], up: ['f32', wideTexels], down: ['f32', wideTexels] }, inputs: ['x'], outputs: ['down=down'],
+  kernels: [
+    { code: 'function (x) { return this.thread.x + x[0]; }', reads: ['x'], makes: 'up' },
+    { code: `function (up) { return up[${wideTexels - 1} - this.thread.x]; }`, reads: ['up'], makes: 'down' },
+  ],
+  steps: [0, 1],
+})
+
 /** Arrays without elements, and a result that nothing writes. */
 export const empty = byHand({
   id: 'hand/empty', arrays: { x: ['f32', 0], y: ['f32', 0], z: ['i32', 3] }, inputs: ['x'], outputs: ['y=y', 'z=z'],
