@@ -56,7 +56,9 @@ export const kept = (fresh: Fresh, kernel: Kernel, value: Expr, over: readonly V
 }
 
 /** Rewrites every kernel of a plan's steps into several, one after the other. */
-export const eachKernel = (steps: readonly Step[], f: (kernel: Kernel, counters: readonly Var[]) => readonly Kernel[], counters: readonly Var[] = []): readonly Step[] =>
+export const eachKernel = (
+  steps: readonly Step[], f: (kernel: Kernel, counters: readonly Var[]) => readonly Kernel[], counters: readonly Var[] = [],
+): readonly Step[] =>
   steps.flatMap((step): readonly Step[] => {
     switch (step.kind) {
       case 'copy':

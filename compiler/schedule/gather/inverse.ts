@@ -21,14 +21,16 @@ export const placing = (at: Index, vars: readonly Var[], counters: readonly Var[
     const [own, counter] = atom.kind === 'var' ? [vars, counters].map(all => all.find(v => v.id === atom.id)) : []
     const v = own ?? counter
     if (v === undefined)
-      return refuse({ kind: 'limit', what: where, message: 'a place that it stores to is computed, and cannot be turned round', remedy: 'WebGPU and WebAssembly run it.' })
+      return refuse({
+        kind: 'limit', what: where, message: 'a place that it stores to is computed, and cannot be turned round', remedy: 'WebGPU and WebAssembly run it.',
+      })
     if (coef < 0) offset += coef * (v.size - 1)
     return { coef: Math.abs(coef), v, flipped: coef < 0, counts: own === undefined ? 'counter' : 'variable' }
   })
   return { offset, terms: terms.filter(t => t.v.size > 1).sort((x, y) => y.coef - x.coef) }
 }
 
-/** The variables of a kernel that none of the place's terms names would write one element several times. */
+/** Whether the place names all of a kernel's variables: by others one element would be written several times. */
 export const covers = ({ terms }: Placing, vars: readonly Var[]): boolean => vars.every(v => v.size === 1 || terms.some(t => t.v.id === v.id))
 
 /** Whether each place is one multiple of the stride and a rest below it, which no variable and no offset carries over. */
@@ -36,7 +38,7 @@ const keeps = ({ offset, terms }: Placing, stride: number): boolean =>
   terms.every(t => t.coef < stride || t.coef % stride === 0) &&
   (offset % stride) + terms.reduce((n, t) => (t.coef < stride ? n + t.coef * (t.v.size - 1) : n), 0) < stride
 
-/** The strides of a buffer's axes, the largest first and 1 last: of those that are `wanted`, the first ones first, what fits to each other and to all stores. */
+/** The strides of a buffer's axes, the largest first and 1 last: of those that are `wanted`, the first ones first, what fits each other and all stores. */
 export const axesFor = (places: readonly Placing[], extent: number, wanted: readonly number[]): readonly number[] =>
   wanted
     .reduce<readonly number[]>((all, stride) => {

@@ -10,6 +10,7 @@ import { simplified, zeroOutside } from '../kernel/phases.ts'
 import type { Fresh } from './fresh.ts'
 
 type Reduce = Extract<Reduction, { kind: 'reduce' }>
+type Summing = Kernel & { readonly reduction: Reduce }
 const residue = (a: number, by: number): number => ((a % by) + by) % by
 const inverse = (a: number, by: number): number => Array.from({ length: by }, (_, i) => i).find(i => residue(a * i, by) === 1 % by) ?? 0
 const gcd = (a: number, b: number): number => (b === 0 ? Math.abs(a) : gcd(b, a % b))
@@ -24,7 +25,7 @@ const stepOf = (guard: Guard, steps: readonly Var[], rows: readonly Var[]): { re
 }
 
 /** The kernel, whose sum has no more terms than it needs. */
-export const withoutResidues = (kernel: Kernel & { readonly reduction: Reduce }, counters: readonly Var[], fresh: Fresh): Kernel & { readonly reduction: Reduce } => {
+export const withoutResidues = (kernel: Summing, counters: readonly Var[], fresh: Fresh): Summing => {
   const { reduction, vars } = kernel
   if (reduction.op !== 'sum') return kernel
   const rows = [...vars, ...counters]
@@ -52,9 +53,11 @@ export const withoutResidues = (kernel: Kernel & { readonly reduction: Reduce },
     }
     const replaced = mapKernel({ ...kernel, stores: [] }, i => whole(substitute(algebra, i, id => (id === step.v.id ? place : undefined))), simplified)
     const { value } = replaced.reduction as Reduce // rewriting keeps the kind of a reduction
+    const { dtype } = value
     const inside: Expr = step.v.size % by === 0 ? value
-      : { kind: 'when', guards: [{ of: place, below: step.v.size, by: 1 }], then: value, otherwise: { kind: 'const', value: 0, dtype: value.dtype }, dtype: value.dtype }
-    return withoutResidues({ ...kernel, reduction: { ...reduction, value: inside, vars: reduction.vars.map(v => (v === step.v ? inner : v)) } }, counters, fresh)
+      : { kind: 'when', guards: [{ of: place, below: step.v.size, by: 1 }], then: value, otherwise: { kind: 'const', value: 0, dtype }, dtype }
+    const steps = reduction.vars.map(v => (v === step.v ? inner : v))
+    return withoutResidues({ ...kernel, reduction: { ...reduction, value: inside, vars: steps } }, counters, fresh)
   }
   return kernel
 }

@@ -17,7 +17,10 @@ for (const { name, func } of caseFuncs(c => c.smooth === true))
   })
 
 test('random functions with scans', () =>
-  fc.assert(fc.property(arbitrarySample({ steps: 12, scans: true, smooth: true }), ({ func, args }) => check('random', func, args, 2e-4)), { numRuns: 120, seed: 11 }))
+  fc.assert(
+    fc.property(arbitrarySample({ steps: 12, scans: true, smooth: true }), ({ func, args }) => check('random', func, args, 2e-4)),
+    { numRuns: 120, seed: 11 },
+  ))
 
 test('gradients of random functions with scans', () =>
   fc.assert(

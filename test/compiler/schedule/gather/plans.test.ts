@@ -1,4 +1,4 @@
-/** Plans by hand as gathers, against the meaning of plans: places that are turned round, stores that fill a buffer together, reductions in chunks, few inputs. */
+/** Plans by hand as gathers, against the meaning of plans: places turned round, stores that fill a buffer together, reductions in chunks, few inputs. */
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { gatherPlan } from '../../../../compiler/schedule/gather/gather.ts'
@@ -62,7 +62,8 @@ test('a concatenation is one gather', () => {
 
 test('stores that fill a buffer together stay apart where a step between reads it, or changes what they read', () => {
   const i = v(10)
-  const put = (from: number, to: number, offset: number): Kernel => kernel([i], null, { buffer: to, at: ix(offset, [1, i]), value: square(load(from, ix(0, [1, i]))) })
+  const put = (from: number, to: number, offset: number): Kernel =>
+    kernel([i], null, { buffer: to, at: ix(offset, [1, i]), value: square(load(from, ix(0, [1, i]))) })
   const reads = kernel([i], null, { buffer: 2, at: ix(0, [1, i]), value: load(1, ix(0, [1, i])) })
   const changes = kernel([i], null, { buffer: 0, at: ix(0, [1, i]), value: num(7) })
   assert.is(runs(planOf(buffers(10, 20, 10), put(0, 1, 0), reads, put(0, 1, 10))).gathers, 3)
@@ -89,7 +90,8 @@ test('places that are quotients and remainders', () => {
   runs(planOf(buffers(112, 112), moves([i, j, k], by(14, 7))))
   // transposed: digits in another order, and a reshape that leaves a variable out of the quotient
   runs(planOf(buffers(112, 112), moves([i, j, k], sum(times(atom('mod', flat, 7), 16), atom('div', flat, 7)))))
-  runs(planOf(buffers(112, 112), moves([i, j, k], sum(times(atom('mod', ix(0, [8, i], [1, j]), 7), 16), times(atom('div', ix(0, [8, i], [1, j]), 7), 2), ix(0, [1, k])))))
+  const two = ix(0, [8, i], [1, j])
+  runs(planOf(buffers(112, 112), moves([i, j, k], sum(times(atom('mod', two, 7), 16), times(atom('div', two, 7), 2), ix(0, [1, k])))))
 })
 
 test('what cannot be turned round is refused, with the kernel', () => {
@@ -101,7 +103,8 @@ test('what cannot be turned round is refused, with the kernel', () => {
   assert.match(refusal(planOf(buffers(16, 40), moves([i, j], ix(0, [1, i])))), 'several times')
 })
 
-const reduction = (opName: 'sum' | 'max' | 'min', vars: readonly Var[], value: Expr): Reduction => ({ kind: 'reduce', op: opName, vars, value, dtype: value.dtype })
+const reduction = (name: 'sum' | 'max' | 'min', vars: readonly Var[], value: Expr): Reduction =>
+  ({ kind: 'reduce', op: name, vars, value, dtype: value.dtype })
 
 test('long reductions in chunks, even and not', () => {
   for (const n of [1024, 5000, 20011])
@@ -115,14 +118,15 @@ test('long reductions in chunks, even and not', () => {
 
 test('a sum over a million in few steps, none of them long', () => {
   const j = v(1_000_003)
-  const made = gatherPlan(planOf(buffers(1_000_003, 1), kernel([], reduction('sum', [j], load(0, ix(0, [1, j]))), { buffer: 1, at: ix(0), value: acc })), dialect)
+  const total = kernel([], reduction('sum', [j], load(0, ix(0, [1, j]))), { buffer: 1, at: ix(0), value: acc })
+  const made = gatherPlan(planOf(buffers(1_000_003, 1), total), dialect)
   assert.equal(gathersIn(made.steps).map(g => g.nest.extent), [4082, 31, 1])
 })
 
 test('weight gradients: few results, long sums', () => {
   const [c, d, b, y] = [v(3), v(5), v(40), v(77)]
-  const plan = planOf(buffers(3 * 40 * 77, 5 * 40 * 77, 15), kernel([c, d],
-    product([b, y], load(0, ix(0, [77, b], [40 * 77, c], [1, y])), load(1, ix(0, [77, b], [40 * 77, d], [1, y]))), { buffer: 2, at: ix(0, [5, c], [1, d]), value: acc }))
+  const both = product([b, y], load(0, ix(0, [77, b], [40 * 77, c], [1, y])), load(1, ix(0, [77, b], [40 * 77, d], [1, y])))
+  const plan = planOf(buffers(3 * 40 * 77, 5 * 40 * 77, 15), kernel([c, d], both, { buffer: 2, at: ix(0, [5, c], [1, d]), value: acc }))
   assert.ok(runs(plan, 2e-5).gathers === 2)
 })
 
@@ -130,7 +134,8 @@ test('a reduction that several stores need is computed once, and kept where one 
   const [i, j] = [v(300), v(200)]
   const of = reduction('sum', [j], load(0, ix(0, [200, i], [1, j])))
   const [plain, squared, rest]: readonly Store[] = [
-    { buffer: 1, at: ix(0, [1, i]), value: acc }, { buffer: 2, at: ix(0, [1, i]), value: square(acc) }, { buffer: 3, at: ix(0, [1, i]), value: op('exp', [op('tanh', [acc])]) },
+    { buffer: 1, at: ix(0, [1, i]), value: acc }, { buffer: 2, at: ix(0, [1, i]), value: square(acc) },
+    { buffer: 3, at: ix(0, [1, i]), value: op('exp', [op('tanh', [acc])]) },
   ]
   const four = buffers(60000, 300, 300, 300)
   assert.equal(runs(planOf(four, kernel([i], of, plain!, squared!, rest!)), 2e-5), { gathers: 3, steps: 2, scratch: 0 })
@@ -154,7 +159,8 @@ test('what is part of several stores is computed by one, where the others may co
   const j = v(2000)
   const scaled = op('tanh', [acc])
   const both = [{ buffer: 1, at, value: scaled }, { buffer: 2, at, value: op('exp', [scaled]) }]
-  assert.equal(runs(planOf(buffers(60000, 30, 30), kernel([i], reduction('sum', [j], load(0, ix(0, [2000, i], [1, j]))), ...both)), 2e-5), { gathers: 3, steps: 3, scratch: 1 })
+  const rows = reduction('sum', [j], load(0, ix(0, [2000, i], [1, j])))
+  assert.equal(runs(planOf(buffers(60000, 30, 30), kernel([i], rows, ...both)), 2e-5), { gathers: 3, steps: 3, scratch: 1 })
 })
 
 const twenty = Array.from({ length: 20 }, (_, n) => n)
@@ -165,7 +171,8 @@ test('few inputs: stores one by one, values in parts, and room for what is passe
   const x = (n: number): Expr => load(n, ix(0, [1, i]))
   const many = buffers(...twenty.map(() => 30), 30, 30, 70)
   assert.equal(runs(planOf(many, kernel([i], null, { buffer: 20, at: ix(0, [1, i]), value: chain(twenty.slice(0, 7).map(x)) }))).steps, 1)
-  runs(planOf(many, kernel([i], null, { buffer: 20, at: ix(0, [1, i]), value: chain(twenty.map(x)) }, { buffer: 21, at: ix(0, [1, i]), value: chain(twenty.slice(4).map(x)) })))
+  const two = [twenty, twenty.slice(4)].map((all, n) => ({ buffer: 20 + n, at: ix(0, [1, i]), value: chain(all.map(x)) }))
+  runs(planOf(many, kernel([i], null, ...two)))
   const all = v(70)
   const first = kernel([all], null, { buffer: 22, at: ix(0, [1, all]), value: num(2) })
   runs(planOf(many, first, kernel([i], null, { buffer: 22, at: ix(5, [2, i]), value: chain(twenty.slice(0, 7).map(x)) })))
@@ -187,8 +194,8 @@ test('strided sums go over their own terms only', () => {
       const at = turned ? ix(pad - taps + 1, [1, y], [1, k]) : ix(pad, [1, y], [-1, k])
       const image = load(0, sum(ix(0, [size, c]), atom('div', at, by)))
       const value = op('mul', [when([guard(at, by * size, by)], image), load(1, ix(0, [4 * taps, o], [taps, c], [1, k]))])
-      const plan = planOf(buffers(4 * size, 12 * taps, 3 * out), kernel([o, y], reduction('sum', [c, k], value), { buffer: 2, at: ix(0, [out, o], [1, y]), value: acc }))
-      runs(plan)
+      const strided = kernel([o, y], reduction('sum', [c, k], value), { buffer: 2, at: ix(0, [out, o], [1, y]), value: acc })
+      runs(planOf(buffers(4 * size, 12 * taps, 3 * out), strided))
     }
 })
 

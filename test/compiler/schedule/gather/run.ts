@@ -128,7 +128,8 @@ const lines = (body: readonly Stmt[], buffer: number): readonly string[] =>
 
 /** Whether every path through a body ends with its only store. */
 const endsWithStore = (body: readonly Stmt[]): boolean => {
-  const stores = (s: Stmt): boolean => s.kind === 'store' || (s.kind === 'for' && s.body.some(stores)) || (s.kind === 'if' && [...s.then, ...s.otherwise].some(stores))
+  const stores = (s: Stmt): boolean =>
+    s.kind === 'store' || (s.kind === 'for' && s.body.some(stores)) || (s.kind === 'if' && [...s.then, ...s.otherwise].some(stores))
   const last = body.at(-1)
   if (last === undefined || body.slice(0, -1).some(stores)) return false
   return last.kind === 'store' || (last.kind === 'if' && endsWithStore(last.then) && endsWithStore(last.otherwise))

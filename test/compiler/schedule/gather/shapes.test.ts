@@ -11,7 +11,9 @@ const run = (name: string, func: Func, tolerance: number): void => test(name, ()
 
 // sums of up to some hundred terms in float32
 const tolerance = 2e-5
-const sides = { c: [1, 2, 6], o: [1, 3, 6], h: [5, 8, 11], w: [6, 9], kh: [1, 2, 3, 4], kw: [1, 3, 5], stride: [1, 2, 3], pad: [0, 1, 2], dilation: [1, 2] } as const
+const sides = {
+  c: [1, 2, 6], o: [1, 3, 6], h: [5, 8, 11], w: [6, 9], kh: [1, 2, 3, 4], kw: [1, 3, 5], stride: [1, 2, 3], pad: [0, 1, 2], dilation: [1, 2],
+} as const
 const kinds = { groups: [1, 2, 3, 'own'], images: ['one', 'shared', 'each'] } as const
 const most = 40_000
 

@@ -43,7 +43,8 @@ for (const name of ['vdsm/tiny/frames/trainStep', 'vdsm/tiny/video/gradient', 'v
 
 /** Small numbers, not negative where the second moments of an optimiser are; keys are any words. */
 const argumentsOf = (plan: Plan): readonly Dense[] =>
-  plan.buffers.flatMap(({ aval, role, name, id }) => (role.kind === 'input' ? [{ aval, name, id, index: role.index }] : [])).toSorted((x, y) => x.index - y.index)
+  plan.buffers.flatMap(({ aval, role, name, id }) => (role.kind === 'input' ? [{ aval, name, id, index: role.index }] : []))
+    .toSorted((x, y) => x.index - y.index)
     .map(({ aval, name, id }) => {
       const given = samples(aval.shape.reduce((n, d) => n * d, 1), aval.dtype, id + 1)
       return dense(aval.shape, Float64Array.from(given, x => (aval.dtype !== 'f32' ? x : name.startsWith('params') ? x / 16 : Math.abs(x) / 8)), aval.dtype)
@@ -72,7 +73,8 @@ for (const name of ['vdsm/tiny/frames/trainStep', 'vdsm/tiny/video/trainStep', '
 
 // what a change of the schedule does to whole programs: kernels of the plan, gathers, how often these run in a call, buffers and bytes added
 test('counts', () => {
-  const gathersOf = (steps: readonly GatherStep[]): number => steps.reduce((n, s) => n + (s.kind === 'kernel' ? s.gathers.length : s.kind === 'loop' ? gathersOf(s.steps) : 0), 0)
+  const gathersOf = (steps: readonly GatherStep[]): number =>
+    steps.reduce((n, s) => n + (s.kind === 'kernel' ? s.gathers.length : s.kind === 'loop' ? gathersOf(s.steps) : 0), 0)
   const runsOf = (steps: readonly GatherStep[]): number =>
     steps.reduce((n, s) => n + (s.kind === 'kernel' ? s.gathers.length : s.kind === 'loop' ? s.counter.size * runsOf(s.steps) : 0), 0)
   const counts = (name: string) => {
