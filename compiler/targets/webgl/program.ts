@@ -25,6 +25,14 @@ const elementsOf = ({ aval }: Buffer): number => aval.shape.reduce((n, d) => n *
 /** JSON has no words for these. */
 const encoded = (x: number): number | string => (Object.is(x, -0) ? '-0' : Number.isFinite(x) ? x : String(x))
 
+/** Whether a gather gives every element of its buffer what it has. */
+const isIdentity = ({ nest: { body, params }, buffer }: Gather): boolean => {
+  const [first, last] = body
+  const given = first?.kind === 'set' ? first.value : undefined
+  return body.length === 2 && last?.kind === 'store' && last.value.kind === 'local' && first?.kind === 'set' && last.value.id === first.local.id &&
+    given?.kind === 'load' && given.space === buffer && given.offset === 0 && given.at === params[0]
+}
+
 /** The buffers that steps and ports touch, in order. */
 const touched = (steps: readonly GatherStep[], reads: (gather: Gather) => readonly number[]): readonly number[] =>
   steps.flatMap((step): readonly number[] => {
@@ -89,21 +97,24 @@ export const compileGl = (id: string, plan: Plan): Compiled => {
     const code = fill(made, { name: gather.name, places, names: space => buffers[space]!.name })
     return kernels.push({ name: gather.name, places, code, inputs, counters: made.counters.length, texels, functions: [...made.functions.keys()] }) - 1
   }
-  const stepOf = (step: GatherStep): GlStep => {
+  /** One step, or none if there is nothing to do. */
+  const stepOf = (step: GatherStep): readonly GlStep[] => {
     switch (step.kind) {
       case 'copy':
-        return { kind: 'copy', from: numberOf(step.from), to: numberOf(step.to) }
-      case 'loop':
-        return { kind: 'loop', size: step.counter.size, steps: step.steps.map(stepOf) }
+        return [{ kind: 'copy', from: numberOf(step.from), to: numberOf(step.to) }]
+      case 'loop': {
+        const inner = step.steps.flatMap(stepOf)
+        return inner.length === 0 ? [] : [{ kind: 'loop', size: step.counter.size, steps: inner }]
+      }
       case 'kernel': {
         const { name, flops, bytes } = step
         const places = [...new Set(step.origins.map(o => `${o.file}:${o.line}:${o.column}`))]
-        const runs = step.gathers.map(g => ({ kernel: kernelOf(g), inputs: template(g).inputs.map(numberOf), output: numberOf(g.buffer) }))
-        return { kind: 'kernel', name, places, flops, bytes, runs }
+        const runs = step.gathers.filter(g => !isIdentity(g)).map(g => ({ kernel: kernelOf(g), inputs: template(g).inputs.map(numberOf), output: numberOf(g.buffer) }))
+        return runs.length === 0 ? [] : [{ kind: 'kernel', name, places, flops, bytes, runs }]
       }
     }
   }
-  const made = steps.map(stepOf)
+  const made = steps.flatMap(stepOf)
   const constants = kept.flatMap(b => (b.role.kind === 'constant' ? [{ array: numberOf(b.id), data: b.role.data.map(encoded) }] : []))
   return {
     gathers,

@@ -15,6 +15,8 @@ type Known = {
   readonly ranges: Map<number, Range>
   /** Locals that are set once, to constants. */
   readonly constants: Map<number, Value>
+  /** Locals that are set once, to sums and differences of such and constants. */
+  readonly sums: Map<number, Value>
   readonly sets: ReadonlyMap<number, number>
 }
 
@@ -140,12 +142,14 @@ const decided = (fn: Fn, [a, b]: Range, [c, d]: Range): boolean | undefined => {
   }
 }
 
-/** x + a < b as x < b - a, where x + a is in range. */
-const shifted = (v: Apply, { ranges }: Known): Apply | undefined => {
-  const [x, y] = v.args
-  if (x?.kind !== 'apply' || y?.kind !== 'const' || (x.fn !== 'add' && x.fn !== 'sub') || rangeOf(x, ranges) === anything) return undefined
+/** x + a < b as x < b - a, where x + a is in range, and x - y = 0 as x = y. */
+const shifted = (v: Apply, { ranges, sums }: Known): Apply | undefined => {
+  const [left, y] = v.args
+  const x = left?.kind === 'local' ? sums.get(left.id) : left
+  if (x?.kind !== 'apply' || y?.kind !== 'const' || (x.fn !== 'add' && x.fn !== 'sub')) return undefined
   const [of, by] = x.args
-  const least = by?.kind === 'const' ? y.value + (x.fn === 'add' ? -by.value : by.value) : lowest - 1
+  if (x.fn === 'sub' && (v.fn === 'eq' || v.fn === 'ne') && y.value === 0 && by?.kind !== 'const') return { ...v, args: x.args }
+  const least = by?.kind === 'const' && rangeOf(x, ranges) !== anything ? y.value + (x.fn === 'add' ? -by.value : by.value) : lowest - 1
   return of === undefined || least < lowest || least > highest ? undefined : { ...v, args: [of, i32(least)] }
 }
 
@@ -212,7 +216,8 @@ const setsOf = (body: Block, all: Map<number, number> = new Map()): Map<number, 
 }
 
 const once = (body: Block, params: Nest['params'], extent: number): Block => {
-  const known: Known = { ranges: new Map(), constants: new Map(), sets: setsOf(body) }
+  const known: Known = { ranges: new Map(), constants: new Map(), sums: new Map(), sets: setsOf(body) }
+  const settled = (v: Value): boolean => v.kind === 'const' || (v.kind === 'local' && (known.sets.get(v.id) ?? 1) === 1)
   /** u32 that have the bits of an i32, for comparisons. */
   const bits = new Map<number, Value>()
   params.forEach((p, i) => known.ranges.set(p.id, [0, i === 0 ? extent - 1 : highest]))
@@ -226,7 +231,10 @@ const once = (body: Block, params: Nest['params'], extent: number): Block => {
               known.constants.set(s.local.id, value)
               return []
             }
-            if (s.local.type === 'i32') known.ranges.set(s.local.id, rangeOf(value, known.ranges))
+            if (s.local.type === 'i32') {
+              known.ranges.set(s.local.id, rangeOf(value, known.ranges))
+              if (value.kind === 'apply' && (value.fn === 'add' || value.fn === 'sub') && value.args.every(settled)) known.sums.set(s.local.id, value)
+            }
             const given = value.kind === 'apply' && value.fn === 'bits' && s.local.type === 'u32' ? value.args[0] : undefined
             if (given?.kind === 'local' && (known.sets.get(given.id) ?? 1) === 1) bits.set(s.local.id, value)
           }
