@@ -73,6 +73,8 @@ const contextsOf = async (f: () => Promise<unknown>): Promise<number> => {
 const page = {
   here: () => webglHere(),
   check: () => messageOf(() => checkProgram(host, {})),
+  /** Where canvases of no page have no WebGL, as in some browsers. */
+  checkOnCanvas: () => instead([world.OffscreenCanvas.prototype], 'getContext', () => () => null, () => messageOf(() => checkProgram(host, {}))),
   checkCompiled: () => messageOf(async () => checkCompiled(await orThrow(openBuild(host)), {})),
   refusals: () => Promise.all(['hand/broken', 'hand/large', 'hand/obstacle', 'hand/none'].map(id => messageOf(() => load(id)))),
 

@@ -55,7 +55,8 @@ test('compiled programs agree with wasm: encoding by VDSM, indices beyond the en
   assert.equal(troubles, [])
 })
 
-test('what programs written by hand have to do, in a worker', async () => {
+test('what programs written by hand have to do, on a canvas of the page and in a worker', async () => {
+  assert.is(await ask(page, 'checkOnCanvas'), 'nothing was refused')
   assert.is(await ask(page, 'checkInWorker'), 'nothing was refused')
 })
 

@@ -4,16 +4,35 @@ import { gl as n, type Gl, type GlBuffer, type GlFramebuffer } from './source.ts
 
 const pause = (milliseconds: number): Promise<void> => new Promise(done => setTimeout(done, milliseconds))
 
-/** Resolves when the device has done all that it has been given. Browsers tell only between tasks, so it is asked again and again, ever less often. */
+type Channel = { readonly port1: { onmessage: () => void; readonly close: () => void }; readonly port2: { readonly postMessage: (message: null) => void } }
+/** As pages have it. */
+const { MessageChannel } = globalThis as unknown as { readonly MessageChannel: new () => Channel }
+
+/** The next task: timers would not come for some milliseconds. */
+const nextTask = (): Promise<void> => new Promise(done => {
+  const { port1, port2 } = new MessageChannel()
+  port1.onmessage = () => {
+    port1.close()
+    done()
+  }
+  port2.postMessage(null)
+})
+
+/** So many milliseconds the device is asked at every task; then ever less often. */
+const eager = 4
+
+/** Resolves when the device has done all that it has been given. Browsers tell only between tasks, so it is asked again and again. */
 export const finished = async (gl: Gl, broken: () => never): Promise<void> => {
   const sync = gl.fenceSync(n.commandsDone, 0)
   gl.flush()
   if (sync === null) return broken()
-  for (let wait = 0; ; wait = Math.min(8, wait + 1)) {
+  const since = performance.now()
+  for (let wait = 0; ;) {
     const status = gl.clientWaitSync(sync, 0, 0)
     if (status === n.alreadyDone || status === n.conditionSatisfied) break
     if (status === n.waitFailed || gl.isContextLost()) return broken()
-    await pause(wait)
+    if (performance.now() - since < eager) await nextTask()
+    else await pause(wait = Math.min(8, wait + 1))
   }
   gl.deleteSync(sync)
 }
