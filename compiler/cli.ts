@@ -1,11 +1,12 @@
 /** `vdsm compile`: options, the files they name, and what is said about the result. */
 import { existsSync, statSync } from 'node:fs'
+import { availableParallelism } from 'node:os'
 import { dirname, relative, resolve, sep } from 'node:path'
 import { Command, CommanderError } from 'commander'
 import * as E from 'fp-ts/lib/Either.js'
 import { type Failure, print } from '../dsl/errors.ts'
 import { compile } from './compile.ts'
-import { type Target, targets as allTargets } from './emit/build.ts'
+import { type Built, type Target, targets as allTargets } from './emit/build.ts'
 import { explain, webglOf, wgslOf } from './emit/explain.ts'
 import { sourcesBelow } from './emit/cache.ts'
 
@@ -40,6 +41,9 @@ const sourcesOf = (args: readonly string[], out: string): E.Either<Failure, { fi
   return files.length === 0 ? E.left({ kind: 'file', path: named.join(' '), message: 'holds no .ts files' }) : E.right({ files, root })
 }
 
+/** Each thread reads the whole compiler, and holds what it makes in memory. */
+const mostThreads = 4
+
 /** The targets of `--targets wasm,webgpu`. */
 const targetsOf = (text: string): E.Either<Failure, readonly Target[]> => {
   const named = text.split(',').map(name => name.trim())
@@ -63,21 +67,23 @@ const run = async (args: readonly string[], options: Options): Promise<number> =
   const targets = targetsOf(options.targets)
   if (E.isLeft(targets)) return fail(targets.left)
   const wanted = (id: string): boolean => options.explain === true || options.explain === id
+  const explained = (built: Built): void => {
+    if (wanted(built.info.id)) process.stdout.write(`${explain(built)}\n${options.wgsl === true ? wgslOf(built) : ''}${options.webgl === true ? webglOf(built) : ''}`)
+  }
   const result = await compile({
     ...sources.right,
     out,
     targets: targets.right,
     force: options.force === true || options.explain !== undefined,
     ...(typeof options.explain === 'string' ? { named: options.explain } : {}),
-    onBuilt: built => {
-      if (wanted(built.info.id)) process.stdout.write(`${explain(built)}\n${options.wgsl === true ? wgslOf(built) : ''}${options.webgl === true ? webglOf(built) : ''}`)
-      else if (options.quiet !== true) {
-        const { stats, id } = built.info
+    threads: Math.min(availableParallelism(), mostThreads),
+    ...(options.explain === undefined ? {} : { look: explained }),
+    onBuilt: ({ info: { id, stats }, obstacles }) => {
+      if (!wanted(id) && options.quiet !== true) {
         const kernels = `${String(stats.kernelsBefore).padStart(5)} -> ${String(stats.kernelsAfter).padStart(4)} kernels`
         process.stdout.write(`  ${id.padEnd(32)} ${kernels}  ${sizeText(stats.peakBytes).padStart(10)}\n`)
       }
-      if (typeof built.gpu === 'string') process.stdout.write(`  ${built.info.id}: not for WebGPU: ${built.gpu}\n`)
-      if (typeof built.gl === 'string') process.stdout.write(`  ${built.info.id}: not for WebGL: ${built.gl}\n`)
+      obstacles.forEach(obstacle => process.stdout.write(`  ${id}: ${obstacle}\n`))
     },
   })
   if (E.isLeft(result)) return fail(result.left)

@@ -6,19 +6,19 @@ import { existsSync, readFileSync, rmSync } from 'node:fs'
 import { join, relative, resolve, sep } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import * as E from 'fp-ts/lib/Either.js'
-import { type Failure, Refusal, refuse } from '../dsl/errors.ts'
+import { type Failure, Refusal } from '../dsl/errors.ts'
 import { fingerprint } from '../runtime/fresh.ts'
 import { crc32 } from '../runtime/io/crc32.ts'
 import { makeFolder, writeAtomic } from '../runtime/io/files.ts'
 import { type Manifest, type ProgramInfo, manifestFile, manifestVersion, parseManifest, printManifest } from '../runtime/manifest.ts'
 import { bindings } from './emit/bindings.ts'
-import { type Built, type Target, build, targets as allTargets } from './emit/build.ts'
+import { type Built, type Target, targets as allTargets } from './emit/build.ts'
 import { type Cache, compilerHash, hashFiles, readCache, sha, unchanged } from './emit/cache.ts'
 import { lowerFiles } from './frontend/lower.ts'
 import { languageFiles } from './frontend/places.ts'
-import type { Func } from './ir/ir.ts'
+import { type Job, type Made, type Outcome, perform } from './job.ts'
 import { kernels } from './targets/wgsl/kernels.ts'
-import { optimise } from './transform/passes.ts'
+import { onThreads, threadsFor } from './threads.ts'
 
 export type Request = {
   /** Absolute paths of the source files. */
@@ -32,8 +32,12 @@ export type Request = {
   readonly named?: string
   /** What to compile for; everything where it is not said. */
   readonly targets?: readonly Target[]
-  /** Called with every program that was compiled anew. */
-  readonly onBuilt: (built: Built) => void
+  /** How many threads may work on it; one where it is not said. */
+  readonly threads?: number
+  /** Called with every program that was compiled anew, on several threads in no certain order. */
+  readonly onBuilt: (made: Made) => void
+  /** Sees all that is made of a program, on one thread. */
+  readonly look?: (built: Built) => void
 }
 
 export type Report = {
@@ -73,20 +77,6 @@ const sourcesOf = (out: string, paths: readonly string[]): Readonly<Record<strin
   const language = languageFiles()
   const own = paths.filter(path => path.endsWith('.ts') && language(path) === undefined)
   return Object.fromEntries(own.map(path => [slashes(relative(out, path)), fingerprint(readFileSync(path))]))
-}
-
-/** A function as text that tells any two apart: every element of a literal, -0 from 0, NaN from infinity. */
-const exact = (func: Func): string =>
-  JSON.stringify(func, (_, x: unknown) => (typeof x === 'number' && (!Number.isFinite(x) || Object.is(x, -0)) ? (x === 0 ? '-0' : String(x)) : x))
-
-/** A program that no WebAssembly memory can hold is refused before a module is written that no engine would take. */
-const checkMemory = ({ info }: Built): void => {
-  if (info.memoryBytes <= 2 ** 32) return
-  const gib = (bytes: number): string => `${(bytes / 2 ** 30).toFixed(1)} GiB`
-  refuse({
-    kind: 'limit', what: info.id, message: `the program needs ${gib(info.memoryBytes)} of memory; WebAssembly has ${gib(2 ** 32)} at most`,
-    remedy: 'Bind it to smaller sizes, a smaller batch above all.',
-  })
 }
 
 /** How the bindings name the runtime: the installed package, or a relative path inside its own repository. */
@@ -138,6 +128,22 @@ const attempted = <A>(f: () => A): E.Either<Failure, A> => {
   }
 }
 
+/** The outcomes of jobs, on several threads where that pays; on one the first that fails is the last. */
+const performAll = async (jobs: readonly Job[], { threads = 1, onBuilt, look }: Request): Promise<readonly Outcome[]> => {
+  const heard = (outcome: Outcome): void => (outcome.kind === 'made' ? onBuilt(outcome.made) : undefined)
+  const several = look === undefined ? threadsFor(jobs, threads) : 1
+  if (several > 1) return onThreads(jobs, several, heard)
+  const make = kernels()
+  const outcomes: Outcome[] = []
+  for (const job of jobs) {
+    const outcome = perform(job, make, look)
+    outcomes.push(outcome)
+    heard(outcome)
+    if (outcome.kind === 'failed') break
+  }
+  return outcomes
+}
+
 /**
  * Compiles. The folder changes only when everything compiled: modules and shaders are written under new names, then the manifest
  * replaces the old one, then files that it no longer names go.
@@ -162,22 +168,19 @@ export const compile = async (request: Request): Promise<E.Either<Failure, Repor
   if (request.named !== undefined && !ids.includes(request.named)) {
     return E.left({ kind: 'usage', message: `there is no program '${request.named}'`, remedy: `There are: ${ids.join(', ')}` })
   }
-  const make = kernels()
-  const built = attempted(() =>
-    lowered.right.map(source => {
-      const func = optimise(source.func)
-      const program = { ...source, func, file: slashes(source.file) }
-      const rest = JSON.stringify([source.config, source.outputs, source.updates, source.line, program.file])
-      const hash = sha([compiler, source.name, exact(func), rest].join('\n'))
-      const kept = request.force ? undefined : old?.programs.find(p => p.id === source.name && p.hash === hash && complete(out, p))
-      const sources = sourcesOf(out, source.sources)
-      if (kept !== undefined) return { info: { ...kept, sources }, files: [] }
-      const made = build(source.name, program, hash, targets, make)
-      checkMemory(made)
-      request.onBuilt(made)
-      return { info: { ...made.info, sources }, files: made.files }
-    }),
-  )
+  const jobs = lowered.right.map((program): Job => ({
+    program: { ...program, file: slashes(program.file) }, targets, compiler,
+    known: request.force ? null : (old?.programs.find(p => p.id === program.name && complete(out, p))?.hash ?? null),
+  }))
+  const outcomes = await performAll(jobs, request)
+  const built = E.sequenceArray(outcomes.map((outcome, i): E.Either<Failure, Pick<Made, 'info' | 'files'>> => {
+    const sources = sourcesOf(out, lowered.right[i]?.sources ?? [])
+    switch (outcome.kind) {
+      case 'failed': return E.left(outcome.failure)
+      case 'made': return E.right({ info: { ...outcome.made.info, sources }, files: outcome.made.files })
+      case 'same': return E.right({ info: { ...old!.programs.find(p => p.id === jobs[i]?.program.name)!, sources }, files: [] })
+    }
+  }))
   if (E.isLeft(built)) return built
   const folder = attempted(() => makeFolder(relative(process.cwd(), out) || '.'))
   if (E.isLeft(folder)) return folder

@@ -26,8 +26,8 @@ const place = (name: string, text: string): string => {
   writeFileSync(join(work, name), text)
   return join(work, name)
 }
-const build = async (file: string, out: string, onBuilt: Parameters<typeof compile>[0]['onBuilt'] = () => undefined) => {
-  const result = await compile({ files: [file], root: work, out, force: false, onBuilt })
+const build = async (file: string, out: string, look: Parameters<typeof compile>[0]['look'] = () => undefined) => {
+  const result = await compile({ files: [file], root: work, out, force: false, onBuilt: () => undefined, look })
   return E.isRight(result) ? result.right : (assert.unreachable(print(result.left)) as never)
 }
 const files = (out: string): Readonly<Record<string, string>> =>
@@ -139,6 +139,33 @@ test('fusion leaves one kernel per matrix product of the prediction', async () =
   const text = texts.get('explained/predict') ?? ''
   for (const part of ['kernels 6 before fusion, 2 after', 'explained.ts:7', 'acc = sum over', 'p.l2.weight'])
     assert.ok(text.includes(part), `${part} in\n${text}`)
+})
+
+test('several threads write what one does, say the same of it, and leave what has not changed', async () => {
+  const programs = (sizes: readonly number[]): string => sizes.map(size => `export const sums${size} = program((x: Tensor<[${size}]>) => sum(exp(x)), {})`).join('\n')
+  const head = "import { exp, program, sum, type Tensor } from '../../../../dsl/index.ts'\n"
+  const names = ['one.ts', 'other.ts']
+  const all = names.map((name, i) => place(name, `${head}${programs([1, 2, 3, 4, 5].map(n => 100 * i + n))}\n`))
+  const made = async (threads: number, out: string) => {
+    const said: string[] = []
+    const result = await compile({ files: all, root: work, out, force: false, threads, onBuilt: ({ info }) => said.push(info.id) })
+    return { said: said.sort(), report: E.isRight(result) ? result.right : (assert.unreachable(print(result.left)) as never) }
+  }
+  const [alone, together] = [join(temporary, 'alone'), join(temporary, 'together')]
+  const [one, two] = [await made(1, alone), await made(2, together)]
+  assert.is(one.said.length, 10)
+  assert.equal(two, one)
+  assert.equal(files(together), files(alone))
+
+  place('other.ts', `${head}${programs([101, 102, 103, 104, 106])}\n`)
+  assert.equal((await made(2, together)).report.compiled, ['other/sums106'])
+
+  place('other.ts', `${head}${programs([101])}\nexport const large = program((x: Tensor<[70000, 70000]>) => sum(exp(x)), {})\n`)
+  const before = files(together)
+  const refused = await compile({ files: all, root: work, out: together, force: true, threads: 2, onBuilt: () => undefined })
+  assert.match(E.isLeft(refused) ? print(refused.left) : 'compiled', /^other\/large: the program needs/)
+  assert.equal(files(together), before)
+  all.forEach(path => rmSync(path))
 })
 
 test('a damaged module is made again, not taken for what was compiled', async () => {

@@ -1,0 +1,48 @@
+/**
+ * Does the jobs of a compile on several threads. Programs of one source file have most of their kernels in common, which a
+ * thread makes once: each takes one file after the other, the longest first.
+ */
+import { Worker } from 'node:worker_threads'
+import type { Job, Outcome } from './job.ts'
+
+/** Fewer programs are built sooner than another thread has read the compiler. */
+const leastJobs = 8
+
+/** How many threads jobs are worth, at most `available`. */
+export const threadsFor = (jobs: readonly Job[], available: number): number =>
+  (jobs.length < leastJobs ? 1 : Math.min(new Set(jobs.map(({ program: { file } }) => file)).size, available))
+
+/** The places of the jobs of each file, the longest list first. */
+const queuesOf = (jobs: readonly Job[]): readonly (readonly number[])[] => {
+  const files = new Map<string, number[]>()
+  jobs.forEach(({ program: { file } }, i) => files.set(file, [...(files.get(file) ?? []), i]))
+  const instructions = (queue: readonly number[]): number => queue.reduce((sum, i) => sum + (jobs[i]?.program.func.insts.length ?? 0), 0)
+  return [...files.values()].sort((a, b) => instructions(b) - instructions(a))
+}
+
+/** The outcomes of all jobs, in their order; `heard` is told of each as soon as it is there. Rejects with the fault of a thread. */
+export const onThreads = async (jobs: readonly Job[], threads: number, heard: (outcome: Outcome) => void): Promise<readonly Outcome[]> => {
+  const outcomes: Outcome[] = []
+  const queues = [...queuesOf(jobs)]
+  const work = (): Promise<void> => new Promise((done, failed) => {
+    const worker = new Worker(new URL('./thread.mjs', import.meta.url), { name: 'vdsm compile', execArgv: [] })
+    let queue: readonly number[] = []
+    const next = (): void => {
+      if (queue.length === 0) queue = queues.shift() ?? []
+      const job = jobs[queue[0] ?? -1]
+      if (job !== undefined) return worker.postMessage(job)
+      done()
+      void worker.terminate()
+    }
+    worker.on('error', failed)
+    worker.on('message', (outcome: Outcome) => {
+      outcomes[queue[0] ?? 0] = outcome
+      queue = queue.slice(1)
+      heard(outcome)
+      next()
+    })
+    next()
+  })
+  await Promise.all(Array.from({ length: threads }, work))
+  return outcomes
+}
