@@ -70,7 +70,7 @@ export const natives = {
   /** To the nearest whole number, halves to the even one. */
   nearest: {
     returns: 'float', parameters: [['float', 'x']], glsl: 'roundEven(x)',
-    js: 'Math.abs(x) >= 4503599627370496 ? x : x < 0 ? x - 4503599627370496 + 4503599627370496 : x + 4503599627370496 - 4503599627370496',
+    js: 'Math.abs(x) >= 4503599627370496 ? x : Math.sign(x) * (Math.abs(x) + 4503599627370496 - 4503599627370496)',
   },
   /** The lesser and the greater; NaN where one of them is. */
   least: {
