@@ -14,13 +14,13 @@ import { type Fresh, placeOver, sizeOf } from './fresh.ts'
 const enough = 4096
 /** The most terms that one element adds up. */
 const mostTerms = 4096
-/** A chunk is worth its kernel from so many terms on, and a sum is cut from so many. */
+/** The fewest terms of a chunk, and the most of a sum that is not worth a second kernel: also of the one that joins chunks, if that can be. */
 const leastTerms = 128
-const longTerms = 1024
+const shortTerms = 1024
 
 /** Into how many chunks the terms of each of so many results are cut. */
 export const chunksFor = (results: number, terms: number): number =>
-  terms < longTerms ? 1 : Math.max(1, Math.ceil(terms / mostTerms), Math.min(Math.ceil(enough / results), Math.floor(terms / leastTerms)))
+  terms <= shortTerms ? 1 : Math.max(Math.ceil(terms / mostTerms), Math.min(shortTerms, Math.ceil(enough / results), Math.floor(terms / leastTerms)))
 
 /** A variable in pieces: of `count` chunks each has `size` values, the last one fewer where they do not divide it. */
 type Cut = { readonly v: Var; readonly count: number; readonly size: number }

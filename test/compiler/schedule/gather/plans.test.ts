@@ -107,7 +107,7 @@ const reduction = (name: 'sum' | 'max' | 'min', vars: readonly Var[], value: Exp
   ({ kind: 'reduce', op: name, vars, value, dtype: value.dtype })
 
 test('long reductions in chunks, even and not', () => {
-  for (const n of [1024, 5000, 20011])
+  for (const n of [1025, 5000, 20011])
     for (const [kind, dtype] of [['sum', 'f32'], ['max', 'f32'], ['min', 'i32'], ['sum', 'u32'], ['max', 'bool']] as const) {
       const j = v(n)
       const of: Store = { buffer: 1, at: ix(0), value: { kind: 'acc', dtype } }
@@ -116,11 +116,25 @@ test('long reductions in chunks, even and not', () => {
     }
 })
 
-test('a sum over a million in few steps, none of them long', () => {
+test('chunks of several loops, of places that are looked up, of random words', () => {
+  const [i, a, b, c] = [v(2), v(7), v(13), v(29)]
+  const flat = ix(0, [377, a], [29, b], [1, c])
+  const picked = load(0, { offset: 0, terms: [{ coef: 1, atom: { kind: 'value', expr: load(1, sum(flat, ix(0, [2639, i])), 'i32') } }] })
+  const word: Expr = { kind: 'random', key0: load(2, ix(0), 'u32'), key1: load(2, ix(1), 'u32'), of: sum(flat, ix(0, [2639, i])), count: 5278, dtype: 'u32' }
+  const unit = op('mul', [op('cast', [op('shr', [word, num(8, 'u32')], 'u32')]), num(2 ** -24)])
+  const turned = op('mul', [unit, load(0, sum(atom('mod', flat, 50), times(atom('div', flat, 400), 3)))])
+  for (const value of [picked, turned]) {
+    const plan = planOf(buffers(80, [5278, 'i32'], [2, 'u32'], 2), kernel([i], reduction('sum', [a, b, c], value), { buffer: 3, at: ix(0, [1, i]), value: acc }))
+    const places = Array.from({ length: 5278 }, (_, n) => (n * 37) % 80)
+    assert.is(runs(plan, 2e-5, new Map([...filled(plan), [1, places]])).gathers, 2)
+  }
+})
+
+test('a sum over a million in two steps, of a thousand terms each', () => {
   const j = v(1_000_003)
   const total = kernel([], reduction('sum', [j], load(0, ix(0, [1, j]))), { buffer: 1, at: ix(0), value: acc })
   const made = gatherPlan(planOf(buffers(1_000_003, 1), total), dialect)
-  assert.equal(gathersIn(made.steps).map(g => g.nest.extent), [4082, 31, 1])
+  assert.equal(gathersIn(made.steps).map(g => g.nest.extent), [1024, 1])
 })
 
 test('weight gradients: few results, long sums', () => {
