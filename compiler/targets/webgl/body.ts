@@ -5,7 +5,7 @@
 import { type Local, type Named, type Scalar, type Stmt, type Value, i32, scalarOf } from '../../schedule/nest/nest.ts'
 import type { DType } from '../../../dsl/core/prim.ts'
 import { type Block, type Place, placesOf } from '../text/scope.ts'
-import { type Text, atom, initial, joined } from './text.ts'
+import { type Text, atom, initial, joined, within } from './text.ts'
 import { isData, valuesIn } from './values.ts'
 
 export type Context = {
@@ -89,7 +89,7 @@ export const printBody = (body: Block, params: readonly Local[], context: Contex
       case 'f32':
         return value(v).text
       case 'bool':
-        return v.kind === 'const' ? `${v.value === 0 ? 0 : 1}` : `${value(v).text} ? 1 : 0`
+        return v.kind === 'const' ? `${v.value === 0 ? 0 : 1}` : `${within(value(v), 0.5)} ? 1 : 0`
       case 'i32':
       case 'u32':
         return `half_word(${value(v).text}, this.thread.x)`

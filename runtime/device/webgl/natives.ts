@@ -16,9 +16,9 @@ const int = (glsl: string, js: string): Native => ({ returns: 'int', parameters:
 const test = (glsl: string, js: string): Native => ({ ...int(glsl, js), returns: 'bool' })
 
 export const natives = {
-  /** Quotient toward zero, and its remainder. */
+  /** Quotient toward zero, and its remainder, which GLSL has for positive numbers only. */
   int_div: int('a / b', 'Math.trunc(a / b)'),
-  int_rem: int('a % b', '(a % b) | 0'),
+  int_rem: int('a - b * (a / b)', '(a % b) | 0'),
   uint_div: int('int(uint(a) / uint(b))', '((a >>> 0) / (b >>> 0)) | 0'),
   uint_rem: int('int(uint(a) % uint(b))', '((a >>> 0) % (b >>> 0)) | 0'),
   /** Sums, differences and products modulo 2^32. */
