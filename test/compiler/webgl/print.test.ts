@@ -36,14 +36,13 @@ test('element-wise: names of arrays, a choice between numbers, a function', () =
   assert.is(kernels[0]!.code, `\
 function (word_2, p_l1_weight, in_2) {
   // select  :0:0
-  let t = 0, t_2 = 0
-  t++; t_2++
-  t = word_and(this.thread.x, 7)
-  t_2 = int_shift_right(this.thread.x, 3) * 8 + t
-  const load = p_l1_weight[t_2]
-  const load_2 = in_2[t]
-  const t_3 = word_2[t_2] !== 0 ? tanh_f32(load * load_2) : greatest(load_2, -load)
-  return word_and(bits_of(t_3), 2139095040) > 0 ? t_3 : 0
+  let i = 0
+  i++
+  i = this.thread.x
+  const load = p_l1_weight[i]
+  const load_2 = in_2[word_and(i, 7)]
+  const t = word_2[i] !== 0 ? tanh_f32(load * load_2) : greatest(load_2, -load)
+  return word_and(bits_of(t), 2139095040) > 0 ? t : 0
 }`)
 })
 
@@ -122,14 +121,13 @@ test('a scan: what a turn does not write is passed on, and counters are paramete
   assert.is(kernels[1]!.code, `\
 function (result_0, xs, result_1, t) {
   // add_first  :0:0
-  let i = 0, t_2 = 0
-  i++; t_2++
+  let i = 0
+  i++
   i = this.thread.x
-  t_2 = int_rem(i, 3)
   if (int_div(i, 3) === 5 - t) {
-    const load = result_0[t_2]
-    const t_3 = load * load + xs[t * -3 + t_2 + 15]
-    return word_and(bits_of(t_3), 2139095040) > 0 ? t_3 : 0
+    const load = result_0[int_rem(i, 3)]
+    const t_2 = load * load + xs[i]
+    return word_and(bits_of(t_2), 2139095040) > 0 ? t_2 : 0
   } else {
     return result_1[i]
   }
