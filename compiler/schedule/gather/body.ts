@@ -1,8 +1,9 @@
 /** The nest of a gather: finds out whose the element is, computes the value of that store, and stores it. */
 import { refuse } from '../../../dsl/errors.ts'
 import type { Reduce } from '../elementwise/reduce.ts'
-import { collapse } from '../kernel/collapse.ts'
-import type { Buffer, Kernel, Store, Var } from '../kernel/kernel.ts'
+import { collapse, mapIndices } from '../kernel/collapse.ts'
+import { add, isConstant, scale, shift, variable } from '../kernel/indexing.ts'
+import type { Buffer, Expr, Kernel, Store, Var } from '../kernel/kernel.ts'
 import { builder } from '../nest/builder.ts'
 import { type Dialect, type Env, lower } from '../nest/expression.ts'
 import { flushed } from '../nest/flush.ts'
@@ -23,6 +24,17 @@ const storeOf = ({ stores }: Part): Store => stores[0]!
 const flat = (part: Part): Part => {
   const kernel = collapse(part)
   return { ...kernel, reduction: kernel.reduction as Part['reduction'] } // collapsing keeps the kind of a reduction
+}
+
+/** The number of the element itself, as a variable of no kernel. */
+const own: Var = { id: -1, size: Infinity, name: 'i' }
+/** The value of a store, in which places that are a fixed distance from its own count from the element. */
+const fromElement = ({ at, value }: Store): Expr => {
+  const negative = scale(at, -1)
+  return mapIndices(index => {
+    const distance = add(index, negative)
+    return isConstant(distance) && !isConstant(index) ? shift(variable(own), distance.offset) : index
+  })(value)
 }
 
 /** Whether parts, no two of which meet, fill so many elements. */
@@ -53,9 +65,9 @@ export const nestOf = (name: string, buffer: Buffer, given: readonly Part[], cou
     const { within, vars } = inverted(b, places[n]!, axes, extent, at, outer, part.name)
     const body = (): void => {
       const { reduction } = part
-      const env: Env = { b, dialect, vars: new Map([...outer, ...vars]), along: null, lane: null, acc: null, copy: apart * n, skip: 0 }
+      const env: Env = { b, dialect, vars: new Map([...outer, ...vars, [own.id, element]]), along: null, lane: null, acc: null, copy: apart * n, skip: 0 }
       const acc = reduction === null ? null : total(env, reduction)
-      const { value } = storeOf(part)
+      const value = fromElement(storeOf(part))
       put(flushed(b, value, lower({ ...env, acc }, value)))
     }
     // the parts of a buffer that they fill together do not overlap: what is none of the others' is the last one's
