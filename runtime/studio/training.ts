@@ -1,7 +1,7 @@
 /**
- * Training that outlives its device: steps on the first device of a chain that loads, a copy of the state on the host whenever
- * pictures are drawn, and where the device fails, the same steps again from the newest copy - on a fresh device of the same
- * kind, or on the next of the chain. Batches and keys depend on the step alone, so what is done again gives the same numbers.
+ * Training that outlives its device: steps on the first device of a chain that loads, a copy of the state on the host every few
+ * seconds, and where the device fails, the same steps again from the newest copy - on a fresh device of the same kind, or on
+ * the next of the chain. Batches and keys depend on the step alone, so what is done again gives the same numbers.
  */
 import { Refusal, type Saved } from '../browser.ts'
 import { deviceNames, standing, type Candidate, type Decision } from './devices.ts'
@@ -12,9 +12,10 @@ import type { Session } from './session.ts'
 /** Steps under way at once: enough for a device with a queue never to wait for the next. */
 const DEPTH = 3
 const SAY_EVERY = 100
-const DRAW_EVERY = 3000
-/** Of the time, pictures and copies take at most one part in so many. */
-const DRAW_SHARE = 6
+/** Milliseconds from one copy to the next. */
+const COPY_EVERY = 3000
+/** Milliseconds between pictures, and of the time they take at most one part in so many. */
+const DRAW = { every: 3000, share: 6 } as const
 /** Losses over which the speed is taken. */
 const WINDOW = 40
 /** A device that fails again within so many milliseconds is given up. */
@@ -104,17 +105,26 @@ export const openTraining = async ({ decision, open, steps, say, turn, trust = T
   say({ kind: 'ready', parameters: place.session.parameters })
   say({ kind: 'pictures', pictures: place.session.blank })
 
-  let drawAt = 0
+  let [drawAt, copyAt] = [0, 0]
+  let keeping = Promise.resolve()
+  /** Begins a copy, which comes with the steps that are under way; nobody has to wait for it. One that fails does so with a step, which says more. */
+  const keep = async (session: Session): Promise<void> => {
+    // Nothing takes over from the last device.
+    copyAt = Infinity
+    if (place.at + 1 >= chain.length) return
+    const made = await session.save().catch(() => undefined)
+    if (place.session !== session) return
+    copy = made ?? copy
+    copyAt = performance.now() + COPY_EVERY
+  }
   const run = async (session: Session, running: () => boolean): Promise<void> => {
     const tally = makeTally(say)
     let underWay: readonly Promise<void>[] = []
     const draw = async (): Promise<void> => {
       const start = performance.now()
-      // Nothing takes a failing device from WebAssembly.
-      if (place.at + 1 < chain.length) copy = await session.save()
       say({ kind: 'pictures', pictures: await session.pictures() })
       const end = performance.now()
-      drawAt = end + Math.max(DRAW_EVERY, DRAW_SHARE * (end - start))
+      drawAt = end + Math.max(DRAW.every, DRAW.share * (end - start))
       tally.forget()
     }
     try {
@@ -127,10 +137,12 @@ export const openTraining = async ({ decision, open, steps, say, turn, trust = T
           underWay = underWay.slice(1)
         }
         await turn()
+        if (performance.now() >= copyAt) keeping = keep(session)
         if (performance.now() >= drawAt) await draw()
       }
       await Promise.all(underWay)
       tally.flush()
+      await keep(session)
       await draw()
     } finally {
       await Promise.allSettled(underWay)
@@ -146,6 +158,7 @@ export const openTraining = async ({ decision, open, steps, say, turn, trust = T
     const again = remedy === 'fresh' && performance.now() - failedAt > trust
     if (candidate === undefined || remedy === 'none' || (!again && at + 1 >= chain.length)) throw error
     failedAt = performance.now()
+    await keeping
     const done = copy?.steps ?? 0
     const [name, why] = [deviceNames[candidate.device], reasonOf(error)]
     say({ kind: 'failing', text: `${name} has failed: ${why}. Programs are loaded again, to go on from step ${done}.` })
@@ -153,7 +166,8 @@ export const openTraining = async ({ decision, open, steps, say, turn, trust = T
     const fresh = again ? await enterAt(candidate, at).catch(() => undefined) : undefined
     if (fresh === undefined) passed = [...passed, { device: candidate.device, why: `it failed: ${why}` }]
     place = fresh ?? await enter(at + 1)
-    drawAt = performance.now() + DRAW_EVERY
+    drawAt = performance.now() + DRAW.every
+    copyAt = performance.now() + COPY_EVERY
     const where = fresh === undefined ? deviceNames[chain[place.at]?.device ?? 'wasm'] : 'a fresh device'
     say({ kind: 'recovered', steps: done, text: `${name} failed: ${why}. Training went on from step ${done} on ${where}.` })
   }
