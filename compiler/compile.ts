@@ -128,7 +128,7 @@ const attempted = <A>(f: () => A): E.Either<Failure, A> => {
   }
 }
 
-/** The outcomes of jobs, on several threads where that pays; on one the first that fails is the last. */
+/** The outcomes of jobs, on several threads where that pays; the first that fails is the last. */
 const performAll = async (jobs: readonly Job[], { threads = 1, onBuilt, look }: Request): Promise<readonly Outcome[]> => {
   const heard = (outcome: Outcome): void => (outcome.kind === 'made' ? onBuilt(outcome.made) : undefined)
   const several = look === undefined ? threadsFor(jobs, threads) : 1

@@ -3,6 +3,7 @@
  * thread makes once: each takes one file after the other, the longest first.
  */
 import { Worker } from 'node:worker_threads'
+import { Refusal } from '../dsl/errors.ts'
 import type { Job, Outcome } from './job.ts'
 
 /** Fewer programs are built sooner than another thread has read the compiler. */
@@ -20,22 +21,26 @@ const queuesOf = (jobs: readonly Job[]): readonly (readonly number[])[] => {
   return [...files.values()].sort((a, b) => instructions(b) - instructions(a))
 }
 
-/** The outcomes of all jobs, in their order; `heard` is told of each as soon as it is there. Rejects with the fault of a thread. */
+/**
+ * The outcomes of all jobs, in their order; `heard` is told of each as soon as it is there. The first that fails is the only one, and
+ * ends the others. Rejects with the fault of a thread, which ends them as well.
+ */
 export const onThreads = async (jobs: readonly Job[], threads: number, heard: (outcome: Outcome) => void): Promise<readonly Outcome[]> => {
   const outcomes: Outcome[] = []
   const queues = [...queuesOf(jobs)]
-  const work = (): Promise<void> => new Promise((done, failed) => {
-    const worker = new Worker(new URL('./thread.mjs', import.meta.url), { name: 'vdsm compile', execArgv: [] })
+  const workers = Array.from({ length: threads }, () => new Worker(new URL('./thread.mjs', import.meta.url), { name: 'vdsm compile', execArgv: [] }))
+  const work = (worker: Worker): Promise<unknown> => new Promise((done, failed) => {
     let queue: readonly number[] = []
     const next = (): void => {
       if (queue.length === 0) queue = queues.shift() ?? []
       const job = jobs[queue[0] ?? -1]
-      if (job !== undefined) return worker.postMessage(job)
-      done()
-      void worker.terminate()
+      if (job === undefined) done(worker.terminate())
+      else worker.postMessage(job)
     }
     worker.on('error', failed)
+    worker.on('exit', code => failed(new Error(`a thread of the compile ended by itself, with code ${code}`)))
     worker.on('message', (outcome: Outcome) => {
+      if (outcome.kind === 'failed') return failed(new Refusal(outcome.failure))
       outcomes[queue[0] ?? 0] = outcome
       queue = queue.slice(1)
       heard(outcome)
@@ -43,6 +48,13 @@ export const onThreads = async (jobs: readonly Job[], threads: number, heard: (o
     })
     next()
   })
-  await Promise.all(Array.from({ length: threads }, work))
-  return outcomes
+  try {
+    await Promise.all(workers.map(work))
+    return outcomes
+  } catch (error) {
+    if (error instanceof Refusal) return [{ kind: 'failed', failure: error.failure }]
+    throw error
+  } finally {
+    await Promise.all(workers.map(worker => worker.terminate()))
+  }
 }

@@ -10,6 +10,9 @@ import * as assert from 'uvu/assert'
 import { compile } from '../../compiler/compile.ts'
 import type { Target } from '../../compiler/emit/build.ts'
 import { explain } from '../../compiler/emit/explain.ts'
+import { lowerFiles } from '../../compiler/frontend/lower.ts'
+import type { Job } from '../../compiler/job.ts'
+import { onThreads } from '../../compiler/threads.ts'
 import { print } from '../../dsl/errors.ts'
 import { checkFresh } from '../../runtime/fresh.ts'
 
@@ -161,11 +164,33 @@ test('several threads write what one does, say the same of it, and leave what ha
   assert.equal((await made(2, together)).report.compiled, ['other/sums106'])
 
   place('other.ts', `${head}${programs([101])}\nexport const large = program((x: Tensor<[70000, 70000]>) => sum(exp(x)), {})\n`)
+  place('one.ts', `${head}${programs(Array.from({ length: 60 }, (_, i) => i + 1))}\n`)
   const before = files(together)
-  const refused = await compile({ files: all, root: work, out: together, force: true, threads: 2, onBuilt: () => undefined })
+  const said: string[] = []
+  const refused = await compile({ files: all, root: work, out: together, force: true, threads: 2, onBuilt: ({ info }) => said.push(info.id) })
   assert.match(E.isLeft(refused) ? print(refused.left) : 'compiled', /^other\/large: the program needs/)
   assert.equal(files(together), before)
+  assert.ok(said.length < 60, 'the other thread does not go on')
   all.forEach(path => rmSync(path))
+})
+
+test('a fault of one thread is that of the compile, and the others end with it', async () => {
+  const lowered = lowerFiles([place('fault.ts', source)], work)
+  const programs = E.isRight(lowered) ? lowered.right : []
+  const jobs = Array.from({ length: 60 }, (_, i): Job => {
+    const program = programs[i % programs.length] ?? (assert.unreachable() as never)
+    return { program: { ...program, file: i === 0 ? 'faulty' : 'good' }, targets: ['wasm'], compiler: '', known: null }
+  })
+  const [first] = jobs
+  if (first === undefined) return assert.unreachable()
+  const broken: Job = { ...first, program: { ...first.program, func: { ...first.program.func, insts: [null as never] } } }
+  let heard = 0
+  const fault = await onThreads([broken, ...jobs.slice(1)], 2, () => (heard += 1)).then(() => 'no fault', String)
+  assert.match(fault, /^TypeError/)
+  const then = heard
+  assert.ok(then < 59)
+  await new Promise(later => setTimeout(later, 100))
+  assert.is(heard, then)
 })
 
 test('a damaged module is made again, not taken for what was compiled', async () => {
