@@ -19,7 +19,7 @@ const messageOf = async (f: () => Promise<unknown>): Promise<string> => {
   }
 }
 
-type Context = Record<'createTexture' | 'deleteTexture' | 'createProgram' | 'getExtension' | 'getError', (...args: unknown[]) => unknown>
+type Context = Record<'createTexture' | 'deleteTexture' | 'createProgram' | 'getExtension' | 'getError' | 'compileShader', (...args: unknown[]) => unknown>
 type Canvas = { getContext: (kind: string, ...more: readonly unknown[]) => Context | null }
 type Kind<A> = { readonly prototype: A }
 const world = globalThis as unknown as {
@@ -73,8 +73,11 @@ const contextsOf = async (f: () => Promise<unknown>): Promise<number> => {
 const page = {
   here: () => webglHere(),
   check: () => messageOf(() => checkProgram(host, {})),
-  /** Where canvases of no page have no WebGL, as in some browsers. */
-  checkOnCanvas: () => instead([world.OffscreenCanvas.prototype], 'getContext', () => () => null, () => messageOf(() => checkProgram(host, {}))),
+  /** Where canvases of no page have no WebGL, as in some browsers, or have not heard of it. */
+  checkOnCanvas: (message: string | null) => instead([world.OffscreenCanvas.prototype], 'getContext', () => () => {
+    if (message !== null) throw new TypeError(message)
+    return null
+  }, () => messageOf(() => checkProgram(host, {}))),
   checkCompiled: () => messageOf(async () => checkCompiled(await orThrow(openBuild(host)), {})),
   refusals: () => Promise.all(['hand/broken', 'hand/large', 'hand/obstacle', 'hand/none'].map(id => messageOf(() => load(id)))),
 
@@ -124,6 +127,29 @@ const page = {
     const after = await fresh.read(['a', 'b'])
     for (const each of [step, other, fresh]) each.dispose()
     return { heard, said, after: after.map(array => [...array]) }
+  },
+
+  /** What is said where the context is lost while kernels are compiled: the first of the context, and later ones. */
+  loseEarly: async () => {
+    const losing = () => instead([world.WebGL2RenderingContext.prototype], 'compileShader', inner => function (this: Context, ...args) {
+      const extension = this.getExtension('WEBGL_lose_context') as { readonly loseContext: () => void }
+      extension.loseContext()
+      return inner.apply(this, args)
+    }, () => messageOf(() => load('hand/chain')))
+    const first = await losing()
+    const held = await load('hand/exchange')
+    const later = await losing()
+    held.dispose()
+    return [first, later]
+  },
+
+  /** Waiting for a program that is disposed of meanwhile. */
+  late: async () => {
+    const program = await load('hand/chain')
+    program.run()
+    const done = messageOf(() => program.done())
+    program.dispose()
+    return done
   },
 
   /** Textures, shaders and bytes while programs run again and again, are fed, shared, set, read and loaded again. */

@@ -56,7 +56,8 @@ test('compiled programs agree with wasm: encoding by VDSM, indices beyond the en
 })
 
 test('what programs written by hand have to do, on a canvas of the page and in a worker', async () => {
-  assert.is(await ask(page, 'checkOnCanvas'), 'nothing was refused')
+  assert.is(await ask(page, 'checkOnCanvas', null), 'nothing was refused')
+  assert.is(await ask(page, 'checkOnCanvas', 'webgl2 is no kind of context'), 'nothing was refused')
   assert.is(await ask(page, 'checkInWorker'), 'nothing was refused')
 })
 
@@ -104,6 +105,15 @@ test('a context that is lost fails for all programs on it, for good; a fresh loa
   assert.is(heard.length, 1)
   assert.is(said.length, 4)
   assert.equal(after, [[12, 13, 14, 15], [11, 11, 11, 11]])
+})
+
+test('a context that is lost while a program is loaded is said to be, whatever was compiled', async () => {
+  for (const said of (await ask(page, 'loseEarly')) as readonly string[]) assert.match(said, /^WebGL: the context was lost: ANGLE/)
+  assert.is(await ask(page, 'check'), 'nothing was refused')
+})
+
+test('what was asked for before a program is disposed of comes back', async () => {
+  assert.is(await ask(page, 'late'), 'nothing was refused')
 })
 
 test('the ready-made module finds gpu.js beside it, only when it is needed, and under the policy of the studio', async () => {

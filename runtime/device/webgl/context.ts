@@ -1,6 +1,7 @@
 /** Opening a context of WebGL2: what it has to offer, what is known of it, and hearing that it was lost. */
 import { pipe } from 'fp-ts/lib/function.js'
 import * as E from 'fp-ts/lib/Either.js'
+import * as O from 'fp-ts/lib/Option.js'
 import type { Failure } from '../../../dsl/errors.ts'
 import { softwareNames } from '../webgpu/adapter.ts'
 import type { About } from './engine.ts'
@@ -15,7 +16,8 @@ export const contextAttributes = {
 
 /** A context on a canvas; `browser` says what to blame where it gives none. */
 export const contextOn = (canvas: GlCanvas): E.Either<Failure, Opened> => {
-  const gl = canvas.getContext('webgl2', contextAttributes)
+  // A browser that does not know of WebGL2 may throw.
+  const gl = O.toNullable(O.tryCatch(() => canvas.getContext('webgl2', contextAttributes)))
   return gl === null || gl.isContextLost()
     ? E.left(glFailure('missing', 'the browser gives no context of WebGL2',
       `Look at chrome://gpu (or about:support) for what it blocks, and close pages that use WebGL: browsers allow a few contexts only. ${remedies.elsewhere}`))

@@ -28,13 +28,13 @@ const engineOn = async (library: Library, { gl, about, onLost, close }: Context)
   fixAttributes(gl)
   const gpu = openLibrary(library, 'webgl2')
   const place = { context: gl, canvas: { width: 1, height: 1 } }
-  const { shortcut, built } = buildKernel(gpu, place, probe, new Map(), [], null)
-  const sheets = sheetsOf(gl, about, library, built)
   const usable = (): void => {
     if (gl.isContextLost()) failing.fail(lostFailure(about.name))
     const failure = failing.failure()
     if (failure !== null) throw new Refusal(failure)
   }
+  const { shortcut, built } = buildKernel(gpu, place, usable, probe, new Map(), [], null)
+  const sheets = sheetsOf(gl, about, library, built)
   const { prepare, count } = kernelsOn(gpu, place, sheets, usable)
   const read = readback(gl, broken)
   const checked = (): void => {

@@ -44,7 +44,7 @@ export const executableOn = (lease: Lease, program: ProgramInfo, file: GlProgram
   const cells: Cell[] = file.arrays.map(() => ({ texture: null, users: 1 }))
   const state = { over: false, memory: footprint(file, planned, engine.bytesOf) }
   const shared = new Set<string>()
-  const reading = new Set<Promise<unknown>>()
+  const pending = new Set<Promise<unknown>>()
   const inputs = new Map(program.inputs.map((slot, i) => [slot, file.inputs[i] ?? -1] as const))
   const outputs = new Map(program.outputs.map((slot, i) => [slot, file.outputs[i] ?? -1] as const))
 
@@ -134,15 +134,17 @@ export const executableOn = (lease: Lease, program: ProgramInfo, file: GlProgram
     })
   }
 
+  const awaited = async <A>(work: Promise<A>): Promise<A> => {
+    pending.add(work)
+    return work.finally(() => pending.delete(work))
+  }
   const read: Executable['read'] = async (paths, of = 'results') => {
     usable()
     const found = paths.map(path => (of === 'inputs' ? find.input(path) : find.result(path)))
     // Held while they are read: what is called meanwhile makes other ones.
     const textures = guarded(`reading of ${program.id}`, () => found.map(slot => at(outputs.get(slot) ?? inputs.get(slot) ?? -1)))
     textures.forEach(texture => texture.retain())
-    const copying = engine.read(textures).finally(() => textures.forEach(texture => texture.release()))
-    reading.add(copying)
-    const copies = await copying.finally(() => reading.delete(copying))
+    const copies = await awaited(engine.read(textures).finally(() => textures.forEach(texture => texture.release())))
     return found.map((slot, i) => readArray(slot.dtype, copies[i] ?? new Float32Array()))
   }
 
@@ -166,6 +168,8 @@ export const executableOn = (lease: Lease, program: ProgramInfo, file: GlProgram
       cells[array] = cell
       shared.add(path)
     })
+    // What is shared cannot be fed any more.
+    feeds.clear()
     return true
   }
 
@@ -197,7 +201,7 @@ export const executableOn = (lease: Lease, program: ProgramInfo, file: GlProgram
     read,
     done: async () => {
       usable()
-      await engine.done()
+      await awaited(engine.done())
     },
     share,
     dispose: () => {
@@ -205,16 +209,22 @@ export const executableOn = (lease: Lease, program: ProgramInfo, file: GlProgram
       state.over = true
       cells.forEach(letGo)
       // The device stays until what was asked for before has come back.
-      void Promise.allSettled([...reading]).then(lease.release)
+      void Promise.allSettled([...pending]).then(lease.release)
     },
   }
-  for (const { array, data } of file.constants) {
-    const dtype = file.arrays[array]?.dtype ?? 'f32'
-    put(array, engine.upload(texels[array] ?? 0, numbers => writeArray(dtype, data.map(Number), numbers)))
+  try {
+    for (const { array, data } of file.constants) {
+      const dtype = file.arrays[array]?.dtype ?? 'f32'
+      put(array, engine.upload(texels[array] ?? 0, numbers => writeArray(dtype, data.map(Number), numbers)))
+    }
+  } catch (error) {
+    cells.forEach(letGo)
+    throw error
   }
   insides.set(executable, {
     engine,
     array: path => {
+      usable()
       const slot = program.inputs.find(one => one.path === path) ?? find.result(path)
       return { slot, cell: cellAt(inputs.get(slot) ?? outputs.get(slot) ?? -1) }
     },

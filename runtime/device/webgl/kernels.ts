@@ -27,9 +27,9 @@ const firstLine = (error: unknown): string => {
 const shaderFailure = ({ name, places }: Pick<GlKernel, 'name' | 'places'>, words: string): Failure =>
   glFailure('shader', `kernel ${name} (${places.join(', ')}) does not compile: ${words}`, remedies.bug)
 
-/** Builds a kernel, and writes to `empty` until it is given a texture. Throws a `Refusal`. */
+/** Builds a kernel, and writes to `empty` until it is given a texture. Throws a `Refusal`: that of `usable` where the context has failed. */
 export const buildKernel = (
-  gpu: GpuJs, place: Place, kernel: GlKernel, functions: ReadonlyMap<string, GlFunction>, args: readonly unknown[], empty: Built['texture'],
+  gpu: GpuJs, place: Place, usable: () => void, kernel: GlKernel, functions: ReadonlyMap<string, GlFunction>, args: readonly unknown[], empty: Built['texture'],
 ): { readonly shortcut: Shortcut; readonly built: Built } => {
   try {
     const shortcut = createKernel(gpu, place, kernel, functions)
@@ -41,6 +41,8 @@ export const buildKernel = (
     if (context.getProgramParameter(built.program, n.linked) !== true) throw new Error(context.getProgramInfoLog(built.program) ?? 'it cannot be linked')
     return { shortcut, built }
   } catch (error) {
+    // Nothing compiles on a context that was lost.
+    usable()
     throw error instanceof Refusal ? error : new Refusal(shaderFailure(kernel, firstLine(error)))
   }
 }
@@ -58,8 +60,8 @@ export const kernelsOn = (gpu: GpuJs, place: Place, sheets: Sheets, usable: () =
       if (known !== undefined) return known
       const empty = sheets.dummy(kernel.texels)
       const args = [...kernel.inputs.map(sheets.dummy), ...Array.from({ length: kernel.counters }, () => 0)]
-      const { shortcut, built } = buildKernel(gpu, place, kernel, functions, args, empty)
-      if (place.context.isContextLost()) usable()
+      const { shortcut, built } = buildKernel(gpu, place, usable, kernel, functions, args, empty)
+      usable()
       const run: Run = (inputs, counters): Texture => {
         const output = sheets.take(kernel.texels)
         built.texture = sheets.sheetOf(output)

@@ -159,6 +159,8 @@ export const executableOn = async (
       shared.add(path)
     }
     state.groups = bind(gpu, commands, slots)
+    // What is shared cannot be fed any more.
+    feeds.clear()
     return true
   }
 
@@ -233,6 +235,7 @@ export const executableOn = async (
   insides.set(executable, {
     gpu,
     array: path => {
+      usable()
       const slot = program.inputs.find(one => one.path === path) ?? find.result(path)
       return { slot, ...at(inputPlaces.get(slot) ?? outputPlaces.get(slot)) }
     },

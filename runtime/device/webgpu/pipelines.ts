@@ -7,7 +7,7 @@ import { Refusal, type Failure } from '../../../dsl/errors.ts'
 import type { DispatchInfo, GpuProgram, Shader } from '../../gpu-program.ts'
 import { wordsOf, type Gpu } from './gpu.ts'
 import { deviceFailure, visibleToCompute } from './source.ts'
-import { obstacleToMatrices } from './tensor-cores.ts'
+import { matrixFeature, obstacleToMatrices } from './tensor-cores.ts'
 
 /**
  * What products of a program multiply. `f32`: f32. `f16-tiles`: what has been rounded to half precision in the memory of workgroups, in f32.
@@ -57,7 +57,7 @@ export const counterLayout = (gpu: Gpu, depth: number): GPUBindGroupLayout =>
   }), depth)
 
 const featureOf: Readonly<Record<string, string>> = {
-  f16: 'shader-f16', subgroups: 'subgroups', chromium_experimental_subgroup_matrix: 'chromium-experimental-subgroup-matrix',
+  f16: 'shader-f16', subgroups: 'subgroups', chromium_experimental_subgroup_matrix: matrixFeature,
 }
 
 /** Why the adapter cannot run a dispatch; null where it can. */

@@ -2,14 +2,15 @@
 import * as E from 'fp-ts/lib/Either.js'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { print, Refusal } from '../../../dsl/errors.ts'
+import { print, refuse, Refusal } from '../../../dsl/errors.ts'
 import { openBuild } from '../../../runtime/build.ts'
 import { nodeHost } from '../../../runtime/device/node.ts'
+import type { Engine } from '../../../runtime/device/webgl/engine.ts'
 import { interpretedEngine } from '../../../runtime/device/webgl/interpreted.ts'
 import { importLibrary } from '../../../runtime/device/webgl/library.ts'
 import { parseGlProgram, runnableOn } from '../../../runtime/device/webgl/load.ts'
 import { checkProgram } from './support/calls.ts'
-import { all, chain, empty, exchange, filesOf, hostOf, long, reader, without, words, type Made } from './support/hand.ts'
+import { all, byHand, chain, empty, exchange, filesOf, hostOf, long, reader, without, words, type Made } from './support/hand.ts'
 
 const test = suite('webgl')
 const host = nodeHost('.')
@@ -101,6 +102,33 @@ test('an array that a program writes itself is not shared with another; those of
   assert.match(await refusalOf(() => other.set('p', [1, 2, 3, 4])), /p is shared with another program, and cannot be set here/)
   assert.match(await refusalOf(() => other.set('q', [1])), /q: expected f32\[4\] \(4 elements\), got 1 elements/)
   assert.match(await refusalOf(() => other.feed('out', 'nothing')), /no input is called 'nothing'/)
+})
+
+test('what is shared is not fed any more, and what is gone is not shared', async () => {
+  const { load } = await device()
+  const [one, two, gone] = [await load(chain), await load(chain), await load(chain)]
+  one.set('x', [1, 2, 3, 4, 5, 6, 7])
+  one.run()
+  two.feed('twice', 'x')
+  assert.ok(two.share(one, [['twice', 'x']]))
+  assert.match(await refusalOf(() => two.feed('twice', 'x')), /x is shared with another program, and cannot be set here/)
+  assert.equal((await one.read(['twice'])).map(array => [...array]), [[2, 4, 6, 8, 10, 12, 14]])
+  gone.dispose()
+  assert.match(await refusalOf(() => one.share(gone, [['y', 'y']])), /^hand\/chain has been disposed of: it cannot be used any more\n {2}Load it again/)
+})
+
+test('a program whose constants find no room leaves nothing behind', async () => {
+  const { engine } = await device()
+  const made = byHand({ id: 'hand/constants', arrays: { c: ['f32', 3], d: ['f32', 3] }, inputs: [], outputs: ['c=c', 'd=d'],
+    constants: { c: [1, 2, 3], d: [4, 5, 6] }, kernels: [], steps: [] })
+  const full: Engine = {
+    ...engine,
+    upload: (texels, write) => (engine.held().textures < 1 ? engine.upload(texels, write)
+      : refuse({ kind: 'device', device: 'WebGL', reason: 'memory', message: 'out of memory' })),
+  }
+  let released = 0
+  assert.is(await refusalOf(() => runnableOn({ engine: full, release: () => (released += 1) }, made.info, made.file)), 'WebGL: out of memory')
+  assert.equal([released, engine.held().textures], [1, 0])
 })
 
 test('what a failed device says, it says for good, to all', async () => {
