@@ -4,7 +4,7 @@
  */
 import type { ConfigName } from '../../models/vdsm/config.ts'
 import { deviceNames, DEVICES } from './devices.ts'
-import { element, make, type Control } from './dom.ts'
+import { element, make, type Control, type Node } from './dom.ts'
 import { MEASURED, type MeasuredProgram } from './measured.ts'
 import type { FromMeasurer, PageDevice, Timing, ToMeasurer } from './messages.ts'
 import { timeText } from './times.ts'
@@ -32,15 +32,34 @@ export const openPanel = ({ build, rest }: Around): Panel => {
     cells = new Map([...cells, [`${program} ${device}`, cell]])
   }
 
-  const cellOf = (program: MeasuredProgram, device: PageDevice) => {
-    const cell = make('td')
-    const timing = at(program, device)
-    if (timing === 'empty') cell.replaceChildren(make('i', '-'))
-    else if (timing === 'waiting') cell.replaceChildren(make('i', '...'))
-    else if (timing.kind === 'refused') cell.replaceChildren(make('i', 'refused'))
-    else cell.replaceChildren(make('b', timeText(timing.median)), make('small', `${timing.finite ? '' : 'NOT FINITE, '}first ${timeText(timing.first)}`))
-    cell.dataset['cell'] = `${program}-${device}`
+  // Made once, so that a button keeps the focus.
+  const buttons = new Map(DEVICES.map(device => {
+    const button = make<Control>('button')
+    button.dataset['measure'] = device
+    button.addEventListener('click', () => (current === undefined ? void begin(device) : current.stop()))
+    return [device, button] as const
+  }))
+  head.replaceChildren(make('th'), ...[...buttons].map(([device, button]) => {
+    const cell = make('th')
+    cell.replaceChildren(make('span', deviceNames[device]), button)
     return cell
+  }))
+  const places = MEASURED.flatMap(program => DEVICES.map(device => {
+    const cell = make('td')
+    cell.dataset['cell'] = `${program}-${device}`
+    return { program, device, cell }
+  }))
+  body.replaceChildren(...MEASURED.map(program => {
+    const row = make('tr')
+    row.replaceChildren(make('th', program), ...places.flatMap(place => (place.program === program ? [place.cell] : [])))
+    return row
+  }))
+
+  const contentsOf = (timing: Cell): readonly Node[] => {
+    if (timing === 'empty') return [make('i', '-')]
+    if (timing === 'waiting') return [make('i', '...')]
+    if (timing.kind === 'refused') return [make('i', 'refused')]
+    return [make('b', timeText(timing.median)), make('small', `${timing.finite ? '' : 'NOT FINITE, '}first ${timeText(timing.first)}`)]
   }
 
   /** Reasons, each once, and what the devices are. */
@@ -54,20 +73,11 @@ export const openPanel = ({ build, rest }: Around): Panel => {
   }
 
   const draw = (): void => {
-    head.replaceChildren(make('th'), ...DEVICES.map(device => {
-      const cell = make('th', deviceNames[device])
-      const button = make<Control>('button', current?.device === device ? 'Stop' : 'Measure')
-      button.dataset['measure'] = device
+    for (const [device, button] of buttons) {
+      button.textContent = current?.device === device ? 'Stop' : 'Measure'
       button.disabled = config === undefined || (current !== undefined && current.device !== device)
-      button.addEventListener('click', () => (current === undefined ? void begin(device) : current.stop()))
-      cell.replaceChildren(make('span', deviceNames[device]), button)
-      return cell
-    }))
-    body.replaceChildren(...MEASURED.map(program => {
-      const row = make('tr')
-      row.replaceChildren(make('th', program), ...DEVICES.map(device => cellOf(program, device)))
-      return row
-    }))
+    }
+    for (const { program, device, cell } of places) cell.replaceChildren(...contentsOf(at(program, device)))
     remarks.replaceChildren(...DEVICES.flatMap(remarkOf).map(text => make('li', text)))
   }
 
