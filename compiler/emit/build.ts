@@ -94,7 +94,9 @@ export const build = (id: string, program: Program, hash: string, wanted: readon
   const modules = { simd: `${name}.wasm`, fma: `${name}.fma.wasm` }
   const textOf = ({ program: made }: Gpu): Uint8Array => bytesOfText(JSON.stringify(GpuProgram.encode(made)))
   const webgpu = gpu === null || typeof gpu === 'string' ? [] : [{ file: `${name}.webgpu.json`, content: textOf(gpu) }]
-  const webgl = gl === null || typeof gl === 'string' ? [] : [{ file: `${name}.webgl.json`, content: bytesOfText(JSON.stringify(GlProgram.encode(gl.program))) }]
+  const textOfGl = ({ program: made }: Gl): Uint8Array => bytesOfText(JSON.stringify(GlProgram.encode(made)))
+  const webgl = gl === null || typeof gl === 'string' ? [] : [{ file: `${name}.webgl.json`, content: textOfGl(gl) }]
+  const glEntry = webgl.map(({ file, content }) => ['webgl', { file, checksum: crc32(content) }] as const)
   return {
     func,
     plan,
@@ -115,7 +117,7 @@ export const build = (id: string, program: Program, hash: string, wanted: readon
       modules,
       checksums: { simd: crc32(simd), fma: crc32(fma) },
       ...Object.fromEntries(webgpu.map(({ file, content }) => ['webgpu', { file, checksum: crc32(content) }])),
-      ...(typeof gl === 'string' ? { webgl: { obstacle: gl } } : Object.fromEntries(webgl.map(({ file, content }) => ['webgl', { file, checksum: crc32(content) }]))),
+      ...(typeof gl === 'string' ? { webgl: { obstacle: gl } } : Object.fromEntries(glEntry)),
       memoryBytes: wasm.memoryBytes,
       threadBytes: wasm.threadBytes,
       sync: wasm.sync,

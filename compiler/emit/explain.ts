@@ -36,7 +36,8 @@ const glLines = ({ gl }: Built): readonly string[] => {
   if (gl === null) return []
   if (typeof gl === 'string') return [`  WebGL: it cannot run there: ${gl}`]
   const { kernels, arrays } = gl.program
-  return [`  WebGL: ${kernels.length} kernels; ${glRuns(gl.program.steps)} runs of them; ${si(arrays.reduce((n, a) => n + 4 * texelsOf(a), 0), 'B')} in ${arrays.length} arrays`]
+  const bytes = arrays.reduce((n, a) => n + 4 * texelsOf(a), 0)
+  return [`  WebGL: ${kernels.length} kernels, which run ${glRuns(gl.program.steps)} times; ${si(bytes, 'B')} in ${arrays.length} arrays`]
 }
 const glRuns = (steps: readonly GlStep[]): number =>
   steps.reduce((n, step) => n + (step.kind === 'kernel' ? step.runs.length : step.kind === 'loop' ? step.size * glRuns(step.steps) : 0), 0)

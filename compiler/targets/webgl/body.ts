@@ -143,7 +143,8 @@ export const printBody = (body: Block, params: readonly Local[], context: Contex
     const span = joined('sub', operand(to), first).text
     const turns = from.kind === 'const' && to.kind === 'const' ? atom(`${Math.max(0, Math.ceil((to.value - from.value) / step))}`)
       : named('i32', 'turns', atom(step === 1 ? span : `int_div(${span} + ${step - 1}, ${step})`))
-    const start = from.kind === 'const' || from.kind === 'local' ? first : named('i32', 'from', first)
+    // what it is made of may change in the loop
+    const start = from.kind === 'const' ? first : named('i32', 'from', first)
     line(`for (let ${turn} = 0; ${turn} < ${turns.text}; ${turn}++) {`)
     const by = step === 1 ? atom(turn) : joined('mul', atom(turn), value(i32(step)))
     line(`  ${counter} = ${from.kind === 'const' && from.value === 0 ? by.text : joined('add', start, by).text}`)

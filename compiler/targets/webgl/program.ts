@@ -73,7 +73,8 @@ export const compileGl = (id: string, plan: Plan): Compiled => {
     return role.kind === 'output' && role.over !== undefined ? role.over : buffer
   }
   const ports = (kind: 'input' | 'output'): readonly number[] =>
-    buffers.flatMap(({ id: buffer, role }) => (role.kind === kind ? [{ index: role.index, buffer }] : [])).sort((a, b) => a.index - b.index).map(p => place(p.buffer))
+    buffers.flatMap(({ id: buffer, role }) => (role.kind === kind ? [{ index: role.index, buffer }] : []))
+      .sort((a, b) => a.index - b.index).map(p => place(p.buffer))
   const used = new Set([...ports('input'), ...ports('output'), ...touched(steps, g => template(g).inputs).map(place)])
   const kept = buffers.filter(b => used.has(b.id))
   const numbers = new Map(kept.map((b, i) => [b.id, i]))
@@ -109,7 +110,8 @@ export const compileGl = (id: string, plan: Plan): Compiled => {
       case 'kernel': {
         const { name, flops, bytes } = step
         const places = [...new Set(step.origins.map(o => `${o.file}:${o.line}:${o.column}`))]
-        const runs = step.gathers.filter(g => !isIdentity(g)).map(g => ({ kernel: kernelOf(g), inputs: template(g).inputs.map(numberOf), output: numberOf(g.buffer) }))
+        const runs = step.gathers.filter(g => !isIdentity(g))
+          .map(g => ({ kernel: kernelOf(g), inputs: template(g).inputs.map(numberOf), output: numberOf(g.buffer) }))
         return runs.length === 0 ? [] : [{ kind: 'kernel', name, places, flops, bytes, runs }]
       }
     }

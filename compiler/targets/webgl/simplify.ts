@@ -4,11 +4,7 @@
  */
 import { type Fn, type Local, type Nest, type Stmt, type Value, apply, constOf, i32 } from '../../schedule/nest/nest.ts'
 import type { Block } from '../text/scope.ts'
-
-/** Least and most of an i32. */
-type Range = readonly [low: number, high: number]
-const [lowest, highest] = [-(2 ** 31), 2 ** 31 - 1]
-const anything: Range = [lowest, highest]
+import { type Range, anything, decided, highest, lowest, rangeOf } from './ranges.ts'
 
 type Apply = Extract<Value, { kind: 'apply' }>
 type Known = {
@@ -21,44 +17,6 @@ type Known = {
 }
 
 const numberOf = (v: Value): number | undefined => (v.kind === 'const' ? v.value : undefined)
-const within = (low: number, high: number): Range => (low >= lowest && high <= highest ? [low, high] : anything)
-const hull = (xs: readonly number[]): Range => within(Math.min(...xs), Math.max(...xs))
-
-const rangeOf = (v: Value, ranges: ReadonlyMap<number, Range>): Range => {
-  if (v.kind === 'const') return [v.value, v.value]
-  if (v.kind === 'local') return ranges.get(v.id) ?? anything
-  if (v.kind !== 'apply' || v.type !== 'i32') return anything
-  const [x, y, z] = v.args
-  if (x === undefined || y === undefined || y.type !== 'i32') return anything
-  const [[a, b], [c, d]] = [x.type === 'i32' ? rangeOf(x, ranges) : anything, rangeOf(y, ranges)]
-  switch (v.fn) {
-    case 'add':
-      return within(a + c, b + d)
-    case 'sub':
-      return within(a - d, b - c)
-    case 'mul':
-      return hull([a * c, a * d, b * c, b * d])
-    case 'div':
-      return c === d && c > 0 ? [Math.trunc(a / c), Math.trunc(b / c)] : anything
-    case 'rem':
-      return c === d && c > 0 ? [a < 0 ? 1 - c : 0, b < 0 ? 0 : Math.min(b, c - 1)] : anything
-    case 'and':
-      return c === d && c >= 0 ? [0, a >= 0 ? Math.min(b, c) : c] : anything
-    case 'shr':
-      return c === d ? [a >> c, b >> c] : anything
-    case 'shl':
-      return c === d && c < 31 ? within(a * 2 ** c, b * 2 ** c) : anything
-    case 'min':
-      return [Math.min(a, c), Math.min(b, d)]
-    case 'max':
-      return [Math.max(a, c), Math.max(b, d)]
-    case 'select':
-      return z === undefined ? anything : hull([...rangeOf(y, ranges), ...rangeOf(z, ranges)])
-    default:
-      return anything
-  }
-}
-
 const bool = (holds: boolean): Value => constOf('bool', holds ? 1 : 0)
 
 /** An operation on two known i32. */
@@ -118,27 +76,6 @@ const integer = (v: Apply, known: Known): Value => {
       return b === undefined ? v : b === 0 ? x : low >= 0 && high < 2 ** b ? i32(0) : v
     default:
       return v
-  }
-}
-
-const decided = (fn: Fn, [a, b]: Range, [c, d]: Range): boolean | undefined => {
-  switch (fn) {
-    case 'lt':
-      return b < c ? true : a >= d ? false : undefined
-    case 'le':
-      return b <= c ? true : a > d ? false : undefined
-    case 'gt':
-      return decided('lt', [c, d], [a, b])
-    case 'ge':
-      return decided('le', [c, d], [a, b])
-    case 'eq':
-      return b < c || a > d ? false : a === b && c === d && a === c ? true : undefined
-    case 'ne': {
-      const equal = decided('eq', [a, b], [c, d])
-      return equal === undefined ? undefined : !equal
-    }
-    default:
-      return undefined
   }
 }
 

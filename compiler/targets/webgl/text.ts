@@ -57,5 +57,7 @@ export const joined = (fn: keyof typeof signs, x: Text, y: Text): Text => {
 }
 export const negated = (x: Text): Text => (x.text.startsWith('-') ? { text: `-(${x.text})`, binds: 6 } : { text: `-${within(x, 7)}`, binds: 6 })
 /** The opposite of a truth value. */
-export const not = (x: Text): Text =>
-  ({ text: x.binds === 6 && x.text.startsWith('!') ? x.text.slice(1) : `!${within(x, 7)}`, binds: 6, ...(x.typed === undefined ? {} : { typed: x.typed && not(x.typed) }) })
+export const not = ({ text, binds, typed }: Text): Text => ({
+  text: binds === 6 && text.startsWith('!') ? text.slice(1) : `!${within({ text, binds }, 7)}`, binds: 6,
+  ...(typed === undefined ? {} : { typed: typed && not(typed) }),
+})

@@ -7,6 +7,7 @@ import { type Fn, type Local, type Named, type Scalar, type Value, constOf, scal
 import { type NativeName, natives } from '../../../runtime/device/webgl/natives.ts'
 import type { DType } from '../../../dsl/core/prim.ts'
 import { constant } from '../text/scope.ts'
+import { type Native, comparisonsIn } from './comparisons.ts'
 import { type Text, atom, called, joined, literal, negated, not, wholeLiteral, within } from './text.ts'
 
 export type Scope = {
@@ -47,8 +48,6 @@ export const isData = (v: Value, data: (id: number) => boolean): boolean => {
 
 const scalars = { int: 'i32', float: 'f32', bool: 'bool' } as const
 const isWhole = (v: Value): boolean => v.kind === 'const' && wholeLiteral(v.value)
-/** Literals of integers next to which there are others. */
-const whole = /^\d{1,9}$/
 
 export type Values = {
   /** At the root of a statement. */
@@ -72,53 +71,10 @@ export const valuesIn = (scope: Scope): Values => {
   /** A call. gpu.js would keep the result of a call to the same function within it in a number. */
   const apart = (fn: string, args: readonly Text[], type: (i: number) => Scalar): Text =>
     called(fn, ...args.map((arg, i) => (new RegExp(`\\b${fn}\\(`).test(arg.text) ? named(type(i), 't', arg) : arg)))
-  const native = (fn: NativeName, ...args: readonly Text[]): Text => apart(fn, args, i => scalars[natives[fn].parameters[i]![0]])
+  const native: Native = (fn, ...args) => apart(fn, args, i => scalars[natives[fn].parameters[i]![0]])
   const zero = (type: Scalar): Text => literal(type, 0)
 
-  /** A comparison of integers of which gpu.js knows that it is a truth value, but for === and the like. */
-  const compared = (fn: 'lt' | 'gt' | 'le' | 'ge' | 'eq' | 'ne', x: Text, y: Text): Text => {
-    const text = joined(fn, x, y)
-    switch (fn) {
-      case 'lt':
-      case 'gt':
-        return text
-      case 'le':
-        return { ...text, typed: whole.test(y.text) ? joined('lt', x, literal('i32', Number(y.text) + 1)) : not(joined('gt', x, y)) }
-      case 'ge':
-        return { ...text, typed: whole.test(y.text) ? joined('gt', x, literal('i32', Number(y.text) - 1)) : not(joined('lt', x, y)) }
-      case 'eq':
-        return { ...text, typed: native('int_equal', x, y) }
-      case 'ne':
-        return { ...text, typed: not(native('int_equal', x, y)) }
-    }
-  }
-  const comparison = (fn: 'lt' | 'gt' | 'le' | 'ge' | 'eq' | 'ne', x: Value, y: Value): Text => {
-    switch (scalarOf(x.type)) {
-      case 'f32': {
-        if (fn === 'ne') return not(comparison('eq', x, y))
-        const text = joined(fn, operand(x), operand(y))
-        return fn === 'lt' || fn === 'gt' ? text : { ...text, typed: null }
-      }
-      case 'i32':
-        return compared(fn, value(x), value(y))
-      case 'bool':
-        if (fn !== 'eq' && fn !== 'ne') throw new RangeError('bools have no order')
-        return joined(fn, typed(value(x)), typed(value(y)))
-      case 'u32': {
-        if (fn === 'eq' || fn === 'ne') return compared(fn, value(x), value(y))
-        const [less, more] = fn === 'lt' || fn === 'le' ? [x, y] : [y, x]
-        const place = fn === 'lt' && y.kind === 'const' && y.value >= 0 && y.value < 2 ** 31 ? signed(x) : undefined
-        if (place === undefined) return native(fn === 'lt' || fn === 'gt' ? 'uint_less' : 'uint_at_most', value(less), value(more))
-        const n = name('i32', 'n', value(place))
-        return { text: `${joined('ge', n, zero('i32')).text} && ${joined('lt', n, value(y)).text}`, binds: 1 }
-      }
-    }
-  }
-  /** The i32 whose bits a u32 is. */
-  const signed = (v: Value): Value | undefined => {
-    const given = v.kind === 'local' ? scope.instead(v.id) : v
-    return given?.kind === 'apply' && given.fn === 'bits' && given.args[0]!.type === 'i32' ? given.args[0] : undefined
-  }
+  const comparison = comparisonsIn({ value: v => value(v), operand, typed, name, native, instead: scope.instead })
 
   const converted = (type: Scalar, x: Value): Text => {
     const from = scalarOf(x.type)
@@ -276,7 +232,10 @@ export const valuesIn = (scope: Scope): Values => {
     const place = value(at)
     // gpu.js keeps what it reads an index from in a number, which has 24 bits
     const index = place.text.includes('[') ? named('i32', 'at', place) : place
-    const plus = (text: Text, n: number): string => (at.kind === 'const' ? `${Number(text.text) + n}` : n === 0 ? text.text : joined('add', text, literal('i32', n)).text)
+    const plus = (text: Text, n: number): string => {
+      if (at.kind === 'const') return `${Number(text.text) + n}`
+      return n === 0 ? text.text : joined('add', text, literal('i32', n)).text
+    }
     if (dtype === 'f32') return atom(`${array}[${plus(index, offset)}]`)
     if (dtype === 'bool') return { text: `${array}[${plus(index, offset)}] !== 0`, binds: 2, typed: null }
     const one = at.kind === 'const' ? literal('i32', 2 * at.value) : joined('mul', literal('i32', 2), name('i32', 'at', index))
@@ -299,8 +258,8 @@ export const valuesIn = (scope: Scope): Values => {
         // gpu.js takes operations on literals for what it likes
         const known: Local = { kind: 'local', id: -1, type: x.type, name: 'c' }
         const text = named(scalarOf(x.type), 'c', value(x))
-        const inner = valuesIn({ ...scope, nameOf: local => (local === known ? text.text : scope.nameOf(local)), instead: id => (id === -1 ? undefined : scope.instead(id)) })
-        return inner.value({ ...v, args: [known, ...rest] })
+        const nameOf = (local: Local): string => (local === known ? text.text : scope.nameOf(local))
+        return valuesIn({ ...scope, nameOf, instead: id => (id === -1 ? undefined : scope.instead(id)) }).value({ ...v, args: [known, ...rest] })
       }
       case 'named':
         return apart(scope.need(v.name), v.args.map(operand), () => 'f32')

@@ -1,4 +1,4 @@
-/** Every function of values of the nest language as a kernel of gpu.js, in its mode for processors: what it gives for all combinations of edges against what it means. */
+/** Every function of values of the nest language as a kernel of gpu.js, in its mode for processors: what it gives for all combinations of edges. */
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { builder } from '../../../compiler/schedule/nest/builder.ts'

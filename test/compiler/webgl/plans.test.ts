@@ -1,4 +1,7 @@
-/** Functions as programs for WebGL, run in gpu.js's mode for processors, against the reference interpreter: every primitive, its gradient, and random functions with scans. */
+/**
+ * Functions as programs for WebGL, run in gpu.js's mode for processors, against the reference interpreter: every primitive, its gradient, and
+ * random functions with scans.
+ */
 import fc from 'fast-check'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
@@ -44,9 +47,15 @@ for (const { name, func } of caseFuncs(c => c.smooth === true))
   test(`gradient of ${name}`, () => check(name, gradientOf(func), randomArgs(withLoss(func), 6), 4e-6))
 
 test('random functions with scans', () =>
-  fc.assert(fc.asyncProperty(arbitrarySample({ steps: 12, scans: true, smooth: true }), ({ func, args }) => check('random', func, args, 2e-4)), { numRuns: 25, seed: 11 }))
+  fc.assert(
+    fc.asyncProperty(arbitrarySample({ steps: 12, scans: true, smooth: true }), ({ func, args }) => check('random', func, args, 2e-4)),
+    { numRuns: 25, seed: 11 },
+  ))
 
 test('gradients of random functions with scans', () =>
-  fc.assert(fc.asyncProperty(arbitrarySample({ steps: 8, scans: true, smooth: true }), ({ func, args }) => check('random', gradientOf(func), [...args], 2e-4)), { numRuns: 15, seed: 12 }))
+  fc.assert(
+    fc.asyncProperty(arbitrarySample({ steps: 8, scans: true, smooth: true }), ({ func, args }) => check('random', gradientOf(func), args, 2e-4)),
+    { numRuns: 15, seed: 12 },
+  ))
 
 test.run()

@@ -53,7 +53,8 @@ export const nestOf = (seed: number): Nest => {
   }
   const test = (known: readonly Value[], depth: number): Value => {
     const fn = pick(['lt', 'le', 'eq', 'ne', 'ge', 'gt'] as const)
-    const one = below(2) === 0 ? b.call(fn, 'bool', int(known, depth + 1), int(known, depth + 1)) : b.call(fn, 'bool', number(known, depth + 1), number(known, depth + 1))
+    const some = below(2) === 0 ? int : number
+    const one = b.call(fn, 'bool', some(known, depth + 1), some(known, depth + 1))
     switch (depth > 1 ? 0 : below(5)) {
       case 1: return b.call(pick(['and', 'or', 'xor'] as const), 'bool', one, test(known, depth + 1))
       case 2: return b.call('not', 'bool', one)
@@ -69,7 +70,11 @@ export const nestOf = (seed: number): Nest => {
         case 0: case 1: case 2: assign(seen); break
         case 3: seen.push(b.let(int(seen))); break
         case 4: b.branch(test(seen, 0), () => block(seen, depth + 1), () => (below(2) === 0 ? block(seen, depth + 1) : undefined)); break
-        case 5: b.loop(pick(['i', 'j']), below(3) === 0 ? place(int(seen)) : i32(below(2)), i32(2 + below(5)), 1 + below(2), k => block([...seen, read(k)], depth + 1)); break
+        case 5: {
+          const from = below(3) === 0 ? place(int(seen)) : i32(below(2))
+          b.loop(pick(['i', 'j']), from, i32(2 + below(5)), 1 + below(2), k => block([...seen, read(k)], depth + 1))
+          break
+        }
         default: {
           const chosen = b.variable('f32', 'chosen')
           b.branch(test(seen, 0), () => b.set(chosen, number(seen, 1)), () => b.set(chosen, number(seen, 1)))
@@ -86,7 +91,8 @@ export const nestOf = (seed: number): Nest => {
 
 const aval = (dtype: 'i32' | 'f32') => ({ dtype, shape: [extent] })
 export const buffers: readonly Buffer[] = [
-  { id: 0, aval: aval('i32'), name: 'words', role: { kind: 'input', index: 0 } }, { id: 1, aval: aval('f32'), name: 'numbers', role: { kind: 'input', index: 1 } },
+  { id: 0, aval: aval('i32'), name: 'words', role: { kind: 'input', index: 0 } },
+  { id: 1, aval: aval('f32'), name: 'numbers', role: { kind: 'input', index: 1 } },
   { id: 2, aval: aval('i32'), name: 'result', role: { kind: 'output', index: 0 } },
 ]
 export const words = Int32Array.from({ length: extent }, (_, k) => (k % 3 === 0 ? k - 5 : Math.imul(k, 40503 * 65537)))
