@@ -9,7 +9,7 @@ import { buffers, extent, nestOf, numbers, words } from './random.ts'
 import { openEngine } from './run.ts'
 
 const engine = await openEngine()
-for (const part of [0, 1, 2, 3])
+for (const part of [0, 1, 2, 3, 4, 5, 6, 16])
   test(`nests ${part}`, async () => {
     for (let seed = 60 * part; seed < 60 * (part + 1); seed += 1) {
       const nest = nestOf(seed)

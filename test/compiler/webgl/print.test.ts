@@ -5,7 +5,7 @@ import { plan as planOf } from '../../../compiler/fuse/plan.ts'
 import { type Builder as IrBuilder, builder as irBuilder, define } from '../../../compiler/ir/build.ts'
 import type { Func, Id } from '../../../compiler/ir/ir.ts'
 import { type Builder, builder } from '../../../compiler/schedule/nest/builder.ts'
-import { type Local, apply, constOf, f32, i32 } from '../../../compiler/schedule/nest/nest.ts'
+import { type Local, type Value, apply, constOf, f32, i32 } from '../../../compiler/schedule/nest/nest.ts'
 import { fill, templateOf } from '../../../compiler/targets/webgl/print.ts'
 import { compileGl, TooLarge } from '../../../compiler/targets/webgl/program.ts'
 import { optimise } from '../../../compiler/transform/passes.ts'
@@ -160,6 +160,17 @@ test('numbers that GLSL has no literals for are named by their bits; constants a
     'return float_of_bits(71362)', 'return 0.1', 'return -3', 'return 1e21',
   ])
   assert.equal(linesOf((b, i) => b.store(0, i, 0, apply('div', 'f32', f32(1), f32(0)))), ['const c = 1', 'return c / 0'])
+})
+
+test('a negative number takes the sign of a sum; what begins with one does not', () => {
+  const sum = (fn: 'add' | 'sub', y: (x: Value) => Value) =>
+    linesOf((b, i) => {
+      const x = b.load('f32', 0, i)
+      b.store(1, i, 0, apply(fn, 'f32', x, y(x)))
+    }).at(-1)
+  assert.equal([sum('add', () => f32(-4)), sum('sub', () => f32(-1e-9)), sum('sub', x => apply('sub', 'f32', f32(-4), x)), sum('add', x => apply('neg', 'f32', x))], [
+    'return a0[this.thread.x] - 4', 'return a0[this.thread.x] + 1e-9', 'return load - (-4 - load)', 'return load + -load',
+  ])
 })
 
 test('loops that gpu.js would not count are counted in steps of 1 from 0', () => {
