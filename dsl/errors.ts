@@ -47,6 +47,10 @@ export class Refusal extends Error {
     this.name = 'Refusal'
     this.failure = failure
   }
+  /** One that another copy of this class has made is one, too: scripts of pages that are loaded on demand have copies of their own. */
+  static [Symbol.hasInstance](value: unknown): value is Refusal {
+    return value instanceof Error && value.name === 'Refusal' && 'failure' in value
+  }
 }
 
 export const refuse = (failure: Failure): never => {

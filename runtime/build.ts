@@ -60,6 +60,12 @@ export type Build = {
   readonly loadOn: (id: string, options: LoadOptions) => TE.TaskEither<Failure, Executable>
 }
 
+/** In a page scripts are fetched. */
+const noScript = (error: unknown): Failure => ({
+  kind: 'file', path: 'the script of the device webgl', message: `could not be loaded (${error instanceof Error ? error.message : String(error)})`,
+  remedy: 'Serve vdsm-webgl.js beside vdsm.js, as vdsm bundle writes it.',
+})
+
 /** Reads a build's manifest. */
 export const openBuild = (host: Host): TE.TaskEither<Failure, Build> =>
   pipe(
@@ -88,7 +94,7 @@ export const openBuild = (host: Host): TE.TaskEither<Failure, Build> =>
           case 'webgpu': return pipe(program, TE.chain(info =>
             pipe(TE.fromTask(() => import('./device/webgpu/load.ts')), TE.chain(webgpu => webgpu.loadWebGpu(host, info, options)))))
           case 'webgl': return pipe(program, TE.chain(info =>
-            pipe(TE.fromTask(() => import('./device/webgl/load.ts')), TE.chain(webgl => webgl.loadWebGl(host, info, options)))))
+            pipe(TE.tryCatch(() => import('./device/webgl/load.ts'), noScript), TE.chain(webgl => webgl.loadWebGl(host, info, options)))))
         }
       }
       return { manifest, host, load, loadOn }

@@ -19,7 +19,7 @@ const write = async ({ out }: Options): Promise<void> => {
   await orThrow(writeAtomic(beside, webgl))
   const sizes = (content: Uint8Array): string => `${kilobytes(content.length)}, ${kilobytes(gzipSync(content, { level: 9 }).length)} gzipped`
   process.stdout.write(`${out}: ${sizes(code)}. In a page: import { open } from './vdsm.js'\n`
-    + `${beside}: ${sizes(webgl)}: gpu.js, which the module imports only where a program is loaded on WebGL\n`)
+    + `${beside}: ${sizes(webgl)}: the device webgl with gpu.js, which the module imports only where a program is loaded on it\n`)
 }
 
 export const register: Register = (cli, settle) => {

@@ -1,6 +1,6 @@
 /**
  * Makes the scripts of pages, in memory and in a fraction of a second: `vdsm.js`, the runtime as one ES module with all
- * that it needs; `vdsm-webgl.js` beside it, gpu.js, which it imports where programs run on WebGL; and `studio.js`, `trainer.js`
+ * that it needs but WebGL; `vdsm-webgl.js` beside it, the device webgl with gpu.js, imported where programs run on it; and `studio.js`, `trainer.js`
  * and `measurer.js`, the page of `vdsm studio` and its workers, which import it.
  */
 import { readFileSync } from 'node:fs'
@@ -24,20 +24,21 @@ const lean: Plugin = {
   },
 }
 
-/** The file that holds gpu.js: it is larger than the module, which most pages need without it. */
+/** The file that holds the device webgl, and gpu.js: it is larger than the module, which most pages need without it. */
 export const webglFile = 'vdsm-webgl.js'
 
 const besideWebGl: Plugin = {
   name: 'beside-webgl',
   setup: ({ onResolve }) => {
-    onResolve({ filter: /^gpu\.js$/ }, () => ({ path: `./${webglFile}`, external: true }))
+    onResolve({ filter: /\/webgl\/load\.ts$/ }, () => ({ path: `./${webglFile}`, external: true }))
   },
 }
 
 /** Of gpu.js, what computes on WebGL2: its other devices, and its way to print kernels as programs of their own, are empty. */
 const webglOnly: Plugin = {
   name: 'webgl-only',
-  setup: ({ onResolve, onLoad }) => {
+  setup: ({ onResolve, onLoad, resolve }) => {
+    onResolve({ filter: /^gpu\.js$/ }, ({ importer, kind, resolveDir }) => resolve('gpu.js/src/index.js', { importer, kind, resolveDir }))
     onResolve({ filter: /\/(web-gpu|web-assembly|headless-gl)\/|^gpu-mock\.js$|\/gl-wiretap$/ }, ({ path, importer }) =>
       (importer.includes('gpu.js') ? { path, namespace: 'empty' } : undefined))
     onLoad({ filter: /.*/, namespace: 'empty' }, () => ({ contents: 'module.exports = {}' }))
@@ -61,15 +62,14 @@ export type Scripts = {
 
 const textOf = (contents: Uint8Array | undefined): string => new TextDecoder().decode(contents)
 
-/** gpu.js as an ES module, for the module to import. */
+/** The device webgl as an ES module, for the module to import. */
 const bundleWebGl = async (): Promise<Uint8Array> => {
-  const stdin = { contents: 'export { GPU, utils } from \'gpu.js/src/index.js\'', resolveDir: root }
-  const { outputFiles } = await build({ ...common, stdin, plugins: [webglOnly] })
+  const { outputFiles } = await build({ ...common, entryPoints: ['runtime/device/webgl/load.ts'], plugins: [webglOnly, lean] })
   return outputFiles[0]?.contents ?? new Uint8Array()
 }
 
 /**
- * The module, and gpu.js, which is to lie beside it as `webglFile` where programs run on WebGL. The module's worker threads start
+ * The module, and the device webgl, which is to lie beside it as `webglFile` where programs run on WebGL. The module's worker threads start
  * from a text within it, so that it can lie anywhere.
  */
 export const bundleModule = async (): Promise<{ readonly code: Uint8Array; readonly webgl: Uint8Array; readonly weights: Metafile }> => {

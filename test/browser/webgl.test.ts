@@ -116,7 +116,7 @@ test('what was asked for before a program is disposed of comes back', async () =
   assert.is(await ask(page, 'late'), 'nothing was refused')
 })
 
-test('the ready-made module finds gpu.js beside it, only when it is needed, and under the policy of the studio', async () => {
+test('the ready-made module finds the device beside it, only when it is needed, and under the policy of the studio', async () => {
   const { code, webgl } = await bundleModule()
   const files = new Map([['index.html', new TextEncoder().encode('<!doctype html>')] as const, ['vdsm.js', code] as const, [webglFile, webgl] as const])
   const served = await serveStudio(files, hostOf(nodeHost('.'), filesOf([chain])), 0)
@@ -135,11 +135,36 @@ test('the ready-made module finds gpu.js beside it, only when it is needed, and 
     program.run()
     return [...(await program.read(['twice']))[0]]
   })()`)
+  // The file beside it has a class of failures of its own.
+  const refused = await opened?.evaluate(`(async () => {
+    const { open, Refusal } = await import('/vdsm.js')
+    const program = await (await open('/build/')).load('hand/chain', { device: 'webgl' })
+    program.dispose()
+    try { program.run() } catch (error) { return error instanceof Refusal && error.message }
+  })()`)
   await opened?.close()
   await served.close()
+  assert.match(String(refused), /^hand\/chain has been disposed of/)
   assert.equal(twice, [2, 4, 6, 8, 10, 12, 14])
-  assert.equal(asked.filter(path => path !== '/favicon.ico'), ['/', '/vdsm.js', '/build/manifest.json', '/build/hand-chain.webgl.json', `/${webglFile}`])
+  assert.equal(asked.filter(path => path !== '/favicon.ico'), [
+    '/', '/vdsm.js', '/build/manifest.json', `/${webglFile}`, '/build/hand-chain.webgl.json', '/build/manifest.json', '/build/hand-chain.webgl.json',
+  ])
   assert.equal(said.filter(text => !text.includes('404')), [])
+})
+
+test('where the file of the device is not served, that is said', async () => {
+  const { code } = await bundleModule()
+  const files = new Map([['index.html', new TextEncoder().encode('<!doctype html>')] as const, ['vdsm.js', code] as const])
+  const served = await serveStudio(files, hostOf(nodeHost('.'), filesOf([chain])), 0)
+  const opened = await browser?.newPage()
+  await opened?.goto(served.address)
+  const said = await opened?.evaluate(`(async () => {
+    const { open } = await import('/vdsm.js')
+    return (await open('/build/')).load('hand/chain', { device: 'webgl' }).then(() => 'loaded', error => error.message)
+  })()`)
+  await opened?.close()
+  await served.close()
+  assert.match(String(said), /^the script of the device webgl: could not be loaded \(.*\)\n {2}Serve vdsm-webgl\.js beside vdsm\.js/)
 })
 
 if (chromiumPath === undefined) process.stdout.write('There is no Chromium here: webgl in a page is not tested.\n')
