@@ -48,7 +48,7 @@ export class Refusal extends Error {
     this.failure = failure
   }
   /** One that another copy of this class has made is one, too: scripts of pages that are loaded on demand have copies of their own. */
-  static [Symbol.hasInstance](value: unknown): value is Refusal {
+  static override [Symbol.hasInstance](value: unknown): value is Refusal {
     return value instanceof Error && value.name === 'Refusal' && 'failure' in value
   }
 }
