@@ -3,10 +3,10 @@
  * subgroup of a result joins these. A device has subgroups of any power of two from 4 to 128 threads, and nobody promises which threads of a
  * workgroup are in one, nor that they are full. So nothing here depends on it but time:
  *
- * - A slot of workgroup memory for every thread. Where all threads of a subgroup have one result, the least of them stores for all, and beside it
- *   for how many; the others store nothing for nobody. Elsewhere every thread stores its own value, for one.
- * - The subgroup of the first lane of a result reads as many slots, as far from each other, as there are if subgroups are runs of neighbours as
- *   long as itself. Where these do not speak for all lanes, or it has other results, too, the first lane reads every slot.
+ * - A slot of workgroup memory for every thread. Where a subgroup is a run of neighbours that have one result, the least of them stores for all, and
+ *   beside it for how many; the others store nothing for nobody. Elsewhere every thread stores its own value, for one.
+ * - The subgroup of the first lane of a result reads as many slots, as far from each other, as there are if all subgroups are runs as long as
+ *   itself. Where these do not speak for all lanes, or it is no such run, the first lane reads every slot.
  *
  * The order is that of the threads, whatever numbers the device gives its subgroups: no atomics, and the same bits from run to run.
  */
@@ -75,12 +75,11 @@ export const joinSubgroups = ({ b, thread }: Threads, r: Reduce, space: number, 
   const count = b.join('sum', i32(1), 'count')
   const first = b.join('min', thread, 'first')
   const result = (of: Value): Value => divided(b, of, 'div', lanes)
-  const alike = outputs === 1 ? null : b.let(apply('eq', 'bool', result(first), result(b.join('max', thread, 'last'))), 'alike')
+  const last = b.join('max', thread, 'last')
+  const run = apply('eq', 'bool', apply('sub', 'i32', last, first), apply('sub', 'i32', count, i32(1)))
+  const alike = b.let(outputs === 1 ? run : apply('and', 'bool', run, apply('eq', 'bool', result(first), result(last))), 'alike')
   const leads = b.let(apply('eq', 'bool', first, thread), 'leads')
-  const stored = (all: Value, no: Value, own: Value): Value => {
-    const led = b.call('select', all.type, leads, all, no)
-    return alike === null ? led : b.call('select', all.type, alike, led, own)
-  }
+  const stored = (all: Value, no: Value, own: Value): Value => b.call('select', all.type, alike, b.call('select', all.type, leads, all, no), own)
   const lane = outputs === 1 ? thread : divided(b, thread, 'mod', lanes)
   const plus = (x: Value, y: Value): Value => b.call('add', 'i32', x, y)
   return (own, ends, finish) => {
@@ -105,7 +104,7 @@ export const joinSubgroups = ({ b, thread }: Threads, r: Reduce, space: number, 
     b.branch(ends, () => {
       const total = b.variable(key.type, 'total')
       b.set(total, whole)
-      b.branch(b.call('not', 'bool', alike === null ? complete : b.call('and', 'bool', complete, alike)), () => {
+      b.branch(b.call('not', 'bool', b.call('and', 'bool', complete, alike)), () => {
         b.set(total, none)
         b.loop('i', i32(0), i32(lanes), 1, i => b.set(total, joined(key.op, total, b.load(key.type, values, plus(thread, i)))))
       })

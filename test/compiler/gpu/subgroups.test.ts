@@ -44,6 +44,7 @@ const strange: Readonly<Record<string, Subgroups>> = {
   'shifted by half': thread => Math.floor((thread + 16) / 32),
   'interleaved in pairs': thread => 2 * Math.floor(thread / 64) + thread % 2,
   'numbered backwards': thread => -Math.floor(thread / 32),
+  'whose counts add up by chance': thread => ([0, 1, 4, 8].includes(thread) ? 0 : thread >= 32 && thread < 116 ? 1 : 2),
 }
 const mappings: readonly (readonly [string, Subgroups])[] = [...sizes.map(n => [`of ${n}`, ofNeighbours(n)] as const), ...Object.entries(strange)]
 

@@ -43,7 +43,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
   let count = subgroupAdd(1);
   let first = subgroupMin(thread);
   let last = subgroupMax(thread);
-  let alike = (first >> 6u) == (last >> 6u);
+  let alike = (last - first == count - 1) & ((first >> 6u) == (last >> 6u));
   let leads = first == thread;
   var acc = -infinity();
   let t_3 = t_2 * 300;
