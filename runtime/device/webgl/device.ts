@@ -2,11 +2,13 @@
  * A context of WebGL2 in use: opened when the first program is loaded on it, shared by all, closed when the last of them is disposed
  * of. What goes wrong on it comes together here: the first failure stays, and everybody hears of it.
  */
+import { pipe } from 'fp-ts/lib/function.js'
 import * as E from 'fp-ts/lib/Either.js'
-import type * as TE from 'fp-ts/lib/TaskEither.js'
+import * as TE from 'fp-ts/lib/TaskEither.js'
 import { Refusal, type Failure } from '../../../dsl/errors.ts'
+import { failures, leasing } from '../leases.ts'
 import { lostFailure, openContext, type Context } from './context.ts'
-import { failures, type Engine } from './engine.ts'
+import type { Engine } from './engine.ts'
 import { fixAttributes, buildKernel, kernelsOn } from './kernels.ts'
 import { importLibrary, openLibrary, type Library } from './library.ts'
 import { finished, readback } from './readback.ts'
@@ -114,38 +116,11 @@ export const openEngine = (source: GlSource): TE.TaskEither<Failure, Engine> => 
   }
 }
 
-type Shared = { readonly opening: Promise<E.Either<Failure, Engine>>; users: number }
-
-const shared = new Map<GlSource, Shared>()
+const shared = leasing<GlSource, Engine>(engine => engine.trim())
 
 /**
  * The device of this page: the same for all who ask while somebody uses it. One that has failed is not given any more: asking
  * again opens a fresh context.
  */
-export const engineOf = (source: GlSource): TE.TaskEither<Failure, Lease> => async () => {
-  const found = shared.get(source)
-  const entry: Shared = found ?? { opening: openEngine(source)(), users: 0 }
-  const forget = (): void => {
-    if (shared.get(source) === entry) shared.delete(source)
-  }
-  if (found === undefined) shared.set(source, entry)
-  entry.users++
-  const opened = await entry.opening
-  if (E.isLeft(opened)) {
-    forget()
-    return opened
-  }
-  const engine = opened.right
-  if (found === undefined) engine.onFailure(forget)
-  const held = { by: true }
-  return E.right({
-    engine,
-    release: () => {
-      if (!held.by) return
-      held.by = false
-      if (--entry.users > 0) return engine.trim()
-      forget()
-      engine.close()
-    },
-  })
-}
+export const engineOf = (source: GlSource): TE.TaskEither<Failure, Lease> =>
+  pipe(shared(source, openEngine(source)), TE.map(({ device, release }) => ({ engine: device, release })))

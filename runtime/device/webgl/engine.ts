@@ -1,6 +1,6 @@
 /** What a program needs of the device below it: textures, kernels that make them, and their numbers back. */
-import type { Failure } from '../../../dsl/errors.ts'
 import type { GlFunction, GlKernel } from '../../gl-program.ts'
+import type { Failing } from '../leases.ts'
 
 /** What is known of a device. */
 export type About = {
@@ -22,16 +22,10 @@ export type Run = (inputs: readonly Texture[], counters: readonly number[]) => T
 /** Textures that exist, in use or kept for the next time. */
 export type Held = { readonly textures: number; readonly bytes: number; readonly used: number; readonly kernels: number }
 
-export type Engine = {
+export type Engine = Failing & {
   readonly about: About
   /** For people and for `arithmetic`: `webgl, ANGLE (...)`. */
   readonly words: string
-  /** What went wrong first; null while all is well. */
-  readonly failure: () => Failure | null
-  /** Reports that something went wrong. */
-  readonly fail: (failure: Failure) => void
-  /** Calls the listener at the first failure, or at once where there has been one; gives a function that ends that. */
-  readonly onFailure: (listener: (failure: Failure) => void) => () => void
   /** Whether an array of so many texels has room in a texture. */
   readonly fits: (texels: number) => boolean
   /** Bytes of the texture of an array. */
@@ -50,27 +44,6 @@ export type Engine = {
   readonly held: () => Held
   /** Gives everything back. */
   readonly close: () => void
-}
-
-/** The failure of a device that has failed stays, and everybody hears of it once. */
-export const failures = (): Pick<Engine, 'failure' | 'fail' | 'onFailure'> & { readonly silence: () => void } => {
-  const listeners = new Set<(failure: Failure) => void>()
-  const state: { failure: Failure | null; silent: boolean } = { failure: null, silent: false }
-  return {
-    failure: () => state.failure,
-    fail: failure => {
-      if (state.failure !== null || state.silent) return
-      state.failure = failure
-      for (const listener of [...listeners]) listener(failure)
-      listeners.clear()
-    },
-    onFailure: listener => {
-      if (state.failure !== null) listener(state.failure)
-      else listeners.add(listener)
-      return () => void listeners.delete(listener)
-    },
-    silence: () => void (state.silent = true),
-  }
 }
 
 /** What tells kernels apart. */

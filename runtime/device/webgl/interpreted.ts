@@ -2,10 +2,11 @@
  * Kernels of gpu.js as JavaScript on the processor (its mode cpu): a test vehicle for Node, which has no WebGL. It computes in
  * float64 between loads and stores, slowly. No command offers it.
  */
-import { glFailure } from './source.ts'
 import { refuse } from '../../../dsl/errors.ts'
-import { failures, kernelKey, type Engine, type Run, type Texture } from './engine.ts'
+import { failures } from '../leases.ts'
+import { kernelKey, type Engine, type Run, type Texture } from './engine.ts'
 import { createKernel, openLibrary, type Library } from './library.ts'
+import { glFailure } from './source.ts'
 
 type Numbers = Texture & { readonly numbers: Float32Array }
 

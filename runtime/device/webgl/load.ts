@@ -1,13 +1,12 @@
 /** Loads a compiled program on WebGL: its file is checked, what the device has no room for is refused, all kernels are compiled. */
 import { pipe } from 'fp-ts/lib/function.js'
-import * as E from 'fp-ts/lib/Either.js'
 import * as TE from 'fp-ts/lib/TaskEither.js'
 import { refuse, Refusal, type Failure } from '../../../dsl/errors.ts'
 import type { Executable } from '../../executor.ts'
 import { GlProgram, glProgramVersion, texelsOf } from '../../gl-program.ts'
-import { crc32 } from '../../io/crc32.ts'
-import { decodeProblems, type ProgramInfo } from '../../manifest.ts'
+import type { ProgramInfo } from '../../manifest.ts'
 import type { Host } from '../host.ts'
+import { again, programParser, readProgramFile } from '../program-file.ts'
 import { engineOf, type Lease } from './device.ts'
 import type { Engine, Run } from './engine.ts'
 import { executableOn } from './executable.ts'
@@ -22,18 +21,8 @@ export type WebGlOptions = {
   readonly interpreted?: boolean | undefined
 }
 
-const again = 'Compile again: npm run compile (or: npx vdsm compile).'
-
 /** Reads the text of a program's file; `path` is where it came from, for the failure's message. */
-export const parseGlProgram = (text: string, path: string): E.Either<Failure, GlProgram> => {
-  const no = (message: string): E.Either<Failure, GlProgram> => E.left({ kind: 'file', path, message, remedy: again })
-  const json = E.tryCatch((): unknown => JSON.parse(text), error => (error instanceof Error ? error.message : String(error)))
-  if (E.isLeft(json)) return no(`not valid JSON (${json.left})`)
-  const version = typeof json.right === 'object' && json.right !== null && 'version' in json.right ? json.right.version : undefined
-  if (version !== undefined && version !== glProgramVersion) return no(`version ${String(version)}; this runtime reads version ${glProgramVersion}`)
-  const decoded = GlProgram.decode(json.right)
-  return E.isLeft(decoded) ? no(`not a program for WebGL: ${decodeProblems(decoded.left)}`) : E.right(decoded.right)
-}
+export const parseGlProgram = programParser('WebGL', glProgramVersion, GlProgram)
 
 const readProgram = (host: Host, { webgl, id }: ProgramInfo): TE.TaskEither<Failure, GlProgram> => {
   if (webgl === undefined) {
@@ -42,13 +31,7 @@ const readProgram = (host: Host, { webgl, id }: ProgramInfo): TE.TaskEither<Fail
   if ('obstacle' in webgl) {
     return TE.left({ kind: 'limit', what: 'WebGL', message: `${id} cannot run on it: ${webgl.obstacle}`, remedy: 'Use the device webgpu or wasm.' })
   }
-  const path = `${host.where}/${webgl.file}`
-  return pipe(
-    host.read(webgl.file),
-    TE.filterOrElse(bytes => crc32(bytes) === webgl.checksum, (): Failure =>
-      ({ kind: 'file', path, message: 'it is damaged, or belongs to another compile than the manifest (its checksum does not fit)', remedy: again })),
-    TE.chainEitherK(bytes => parseGlProgram(new TextDecoder().decode(bytes), path)),
-  )
+  return readProgramFile(host, webgl, parseGlProgram)
 }
 
 /** The first array that is larger than a texture. */

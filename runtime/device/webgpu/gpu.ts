@@ -4,23 +4,17 @@
  */
 /// <reference types="@webgpu/types" />
 import { pipe } from 'fp-ts/lib/function.js'
-import * as E from 'fp-ts/lib/Either.js'
 import * as TE from 'fp-ts/lib/TaskEither.js'
 import { Refusal, type Failure } from '../../../dsl/errors.ts'
+import { failures, leasing, type Failing, type Leases } from '../leases.ts'
 import { findAdapter, requestDevice, type About, type Found } from './adapter.ts'
 import { deviceFailure, type GpuSource, type Started } from './source.ts'
 
-export type Gpu = {
+export type Gpu = Failing & {
   readonly about: About
   readonly device: GPUDevice
   /** See `Started`. */
   readonly patiently: Started['patiently']
-  /** What went wrong first; null while all is well. */
-  readonly failure: () => Failure | null
-  /** Reports that something went wrong. */
-  readonly fail: (failure: Failure) => void
-  /** Calls the listener at the first failure, or at once where there has been one; gives a function that ends that. */
-  readonly onFailure: (listener: (failure: Failure) => void) => () => void
   /** Gives the device back to the system. */
   readonly close: () => void
 }
@@ -51,34 +45,22 @@ export const failureOf = (error: GPUError, doing: string): Failure =>
 
 const gpuOn = (found: Found, device: GPUDevice): Gpu => {
   const { about } = found
-  const listeners = new Set<(failure: Failure) => void>()
+  const { silence, ...failing } = failures()
   // Node keeps WebGPU alive only as long as somebody holds it.
-  const state: { failure: Failure | null; closed: boolean; held: unknown } = { failure: null, closed: false, held: found.started }
-  const fail = (failure: Failure): void => {
-    if (state.failure !== null || state.closed) return
-    state.failure = failure
-    for (const listener of [...listeners]) listener(failure)
-    listeners.clear()
-  }
-  void device.lost.then(info => fail(lost(about, info)))
+  const state: { held: Started | null } = { held: found.started }
+  void device.lost.then(info => failing.fail(lost(about, info)))
   device.addEventListener('uncapturederror', event => {
     event.preventDefault()
-    fail(failureOf(event.error, 'running'))
+    failing.fail(failureOf(event.error, 'running'))
   })
   return {
     about,
     device,
     patiently: found.started.patiently,
-    failure: () => state.failure,
-    fail,
-    onFailure: listener => {
-      if (state.failure !== null) listener(state.failure)
-      else listeners.add(listener)
-      return () => void listeners.delete(listener)
-    },
+    ...failing,
     close: () => {
-      if (state.closed) return
-      state.closed = true
+      if (state.held === null) return
+      silence()
       device.destroy()
       state.held = null
     },
@@ -92,44 +74,17 @@ export const openGpu = (source: GpuSource, { allowSoftware = false, experimental
 /** The right to use a device until `release` is called. */
 export type Lease = { readonly gpu: Gpu; readonly release: () => void }
 
-type Shared = { readonly opening: Promise<E.Either<Failure, Gpu>>; users: number; gone: boolean }
-
-const shared = new Map<GpuSource, Map<string, Shared>>()
+const shared = new Map<GpuSource, Leases<string, Gpu>>()
 
 /**
  * The device of this process for these options: the same for all who ask while somebody uses it. One that has failed is not
  * given any more: asking again opens a fresh one.
  */
-export const gpuOf = (source: GpuSource, options: GpuOptions = {}): TE.TaskEither<Failure, Lease> => async () => {
-  const all = shared.get(source) ?? new Map<string, Shared>()
-  shared.set(source, all)
+export const gpuOf = (source: GpuSource, options: GpuOptions = {}): TE.TaskEither<Failure, Lease> => {
+  const leases = shared.get(source) ?? leasing<string, Gpu>()
+  shared.set(source, leases)
   const key = `${options.allowSoftware === true ? 'any' : 'hardware'}${options.experimental === true ? ', experimental' : ''}`
-  const found = all.get(key)
-  const entry: Shared = found ?? { opening: openGpu(source, options)(), users: 0, gone: false }
-  const forget = (): void => {
-    entry.gone = true
-    if (all.get(key) === entry) all.delete(key)
-  }
-  if (found === undefined) all.set(key, entry)
-  entry.users++
-  const opened = await entry.opening
-  if (E.isLeft(opened)) {
-    forget()
-    return opened
-  }
-  const gpu = opened.right
-  if (found === undefined) gpu.onFailure(forget)
-  const held = { by: true }
-  return E.right({
-    gpu,
-    release: () => {
-      if (!held.by) return
-      held.by = false
-      if (--entry.users > 0) return
-      forget()
-      gpu.close()
-    },
-  })
+  return pipe(leases(key, openGpu(source, options)), TE.map(({ device, release }) => ({ gpu: device, release })))
 }
 
 /** Throws the failure of a device that has failed. */

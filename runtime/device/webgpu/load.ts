@@ -1,14 +1,13 @@
 /** Loads a compiled program on WebGPU: its file is checked, what the adapter cannot do is refused, kernels are chosen and compiled. */
 /// <reference types="@webgpu/types" />
 import { pipe } from 'fp-ts/lib/function.js'
-import * as E from 'fp-ts/lib/Either.js'
 import * as TE from 'fp-ts/lib/TaskEither.js'
 import { refuse, type Failure } from '../../../dsl/errors.ts'
 import type { Executable } from '../../executor.ts'
 import { GpuProgram, gpuProgramVersion, type KernelStep } from '../../gpu-program.ts'
-import { crc32 } from '../../io/crc32.ts'
-import { decodeProblems, type ProgramInfo } from '../../manifest.ts'
+import type { ProgramInfo } from '../../manifest.ts'
 import type { Host } from '../host.ts'
+import { again, programParser, readProgramFile } from '../program-file.ts'
 import { prepare, type Choose } from './commands.ts'
 import { asFailure, executableOn } from './executable.ts'
 import { gpuOf, type Gpu, type GpuOptions, type Lease } from './gpu.ts'
@@ -27,32 +26,12 @@ export type WebGpuOptions = GpuOptions & {
   readonly onFailure?: ((failure: Failure) => void) | undefined
 }
 
-const again = 'Compile again: npm run compile (or: npx vdsm compile).'
-
 /** Reads the text of a program's file; `path` is where it came from, for the failure's message. */
-export const parseGpuProgram = (text: string, path: string): E.Either<Failure, GpuProgram> => {
-  const no = (message: string): E.Either<Failure, GpuProgram> => E.left({ kind: 'file', path, message, remedy: again })
-  const json = E.tryCatch((): unknown => JSON.parse(text), error => (error instanceof Error ? error.message : String(error)))
-  if (E.isLeft(json)) return no(`not valid JSON (${json.left})`)
-  const version = typeof json.right === 'object' && json.right !== null && 'version' in json.right ? json.right.version : undefined
-  if (version !== undefined && version !== gpuProgramVersion) return no(`version ${String(version)}; this runtime reads version ${gpuProgramVersion}`)
-  const decoded = GpuProgram.decode(json.right)
-  return E.isLeft(decoded) ? no(`not a program for WebGPU: ${decodeProblems(decoded.left)}`) : E.right(decoded.right)
-}
+export const parseGpuProgram = programParser('WebGPU', gpuProgramVersion, GpuProgram)
 
-const readProgram = (host: Host, program: ProgramInfo): TE.TaskEither<Failure, GpuProgram> => {
-  const { webgpu, id } = program
-  if (webgpu === undefined) {
-    return TE.left({ kind: 'limit', what: 'WebGPU', message: `${id} has not been compiled for it`, remedy: `${again} Or use the device wasm.` })
-  }
-  const path = `${host.where}/${webgpu.file}`
-  return pipe(
-    host.read(webgpu.file),
-    TE.filterOrElse(bytes => crc32(bytes) === webgpu.checksum, (): Failure =>
-      ({ kind: 'file', path, message: 'it is damaged, or belongs to another compile than the manifest (its checksum does not fit)', remedy: again })),
-    TE.chainEitherK(bytes => parseGpuProgram(new TextDecoder().decode(bytes), path)),
-  )
-}
+const readProgram = (host: Host, { webgpu, id }: ProgramInfo): TE.TaskEither<Failure, GpuProgram> =>
+  webgpu === undefined ? TE.left({ kind: 'limit', what: 'WebGPU', message: `${id} has not been compiled for it`, remedy: `${again} Or use the device wasm.` })
+    : readProgramFile(host, webgpu, parseGpuProgram)
 
 /** The alternatives of a kernel that may be taken and that the adapter can run; refuses where it can run none. */
 const runnable = (gpu: Gpu, program: ProgramInfo, file: GpuProgram, kernel: KernelStep, precision: Precision): KernelStep['choices'] => {
