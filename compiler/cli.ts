@@ -68,7 +68,8 @@ const run = async (args: readonly string[], options: Options): Promise<number> =
   if (E.isLeft(targets)) return fail(targets.left)
   const wanted = (id: string): boolean => options.explain === true || options.explain === id
   const explained = (built: Built): void => {
-    if (wanted(built.info.id)) process.stdout.write(`${explain(built)}\n${options.wgsl === true ? wgslOf(built) : ''}${options.webgl === true ? webglOf(built) : ''}`)
+    if (!wanted(built.info.id)) return
+    process.stdout.write(`${explain(built)}\n${options.wgsl === true ? wgslOf(built) : ''}${options.webgl === true ? webglOf(built) : ''}`)
   }
   const result = await compile({
     ...sources.right,

@@ -81,7 +81,9 @@ export const GpuProgram = t.readonly(
     slots: t.readonlyArray(t.number),
     inputs: t.readonlyArray(Place),
     outputs: t.readonlyArray(Place),
-    constants: t.readonlyArray(t.readonly(t.intersection([Place, t.type({ dtype: t.keyof({ f32: null, i32: null, u32: null, bool: null }), data: t.readonlyArray(t.union([t.number, t.string])) })]))),
+    constants: t.readonlyArray(t.readonly(t.intersection([
+      Place, t.type({ dtype: t.keyof({ f32: null, i32: null, u32: null, bool: null }), data: t.readonlyArray(t.union([t.number, t.string])) }),
+    ]))),
     shaders: t.readonlyArray(Shader),
     steps: t.readonlyArray(GpuStep),
   }),

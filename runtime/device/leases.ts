@@ -47,7 +47,9 @@ type Entry<D> = { readonly opening: Promise<E.Either<Failure, D>>; users: number
  * Devices by key: the same for all who ask while somebody uses it. One that has failed is not given any more: asking again opens a fresh
  * one. `left` is called when somebody releases it, but not the last.
  */
-export const leasing = <Key, D extends Pick<Failing, 'onFailure'> & { readonly close: () => void }>(left: (device: D) => void = () => undefined): Leases<Key, D> => {
+export const leasing = <Key, D extends Pick<Failing, 'onFailure'> & { readonly close: () => void }>(
+  left: (device: D) => void = () => undefined,
+): Leases<Key, D> => {
   const all = new Map<Key, Entry<D>>()
   return (key, open) => async () => {
     const found = all.get(key)

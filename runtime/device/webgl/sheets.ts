@@ -47,7 +47,8 @@ export const sheetsOf = (gl: Gl, about: About, { utils }: Library, built: Built)
     if (gl.isContextLost() || error === n.contextLost) return refuse(lostFailure(about.name))
     if (error !== n.outOfMemory) return refuse(glFailure('validation', `a call was refused before a texture was made (error ${error})`, remedies.bug))
     const mib = (state.bytes / 2 ** 20).toFixed(1)
-    return refuse(glFailure('memory', `out of memory: no texture for ${texels} numbers beside the ${state.textures} that there are (${mib} MiB)`, remedies.smaller))
+    const message = `out of memory: no texture for ${texels} numbers beside the ${state.textures} that there are (${mib} MiB)`
+    return refuse(glFailure('memory', message, remedies.smaller))
   }
   const trim = (): void => {
     for (const [key, sheets] of free) {

@@ -161,7 +161,9 @@ test('refused when it is loaded: what is too large, not there, damaged, or of an
   assert.match(await said('hand/none'), /^WebGL: hand\/none has not been compiled for it\n {2}Compile again/)
   assert.match(await said('hand/long'), /hand-long\.webgl\.json: it is damaged, or belongs to another compile/)
   assert.match(await said('hand/chain', false), /^WebGL: it runs in pages, where a browser has it, and not in Node\n {2}See it in a page: npx vdsm studio\./)
-  const texts = [['{', /not valid JSON/], ['{"version":99}', /version 99; this runtime reads version 1/], ['{"version":1}', /not a program for WebGL: /]] as const
+  const texts = [
+    ['{', /not valid JSON/], ['{"version":99}', /version 99; this runtime reads version 1/], ['{"version":1}', /not a program for WebGL: /],
+  ] as const
   for (const [text, message] of texts) {
     const parsed = parseGlProgram(text, 'x.json')
     assert.ok(E.isLeft(parsed))
