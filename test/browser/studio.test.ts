@@ -26,7 +26,7 @@ const models = resolve('test/browser/studio')
 /** For the page to come to a state; software takes its time to compile shaders. */
 const PATIENCE = 240_000
 /** Steps on a device in software: each takes it a moment, and compiling shaders much longer. */
-const FEW = 8
+const FEW = 6
 
 let browser: Browser | undefined
 let served: Served | undefined
