@@ -1,5 +1,5 @@
 /**
- * The runtime as one ES module for pages (`bundle.ts` makes it): programs of a build by its address, on WebGPU or
+ * The runtime as one ES module for pages (`bundle.ts` makes it): programs of a build by its address, on WebGPU, WebGL or
  * WebAssembly, with promises that reject with a `Refusal` whose message says what to do.
  *
  *     import { open } from './vdsm.js'
