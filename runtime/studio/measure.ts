@@ -33,7 +33,8 @@ const startParameters = async (build: Programs, config: string): Promise<Paramet
 }
 
 /** A held-out video of so many frames, the k-th. */
-const videoOf = (shape: readonly number[], k: number): ArrayLike<number> => heldOutFrames(openPictures(), shape[0] ?? 1, 0)[k] ?? new Float32Array(sizeOfShape(shape))
+const videoOf = (shape: readonly number[], k: number): ArrayLike<number> =>
+  heldOutFrames(openPictures(), shape[0] ?? 1, 0)[k] ?? new Float32Array(sizeOfShape(shape))
 
 /** The inputs besides the parameters: videos, a key, a temperature in the middle of training, the model's own noise. */
 const giveInputs = (program: Executable): void => {

@@ -69,7 +69,8 @@ export const openPanel = ({ build, rest }: Around): Panel => {
     const refused = timings.flatMap(([program, timing]) => (typeof timing === 'object' && timing.kind === 'refused' ? [[program, timing.why] as const] : []))
     const reasons = [...new Set(refused.map(([, why]) => why))]
       .map(why => `${refused.filter(each => each[1] === why).map(([program]) => program).join(', ')}: ${why}`)
-    return [...words.slice(0, 1).map(text => `${deviceNames[device]}: ${text.replace(/^\w+, /, '')}`), ...reasons.map(text => `${deviceNames[device]}, ${text}`)]
+    const named = words.slice(0, 1).map(text => `${deviceNames[device]}: ${text.replace(/^\w+, /, '')}`)
+    return [...named, ...reasons.map(text => `${deviceNames[device]}, ${text}`)]
   }
 
   const draw = (): void => {

@@ -67,7 +67,8 @@ const remedyFor = (error: unknown): 'fresh' | 'next' | 'none' => {
     case 'device': return failure.reason === 'lost' || failure.reason === 'memory' ? 'fresh' : 'next'
     case 'limit':
     case 'bug': return 'next'
-    case 'source': case 'sources': case 'shape': case 'usage': case 'config': case 'file': case 'arrays': case 'data': case 'nonfinite': case 'write': return 'none'
+    case 'source': case 'sources': case 'shape': case 'usage': case 'config': case 'file':
+    case 'arrays': case 'data': case 'nonfinite': case 'write': return 'none'
   }
 }
 

@@ -51,11 +51,13 @@ const troubles: string[] = []
 
 test.before(async () => {
   if (chromiumPath === undefined) return
-  const compiled = await compile({ files: ['frames', 'video'].map(stage => join(models, `vdsm/tiny/${stage}.ts`)), root: models, out, force: true, onBuilt: () => undefined })
+  const files = ['frames', 'video'].map(stage => join(models, `vdsm/tiny/${stage}.ts`))
+  const compiled = await compile({ files, root: models, out, force: true, onBuilt: () => undefined })
   if (E.isLeft(compiled)) throw new Error(print(compiled.left))
-  const { files } = await bundleStudio()
-  served = await serveStudio(files, nodeHost(out), 0)
-  breakable = await serveStudio(new Map([...files, ['trainer.js', new TextEncoder().encode(`${holding}${new TextDecoder().decode(files.get('trainer.js'))}`)]]), nodeHost(out), 0)
+  const scripts = (await bundleStudio()).files
+  served = await serveStudio(scripts, nodeHost(out), 0)
+  const trainer = new TextEncoder().encode(`${holding}${new TextDecoder().decode(scripts.get('trainer.js'))}`)
+  breakable = await serveStudio(new Map([...scripts, ['trainer.js', trainer]]), nodeHost(out), 0)
   browser = await launch({ webgpu: true })
   mkdirSync(shots, { recursive: true })
 })
@@ -194,7 +196,8 @@ for (const device of ['webgl', 'webgpu'] as const) {
   inBrowser(`on ${names[device]} the losses are those of WebAssembly, though the device is lost on the way`, async () => {
     const page = await trainBroken(device)
     assert.match(await usedOn(page), new RegExp(`^${names[device]}`))
-    assert.match((await page.textContent('#notice')) ?? '', new RegExp(`^${names[device]} failed: the (device|context) was lost.*went on from step \\d+ on a fresh device\\.$`))
+    const notice = (await page.textContent('#notice')) ?? ''
+    assert.match(notice, new RegExp(`^${names[device]} failed: the (device|context) was lost.*went on from step \\d+ on a fresh device\\.$`))
     await page.screenshot({ path: join(shots, `${device}.png`), fullPage: true })
     await page.close()
   })

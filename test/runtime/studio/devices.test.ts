@@ -14,7 +14,8 @@ const decided = (choice: DeviceChoice, found: Here): Decision => {
   if ('refused' in decision) throw new Error(decision.refused)
   return decision
 }
-const chainOf = (choice: DeviceChoice, found: Here): string => decided(choice, found).chain.map(({ device, software }) => (software ? `${device}*` : device)).join(' ')
+const chainOf = (choice: DeviceChoice, found: Here): string =>
+  decided(choice, found).chain.map(({ device, software }) => (software ? `${device}*` : device)).join(' ')
 const linesOf = (choice: DeviceChoice, found: Here, at = 0): readonly string[] =>
   standing(decided(choice, found), at, 'it').map(({ device, role, text }) => `${device} ${role}: ${text}`)
 

@@ -62,7 +62,8 @@ test('numbers that are not finite are said to be; what is refused has its reason
   const spoilt = await timings(changed('video/generate', program => ({ ...program,
     read: async (...asked) => (await program.read(...asked)).map(array => array.map(() => NaN) as typeof array) })))
   assert.equal(Object.values(spoilt).map(timing => timing.kind === 'measured' && timing.finite), [true, true, false])
-  const refused = await timings(changed('video/transfer', () => refuse({ kind: 'limit', what: 'WebGL, transfer', message: 'x: too many numbers in one texture' })))
+  const large = { kind: 'limit', what: 'WebGL, transfer', message: 'x: too many numbers in one texture' } as const
+  const refused = await timings(changed('video/transfer', () => refuse(large)))
   assert.equal(refused['transfer'], { kind: 'refused', why: 'x: too many numbers in one texture' })
   assert.equal([refused['encode']?.kind, refused['generate']?.kind], ['measured', 'measured'])
   for (const timing of Object.values(await timings(build, 'small'))) assert.match(timing.kind === 'refused' ? timing.why : '', /no program 'vdsm\/small/)

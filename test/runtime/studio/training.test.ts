@@ -69,7 +69,8 @@ const trained = async (turns: Partial<Record<PageDevice, readonly Turn[]>>, more
     opened.push(`${device} ${from?.steps ?? 'new'}`)
     const turn = turns[device]?.[n]
     if (turn !== null && turn !== undefined && 'refused' in turn) return refuse({ kind: 'device', device, reason: 'shader', message: turn.refused })
-    return turn === null || turn === undefined ? openSession(build, settings, { device: 'wasm', threads: 1 }, from) : openSession(onDevice(turn), settings, {}, from)
+    return turn === null || turn === undefined ? openSession(build, settings, { device: 'wasm', threads: 1 }, from)
+      : openSession(onDevice(turn), settings, {}, from)
   }
   let [finished, error]: [boolean, unknown] = [false, undefined]
   try {
@@ -147,7 +148,8 @@ test('where there is nothing after it, its failure is the end; numbers that are 
   const last = await trained({ wasm: [failing(4, 'validation')] })
   assert.match(String(last.error), /fails|failed|device/)
   assert.equal(last.opened, ['wasm new'])
-  const spoilt = (program: Executable): Executable => ({ ...program, read: async (...asked) => (await program.read(...asked)).map(array => array.map(() => NaN) as typeof array) })
+  const spoilt = (program: Executable): Executable => ({ ...program,
+    read: async (...asked) => (await program.read(...asked)).map(array => array.map(() => NaN) as typeof array) })
   const session = await openSession({ ...build, load: async (id, options) => {
     const program = await build.load(id, options)
     return id.endsWith('trainStep') ? spoilt(program) : program
