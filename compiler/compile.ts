@@ -12,12 +12,11 @@ import { crc32 } from '../runtime/io/crc32.ts'
 import { makeFolder, writeAtomic } from '../runtime/io/files.ts'
 import { type Manifest, type ProgramInfo, manifestFile, manifestVersion, parseManifest, printManifest } from '../runtime/manifest.ts'
 import { bindings } from './emit/bindings.ts'
-import { type Built, type Target, targets as allTargets } from './emit/build.ts'
+import { type Built, type Target, shared, targets as allTargets } from './emit/build.ts'
 import { type Cache, compilerHash, hashFiles, readCache, sha, unchanged } from './emit/cache.ts'
 import { lowerFiles } from './frontend/lower.ts'
 import { languageFiles } from './frontend/places.ts'
 import { type Job, type Made, type Outcome, perform } from './job.ts'
-import { kernels } from './targets/wgsl/kernels.ts'
 import { onThreads, threadsFor } from './threads.ts'
 
 export type Request = {
@@ -133,7 +132,7 @@ const performAll = async (jobs: readonly Job[], { threads = 1, onBuilt, look }: 
   const heard = (outcome: Outcome): void => (outcome.kind === 'made' ? onBuilt(outcome.made) : undefined)
   const several = look === undefined ? threadsFor(jobs, threads) : 1
   if (several > 1) return onThreads(jobs, several, heard)
-  const make = kernels()
+  const make = shared()
   const outcomes: Outcome[] = []
   for (const job of jobs) {
     const outcome = perform(job, make, look)

@@ -1,10 +1,9 @@
 /** One program of a compile, from lowered IR to what is written about it: what each thread of a compile does. */
 import { type Failure, Refusal, refuse } from '../dsl/errors.ts'
 import type { ProgramInfo } from '../runtime/manifest.ts'
-import { type Built, type Target, build } from './emit/build.ts'
+import { type Built, type Shared, type Target, build } from './emit/build.ts'
 import { sha } from './emit/cache.ts'
 import type { Func, Program } from './ir/ir.ts'
-import type { Kernels } from './targets/wgsl/kernels.ts'
 import { optimise } from './transform/passes.ts'
 
 export type Job = {
@@ -48,7 +47,7 @@ const madeOf = ({ info, files, gpu, gl }: Built): Made => ({
 })
 
 /** Builds a program. `make` is what the programs of one thread share; `look` sees all that was made of it. */
-export const perform = ({ program: source, targets, compiler, known }: Job, make: Kernels, look: (built: Built) => void = () => undefined): Outcome => {
+export const perform = ({ program: source, targets, compiler, known }: Job, make: Shared, look: (built: Built) => void = () => undefined): Outcome => {
   try {
     const program = { ...source, func: optimise(source.func) }
     const rest = JSON.stringify([source.config, source.outputs, source.updates, source.line, source.file])

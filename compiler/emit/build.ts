@@ -14,7 +14,8 @@ import { kernelsOf, statsOf } from '../schedule/kernel/stats.ts'
 import { compileWasm } from '../targets/wasm/index.ts'
 import { type Compiled as Gpu, TooLarge, compileGpu } from '../targets/wgsl/program.ts'
 import { type Kernels, kernels as remembered } from '../targets/wgsl/kernels.ts'
-import { type Compiled as Gl, TooLarge as TooLargeForGl, compileGl } from '../targets/webgl/program.ts'
+import { type Gathers, gathers } from '../targets/webgl/gathers.ts'
+import { TooLarge as TooLargeForGl, compileGl } from '../targets/webgl/program.ts'
 import { headOf, signature } from './bindings.ts'
 
 export const targets = ['wasm', 'webgpu', 'webgl'] as const
@@ -31,7 +32,7 @@ export type Built = {
   /** What was made for WebGPU: null where that was not asked for, and words that say why where it cannot be. */
   readonly gpu: Gpu | string | null
   /** The same for WebGL. */
-  readonly gl: Gl | string | null
+  readonly gl: GlProgram | string | null
   /** Names in the build folder, with contents. */
   readonly files: readonly (readonly [name: string, content: Uint8Array])[]
 }
@@ -60,9 +61,9 @@ const gpuOf = (id: string, plan: Plan, make: Kernels): Gpu | string => {
   }
 }
 
-const glOf = (id: string, plan: Plan): Gl | string => {
+const glOf = (id: string, plan: Plan, make: Gathers): GlProgram | string => {
   try {
-    return compileGl(id, plan)
+    return compileGl(id, plan, make)
   } catch (error) {
     if (error instanceof TooLargeForGl) return error.message
     if (error instanceof Refusal && error.failure.kind === 'limit') return `${error.failure.what}: ${error.failure.message}`
@@ -72,13 +73,17 @@ const glOf = (id: string, plan: Plan): Gl | string => {
 
 const bytesOfText = (text: string): Uint8Array => new TextEncoder().encode(text)
 
-/** `make`: what programs of one compile share; a build does not depend on it. */
-export const build = (id: string, program: Program, hash: string, wanted: readonly Target[] = targets, make: Kernels = remembered()): Built => {
+/** What programs of one compile share: kernels and gathers that were made before. */
+export type Shared = { readonly kernels: Kernels; readonly gathers: Gathers }
+export const shared = (): Shared => ({ kernels: remembered(), gathers: gathers() })
+
+/** `make`: a build does not depend on it. */
+export const build = (id: string, program: Program, hash: string, wanted: readonly Target[] = targets, make: Shared = shared()): Built => {
   const { func } = program
   const kernels = makeKernels(func, program.updates)
   const plan = rows(kernels)
-  const gpu = wanted.includes('webgpu') ? gpuOf(id, kernels, make) : null
-  const gl = wanted.includes('webgl') ? glOf(id, kernels) : null
+  const gpu = wanted.includes('webgpu') ? gpuOf(id, kernels, make.kernels) : null
+  const gl = wanted.includes('webgl') ? glOf(id, kernels, make.gathers) : null
   const memory = planMemory(plan)
   const slot = (index: number, role: 'input' | 'output', path: string): Slot => {
     const buffer = plan.buffers.find(b => b.role.kind === role && b.role.index === index)!
@@ -94,7 +99,7 @@ export const build = (id: string, program: Program, hash: string, wanted: readon
   const modules = { simd: `${name}.wasm`, fma: `${name}.fma.wasm` }
   const textOf = ({ program: made }: Gpu): Uint8Array => bytesOfText(JSON.stringify(GpuProgram.encode(made)))
   const webgpu = gpu === null || typeof gpu === 'string' ? [] : [{ file: `${name}.webgpu.json`, content: textOf(gpu) }]
-  const textOfGl = ({ program: made }: Gl): Uint8Array => bytesOfText(JSON.stringify(GlProgram.encode(made)))
+  const textOfGl = (made: GlProgram): Uint8Array => bytesOfText(JSON.stringify(GlProgram.encode(made)))
   const webgl = gl === null || typeof gl === 'string' ? [] : [{ file: `${name}.webgl.json`, content: textOfGl(gl) }]
   const glEntry = webgl.map(({ file, content }) => ['webgl', { file, checksum: crc32(content) }] as const)
   return {

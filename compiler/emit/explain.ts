@@ -29,15 +29,15 @@ export const wgslOf = ({ gpu }: Built): string => (gpu === null || typeof gpu ==
 
 /** The kernels for WebGL, each function that they call once before them. */
 export const webglOf = ({ gl }: Built): string =>
-  gl === null || typeof gl === 'string' ? '' : [...gl.program.functions, ...gl.program.kernels].map(({ code }) => `${code}\n\n`).join('')
+  gl === null || typeof gl === 'string' ? '' : [...gl.functions, ...gl.kernels].map(({ code }) => `${code}\n\n`).join('')
 
 /** What a call of the program is on WebGL. */
 const glLines = ({ gl }: Built): readonly string[] => {
   if (gl === null) return []
   if (typeof gl === 'string') return [`  WebGL: it cannot run there: ${gl}`]
-  const { kernels, arrays } = gl.program
+  const { kernels, arrays, steps } = gl
   const bytes = arrays.reduce((n, a) => n + 4 * texelsOf(a), 0)
-  return [`  WebGL: ${kernels.length} kernels, which run ${glRuns(gl.program.steps)} times; ${si(bytes, 'B')} in ${arrays.length} arrays`]
+  return [`  WebGL: ${kernels.length} kernels, which run ${glRuns(steps)} times; ${si(bytes, 'B')} in ${arrays.length} arrays`]
 }
 const glRuns = (steps: readonly GlStep[]): number =>
   steps.reduce((n, step) => n + (step.kind === 'kernel' ? step.runs.length : step.kind === 'loop' ? step.size * glRuns(step.steps) : 0), 0)

@@ -15,6 +15,14 @@ import { total } from './total.ts'
 /** A kernel with one store. Where it has a reduction, the store's value depends on it. */
 export type Part = Omit<Kernel, 'reduction'> & { readonly reduction: Reduce | null }
 
+/**
+ * What one gather is made of: parts that lie beside each other in a buffer, within the loops of some counters. What none of them reaches
+ * stays what it was, or is zero where it was nothing yet (`blank`).
+ */
+export type Pieces = {
+  readonly name: string; readonly buffer: Buffer; readonly parts: readonly Part[]; readonly counters: readonly Var[]; readonly blank: boolean
+}
+
 /** Room for the numbers of unrolled terms between those of two parts: equal expressions have values of their own in each. */
 const apart = 65536
 
@@ -43,8 +51,8 @@ export const covering = (parts: readonly Part[], extent: number): boolean => par
 /** The strides of an array's dimensions. */
 const stridesOf = (shape: readonly number[]): readonly number[] => shape.map((_, k) => shape.slice(k + 1).reduce((n, d) => n * d, 1))
 
-/** Makes the nest of some parts that lie beside each other in a buffer. What none of them reaches stays what it was, or is zero where it was nothing yet. */
-export const nestOf = (name: string, buffer: Buffer, given: readonly Part[], counters: readonly Var[], dialect: Dialect, fresh = false): Nest => {
+/** The nest of a gather (gather.ts). */
+export const nestOf = ({ name, buffer, parts: given, counters, blank }: Pieces, dialect: Dialect): Nest => {
   const parts = given.length === 1 ? given.map(flat) : given
   const extent = buffer.aval.shape.reduce((n, d) => n * d, 1)
   const b = builder(name)
@@ -61,7 +69,7 @@ export const nestOf = (name: string, buffer: Buffer, given: readonly Part[], cou
   const whole = covering(parts, extent)
   const go = (n: number): void => {
     const part = parts[n]
-    if (part === undefined) return put(fresh ? constOf(buffer.aval.dtype, 0) : b.load(buffer.aval.dtype, buffer.id, element))
+    if (part === undefined) return put(blank ? constOf(buffer.aval.dtype, 0) : b.load(buffer.aval.dtype, buffer.id, element))
     const { within, vars } = inverted(b, places[n]!, axes, extent, at, outer, part.name)
     const body = (): void => {
       const { reduction } = part

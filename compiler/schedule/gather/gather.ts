@@ -15,9 +15,8 @@ import { asReduce } from '../elementwise/reduce.ts'
 import { usesAcc } from '../gpu/split.ts'
 import type { Buffer, Kernel, Plan, Step, Var } from '../kernel/kernel.ts'
 import { costOf } from '../kernel/stats.ts'
-import type { Dialect } from '../nest/expression.ts'
 import type { Nest } from '../nest/nest.ts'
-import { type Part, nestOf } from './body.ts'
+import type { Part, Pieces } from './body.ts'
 import { chunked } from './chunks.ts'
 import { fewInputs } from './few.ts'
 import { type Fresh, eachKernel, freshFor, sizeOf } from './fresh.ts'
@@ -28,23 +27,23 @@ import { sharing } from './shared.ts'
 import { straightened } from './straight.ts'
 
 /**
- * Makes the whole of `buffer` anew. The nest's params are [i, ...counters of the enclosing loops, from the outside in], its extent is
- * the number of elements; for each i every path through it stores once, last, to space `buffer` at position i. Spaces are
- * the plan's buffers; it may load from `buffer`, too: what was there before.
+ * Makes the whole of `buffer` anew. `made`, of its pieces, as a rule is a nest (body.ts): its params are [i, ...counters of the enclosing
+ * loops, from the outside in], its extent is the number of elements; for each i every path through it stores once, last, to space
+ * `buffer` at position i. Spaces are the plan's buffers; it may load from `buffer`, too: what was there before.
  */
-export type Gather = { readonly name: string; readonly origins: readonly Origin[]; readonly nest: Nest; readonly buffer: number }
+export type Gather<M = Nest> = { readonly name: string; readonly origins: readonly Origin[]; readonly made: M; readonly buffer: number }
 
 /** All gathers of a kernel step read the arrays as they were before the step. FLOPs and bytes are of one execution. */
-export type GatherStep =
+export type GatherStep<M = Nest> =
   | {
     readonly kind: 'kernel'; readonly name: string; readonly origins: readonly Origin[]; readonly flops: number; readonly bytes: number
-    readonly gathers: readonly Gather[]
+    readonly gathers: readonly Gather<M>[]
   }
   | { readonly kind: 'copy'; readonly from: number; readonly to: number }
-  | { readonly kind: 'loop'; readonly counter: Var; readonly steps: readonly GatherStep[] }
+  | { readonly kind: 'loop'; readonly counter: Var; readonly steps: readonly GatherStep<M>[] }
 
 /** Buffers, the plan's own and scratch behind them, and the steps over them. */
-export type GatherPlan = { readonly buffers: readonly Buffer[]; readonly steps: readonly GatherStep[] }
+export type GatherPlan<M = Nest> = { readonly buffers: readonly Buffer[]; readonly steps: readonly GatherStep<M>[] }
 
 /** The most buffers that a gather reads. */
 export const mostInputs = 7
@@ -114,8 +113,8 @@ const blanks = (plan: Plan): ((buffer: number, counters: readonly Var[]) => bool
   }
 }
 
-/** A plan as gathers. Refuses what cannot be one, with the kernel's name. */
-export const gatherPlan = (plan: Plan, dialect: Dialect): GatherPlan => {
+/** A plan as gathers, each of them made of its pieces. Refuses what cannot be one, with the kernel's name. */
+export const gatherPlan = <M>(plan: Plan, make: (pieces: Pieces, buffers: readonly Buffer[]) => M): GatherPlan<M> => {
   const fresh = freshFor(plan)
   const given = prepared(plan, fresh)
   const blank = blanks(plan)
@@ -133,8 +132,8 @@ export const gatherPlan = (plan: Plan, dialect: Dialect): GatherPlan => {
       }
     })
   const extent = (id: number): number => elements(buffers[id]!)
-  const finished = (steps: readonly Draft[], counters: readonly Var[]): readonly GatherStep[] =>
-    steps.map((step): GatherStep => {
+  const finished = (steps: readonly Draft[], counters: readonly Var[]): readonly GatherStep<M>[] =>
+    steps.map((step): GatherStep<M> => {
       switch (step.kind) {
         case 'copy':
           return step
@@ -142,9 +141,9 @@ export const gatherPlan = (plan: Plan, dialect: Dialect): GatherPlan => {
           return { ...step, steps: finished(step.steps, [...counters, step.counter]) }
         case 'kernel': {
           const { targets, ...about } = step
-          const gathers = targets.map(({ buffer, parts, blank }, n): Gather => {
+          const gathers = targets.map(({ buffer, parts, blank }, n): Gather<M> => {
             const name = targets.length === 1 ? step.name : `${step.name}_${n + 1}`
-            return { name, origins: step.origins, nest: nestOf(name, buffers[buffer]!, parts, counters, dialect, blank), buffer }
+            return { name, origins: step.origins, made: make({ name, buffer: buffers[buffer]!, parts, counters, blank }, buffers), buffer }
           })
           return { ...about, gathers }
         }

@@ -17,9 +17,12 @@ export type Keyed = {
 
 const number = (x: number): string => (Object.is(x, -0) ? '-0' : `${x}`)
 
-/** Equal keys: kernels that differ in names and numbers alone, within the same loops, over buffers of the same types and sizes. */
-export const keyOf = (kernel: Kernel, counters: readonly Var[], bufferOf: (id: number) => Buffer): Keyed => {
-  const [operands, variables] = [new Map<number, number>(), new Map<number, number>()]
+/**
+ * Equal keys: kernels that differ in names and numbers alone, within the same loops, over buffers of the same types and sizes. `operands`
+ * are those of kernels before it with which it is one, and gets its own.
+ */
+export const keyOf = (kernel: Kernel, counters: readonly Var[], bufferOf: (id: number) => Buffer, operands = new Map<number, number>()): Keyed => {
+  const variables = new Map<number, number>()
   const lines: string[] = []
   const done = new Map<Expr, number>()
   const numbers = new Map<string, number>()

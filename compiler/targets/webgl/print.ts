@@ -9,8 +9,6 @@ import { functionOf } from './functions.ts'
 import { naming } from './names.ts'
 import { simplified } from './simplify.ts'
 
-export { byName as webgl } from '../text/dialect.ts'
-
 /** What a reader wants to know: the kernel's name, its source lines, and what arrays are called. */
 export type About = { readonly name: string; readonly places: readonly string[]; readonly names: (space: number) => string }
 

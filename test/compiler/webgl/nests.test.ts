@@ -14,7 +14,7 @@ for (const part of [0, 1, 2, 3, 4, 5, 6, 16])
     for (let seed = 60 * part; seed < 60 * (part + 1); seed += 1) {
       const nest = nestOf(seed)
       const about = { name: 'nest', origins: [] }
-      const plan: GatherPlan = { buffers, steps: [{ kind: 'kernel', ...about, flops: 0, bytes: 0, gathers: [{ ...about, nest, buffer: 2 }] }] }
+      const plan: GatherPlan = { buffers, steps: [{ kind: 'kernel', ...about, flops: 0, bytes: 0, gathers: [{ ...about, made: nest, buffer: 2 }] }] }
       const want = runGathers(plan, new Map<number, Int32Array | Float32Array>([[0, words.slice()], [1, numbers.slice()]])).get(2)!
       const template = templateOf(nest, space => buffers[space]!.aval.dtype, 'i32')
       const code = fill(template, { name: '', places: [], names: space => buffers[space]!.name })

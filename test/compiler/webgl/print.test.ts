@@ -16,7 +16,7 @@ type Inputs = Readonly<Record<string, ReturnType<typeof t>>>
 const funcOf = (inputs: Inputs, body: (b: IrBuilder, ids: readonly Id[]) => readonly Id[]): Func =>
   define(Object.entries(inputs).map(([path, aval]) => ({ path, aval })), body)
 const programOf = (inputs: Inputs, body: (b: IrBuilder, ids: readonly Id[]) => readonly Id[]) =>
-  compileGl('test', planOf(optimise(funcOf(inputs, body)))).program
+  compileGl('test', planOf(optimise(funcOf(inputs, body))))
 
 /** The text of a nest of f32 buffers, but for its first and last line. */
 const linesOf = (build: (b: Builder, i: Local, counter: Local) => void, extent = 4): readonly string[] => {

@@ -45,4 +45,4 @@ export const runGl = async (engine: Engine, program: GlProgram, args: readonly D
   return found.map((numbers, i) => readArray(program.arrays[program.outputs[i]!]!.dtype, numbers))
 }
 
-export const programOf = (plan: Plan): GlProgram => compileGl('test', plan).program
+export const programOf = (plan: Plan): GlProgram => compileGl('test', plan)

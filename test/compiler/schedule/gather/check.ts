@@ -4,16 +4,15 @@ import { plan as planOf } from '../../../../compiler/fuse/plan.ts'
 import { interpret } from '../../../../compiler/ir/interpret.ts'
 import type { Func } from '../../../../compiler/ir/ir.ts'
 import { printFunc } from '../../../../compiler/ir/print.ts'
-import { gatherPlan } from '../../../../compiler/schedule/gather/gather.ts'
 import type { Plan } from '../../../../compiler/schedule/kernel/kernel.ts'
 import { optimise } from '../../../../compiler/transform/passes.ts'
 import type { Dense } from '../../../../dsl/core/dense.ts'
 import { rounded } from '../../together.ts'
-import { arrayOf, dialect, runGathers } from './run.ts'
+import { arrayOf, gathersOf, runGathers } from './run.ts'
 
 /** The results of a plan, run twice: the second run finds what the first has left. */
 const results = (made: Plan, count: number, args: readonly Dense[]): readonly ArrayLike<number>[] => {
-  const gathers = gatherPlan(made, dialect)
+  const gathers = gathersOf(made)
   const given = () => made.buffers.flatMap(b => {
     if (b.role.kind !== 'input') return []
     const data = arrayOf(b.aval.dtype, args[b.role.index]!.data.length)

@@ -1,22 +1,21 @@
 /** Plans by hand as gathers, against the meaning of plans: places turned round, stores that fill a buffer together, reductions in chunks, few inputs. */
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { gatherPlan } from '../../../../compiler/schedule/gather/gather.ts'
 import type { Expr, Index, Kernel, Plan, Reduction, Step, Store, Var } from '../../../../compiler/schedule/kernel/kernel.ts'
 import { Refusal } from '../../../../dsl/errors.ts'
 import { filled } from '../../gpu/run.ts'
 import { acc, buffers, guard, ix, kernel, load, num, op, planOf, product, v, when } from '../../wasm/plans.ts'
-import { dialect, disagreement, gathersIn } from './run.ts'
+import { disagreement, gathersIn, gathersOf } from './run.ts'
 
 /** Checks a plan's results; gives how many gathers, and how many steps, it has become. */
 const runs = (plan: Plan, tolerance = 1e-5, given = filled(plan)): { readonly gathers: number; readonly steps: number; readonly scratch: number } => {
   assert.is(disagreement(plan, tolerance, given), '')
-  const made = gatherPlan(plan, dialect)
+  const made = gathersOf(plan)
   return { gathers: gathersIn(made.steps).length, steps: made.steps.length, scratch: made.buffers.length - plan.buffers.length }
 }
 const refusal = (plan: Plan): string => {
   try {
-    gatherPlan(plan, dialect)
+    gathersOf(plan)
   } catch (error) {
     if (error instanceof Refusal) return JSON.stringify(error.failure)
     throw error
@@ -133,8 +132,8 @@ test('chunks of several loops, of places that are looked up, of random words', (
 test('a sum over a million in two steps, of a thousand terms each', () => {
   const j = v(1_000_003)
   const total = kernel([], reduction('sum', [j], load(0, ix(0, [1, j]))), { buffer: 1, at: ix(0), value: acc })
-  const made = gatherPlan(planOf(buffers(1_000_003, 1), total), dialect)
-  assert.equal(gathersIn(made.steps).map(g => g.nest.extent), [1024, 1])
+  const made = gathersOf(planOf(buffers(1_000_003, 1), total))
+  assert.equal(gathersIn(made.steps).map(g => g.made.extent), [1024, 1])
 })
 
 test('weight gradients: few results, long sums', () => {

@@ -3,6 +3,7 @@
  * checked for bounds; an element that is not stored to exactly once, by the last statement of a path, is an error.
  */
 import { type Gather, type GatherPlan, type GatherStep, gatherPlan, mostInputs } from '../../../../compiler/schedule/gather/gather.ts'
+import { nestOf } from '../../../../compiler/schedule/gather/body.ts'
 import type { Plan } from '../../../../compiler/schedule/kernel/kernel.ts'
 import type { Dialect } from '../../../../compiler/schedule/nest/expression.ts'
 import { type Named, type Nest, type Scalar, type Stmt, type Value, lanesOf, scalarOf } from '../../../../compiler/schedule/nest/nest.ts'
@@ -12,7 +13,10 @@ import { type Memory, mathsOf } from '../../gpu/interpret.ts'
 import { differing, filled } from '../../gpu/run.ts'
 import { interpret } from '../../plan-interpreter.ts'
 
-export const dialect: Dialect = { unit: 1, maths: mathsOf }
+const dialect: Dialect = { unit: 1, maths: mathsOf }
+
+/** A plan as nests. */
+export const gathersOf = (plan: Plan): GatherPlan => gatherPlan(plan, pieces => nestOf(pieces, dialect))
 
 const word = new DataView(new ArrayBuffer(4))
 const near = (x: number): number => (Math.abs(x % 1) === 0.5 ? 2 * Math.round(x / 2) : Math.round(x))
@@ -136,9 +140,9 @@ const endsWithStore = (body: readonly Stmt[]): boolean => {
 }
 
 type Run = (memory: Memory, out: Float32Array | Int32Array | Uint32Array, counters: readonly number[]) => void
-const made = new WeakMap<Nest, Run>()
-const compiled = ({ nest, buffer }: Gather): Run => {
-  const known = made.get(nest)
+const runs = new WeakMap<Nest, Run>()
+const compiled = ({ made: nest, buffer }: Gather): Run => {
+  const known = runs.get(nest)
   if (known !== undefined) return known
   if (!endsWithStore(nest.body)) throw new RangeError(`${nest.name}: a path does not end with its only store`)
   const { reads, writes } = spacesOf(nest)
@@ -156,7 +160,7 @@ const compiled = ({ nest, buffer }: Gather): Run => {
     if (out.length !== nest.extent) throw new RangeError(`${nest.name}: an extent of ${nest.extent} for ${out.length} elements`)
     if (f(natives, memory, out, given) !== nest.extent) throw new RangeError(`${nest.name} stores too often`)
   }
-  made.set(nest, run)
+  runs.set(nest, run)
   return run
 }
 
@@ -204,7 +208,7 @@ export const disagreement = (plan: Plan, tolerance = 1e-5, given = filled(plan))
     data.set(values)
     return [[id, data]]
   }))
-  return differing(plan, runGathers(gatherPlan(plan, dialect), memory), interpret(plan, given), tolerance)
+  return differing(plan, runGathers(gathersOf(plan), memory), interpret(plan, given), tolerance)
 }
 
 /** The gathers of a plan's steps, each once. */

@@ -8,10 +8,10 @@ import { buffersOf } from '../../../../compiler/schedule/gpu/split.ts'
 import { optimise } from '../../../../compiler/transform/passes.ts'
 import { print } from '../../../../dsl/errors.ts'
 import { type Dense, dense } from '../../../../dsl/core/dense.ts'
-import { type GatherStep, gatherPlan } from '../../../../compiler/schedule/gather/gather.ts'
+import type { GatherStep } from '../../../../compiler/schedule/gather/gather.ts'
 import { runPlan } from '../../backend.ts'
 import { samples } from '../../wasm/plans.ts'
-import { arrayOf, dialect, disagreement, runGathers } from './run.ts'
+import { arrayOf, disagreement, gathersOf, runGathers } from './run.ts'
 
 const lowered = lowerFiles(['models/vdsm/tiny/frames.ts', 'models/vdsm/tiny/video.ts'], 'models')
 if (lowered._tag === 'Left') throw new Error(print(lowered.left))
@@ -54,7 +54,7 @@ for (const name of ['vdsm/tiny/frames/trainStep', 'vdsm/tiny/video/trainStep', '
   test(`${name} as a whole, against WebAssembly`, () => {
     const plan = plans.get(name)!
     const args = argumentsOf(plan)
-    const memory = runGathers(gatherPlan(plan, dialect), new Map(plan.buffers.flatMap(b => {
+    const memory = runGathers(gathersOf(plan), new Map(plan.buffers.flatMap(b => {
       if (b.role.kind !== 'input') return []
       const data = arrayOf(b.aval.dtype, args[b.role.index]!.data.length)
       data.set(args[b.role.index]!.data)
@@ -73,16 +73,16 @@ for (const name of ['vdsm/tiny/frames/trainStep', 'vdsm/tiny/video/trainStep', '
 
 // what a change of the schedule does to whole programs: kernels of the plan, gathers, how often these run in a call, buffers and bytes added
 test('counts', () => {
-  const gathersOf = (steps: readonly GatherStep[]): number =>
-    steps.reduce((n, s) => n + (s.kind === 'kernel' ? s.gathers.length : s.kind === 'loop' ? gathersOf(s.steps) : 0), 0)
+  const gathersIn = (steps: readonly GatherStep[]): number =>
+    steps.reduce((n, s) => n + (s.kind === 'kernel' ? s.gathers.length : s.kind === 'loop' ? gathersIn(s.steps) : 0), 0)
   const runsOf = (steps: readonly GatherStep[]): number =>
     steps.reduce((n, s) => n + (s.kind === 'kernel' ? s.gathers.length : s.kind === 'loop' ? s.counter.size * runsOf(s.steps) : 0), 0)
   const counts = (name: string) => {
     const plan = plans.get(name)!
-    const { buffers, steps } = gatherPlan(plan, dialect)
+    const { buffers, steps } = gathersOf(plan)
     const added = buffers.slice(plan.buffers.length)
     const scratch = { buffers: added.length, bytes: added.reduce((n, b) => n + 4 * b.aval.shape.reduce((m, d) => m * d, 1), 0) }
-    return { kernels: kernelsIn(plan.steps).length, gathers: gathersOf(steps), runs: runsOf(steps), scratch }
+    return { kernels: kernelsIn(plan.steps).length, gathers: gathersIn(steps), runs: runsOf(steps), scratch }
   }
   assert.equal(counts('vdsm/tiny/frames/trainStep'), { kernels: 191, gathers: 291, runs: 291, scratch: { buffers: 22, bytes: 500_216 } })
   assert.equal(counts('vdsm/tiny/video/transfer'), { kernels: 76, gathers: 86, runs: 175, scratch: { buffers: 0, bytes: 0 } })
