@@ -1,16 +1,16 @@
 /**
  * Makes a nest simpler for a text: integers that are known are computed, as are comparisons and remainders that the ranges of their
- * operands decide.
+ * operands decide; what is equal then has one name.
  */
-import { type Fn, type Local, type Nest, type Stmt, type Value, apply, constOf, i32 } from '../../schedule/nest/nest.ts'
+import { type Fn, type Local, type Nest, type Stmt, type Value, apply, constOf, i32, valueKey } from '../../schedule/nest/nest.ts'
 import type { Block } from '../text/scope.ts'
 import { type Range, anything, decided, highest, lowest, rangeOf } from './ranges.ts'
 
 type Apply = Extract<Value, { kind: 'apply' }>
 type Known = {
   readonly ranges: Map<number, Range>
-  /** Locals that are set once, to constants. */
-  readonly constants: Map<number, Value>
+  /** Locals that are set once, to constants and other such locals, which stand in their place. */
+  readonly instead: Map<number, Value>
   /** Locals that are set once, to sums and differences of such and constants. */
   readonly sums: Map<number, Value>
   readonly sets: ReadonlyMap<number, number>
@@ -120,8 +120,10 @@ const simpler = (v: Value, known: Known, bits: ReadonlyMap<number, Value>): Valu
   switch (v.kind) {
     case 'const':
       return v
-    case 'local':
-      return known.constants.get(v.id) ?? bits.get(v.id) ?? v
+    case 'local': {
+      const given = known.instead.get(v.id) ?? v
+      return given.kind === 'local' ? bits.get(given.id) ?? given : given
+    }
     case 'load':
       return { ...v, at: simpler(v.at, known, bits) }
     case 'named':
@@ -152,22 +154,58 @@ const setsOf = (body: Block, all: Map<number, number> = new Map()): Map<number, 
   return all
 }
 
+/** What stands already, by the keys of values: in a block, and in those around it. */
+type Standing = { readonly own: Map<string, Local>; readonly around: Standing | null }
+const standing = (at: Standing | null, key: string): Local | undefined => (at === null ? undefined : at.own.get(key) ?? standing(at.around, key))
+
+/** Branches without another way, one after the other on one condition, as one; `stays`: whether a condition is the same after the first of them. */
+const branched = (block: Block, stays: (condition: Value) => boolean): Block => {
+  const all: Stmt[] = []
+  for (const s of block) {
+    const last = all[all.length - 1]
+    const both = s.kind === 'if' && last?.kind === 'if' && s.otherwise.length + last.otherwise.length === 0
+    if (both && stays(s.condition) && valueKey(s.condition) === valueKey(last.condition)) all[all.length - 1] = { ...s, then: [...last.then, ...s.then] }
+    else all.push(s)
+  }
+  return all
+}
+
 const once = (body: Block, params: Nest['params'], extent: number): Block => {
-  const known: Known = { ranges: new Map(), constants: new Map(), sums: new Map(), sets: setsOf(body) }
+  const known: Known = { ranges: new Map(), instead: new Map(), sums: new Map(), sets: setsOf(body) }
   const settled = (v: Value): boolean => v.kind === 'const' || (v.kind === 'local' && (known.sets.get(v.id) ?? 1) === 1)
+  /** Whether a value stays what it is: no array that is read changes. */
+  const steady = (v: Value): boolean => {
+    switch (v.kind) {
+      case 'const':
+      case 'local':
+        return settled(v)
+      case 'load':
+        return steady(v.at)
+      case 'apply':
+      case 'named':
+        return v.args.every(steady)
+      case 'lane':
+      case 'shuffle':
+        return false
+    }
+  }
   /** u32 that have the bits of an i32, for comparisons. */
   const bits = new Map<number, Value>()
   params.forEach((p, i) => known.ranges.set(p.id, [0, i === 0 ? extent - 1 : highest]))
-  const block = (stmts: Block): Block =>
-    stmts.flatMap((s): readonly Stmt[] => {
+  const block = (stmts: Block, around: Standing | null): Block => {
+    const here: Standing = { own: new Map(), around }
+    return branched(stmts.flatMap((s): readonly Stmt[] => {
       switch (s.kind) {
         case 'set': {
           const value = simpler(s.value, known, bits)
           if (known.sets.get(s.local.id) === 1) {
-            if (value.kind === 'const' && value.type === s.local.type) {
-              known.constants.set(s.local.id, value)
+            const key = steady(value) ? valueKey(value) : null
+            const same = settled(value) ? value : key === null ? undefined : standing(here, key)
+            if (same?.type === s.local.type) {
+              known.instead.set(s.local.id, same)
               return []
             }
+            if (key !== null) here.own.set(key, s.local)
             if (s.local.type === 'i32') {
               known.ranges.set(s.local.id, rangeOf(value, known.ranges))
               if (value.kind === 'apply' && (value.fn === 'add' || value.fn === 'sub') && value.args.every(settled)) known.sums.set(s.local.id, value)
@@ -181,8 +219,8 @@ const once = (body: Block, params: Nest['params'], extent: number): Block => {
           return [{ ...s, at: simpler(s.at, known, bits), value: simpler(s.value, known, bits) }]
         case 'if': {
           const condition = simpler(s.condition, known, bits)
-          if (condition.kind === 'const') return block(condition.value === 0 ? s.otherwise : s.then)
-          return [{ ...s, condition, then: block(s.then), otherwise: block(s.otherwise) }]
+          if (condition.kind === 'const') return block(condition.value === 0 ? s.otherwise : s.then, here)
+          return [{ ...s, condition, then: block(s.then, here), otherwise: block(s.otherwise, here) }]
         }
         case 'for': {
           const [from, to] = [simpler(s.from, known, bits), simpler(s.to, known, bits)]
@@ -190,15 +228,16 @@ const once = (body: Block, params: Nest['params'], extent: number): Block => {
             const [[low], [, high]] = [rangeOf(from, known.ranges), rangeOf(to, known.ranges)]
             known.ranges.set(s.counter.id, [low, Math.max(low, high - 1)])
           }
-          return [{ ...s, from, to, body: block(s.body) }]
+          return [{ ...s, from, to, body: block(s.body, here) }]
         }
         case 'barrier':
         case 'join':
         case 'matrix':
           return [s]
       }
-    })
-  return block(body)
+    }), steady)
+  }
+  return block(body, null)
 }
 
 /** The simpler body of a nest whose first parameter counts its extent and whose others are counters. */

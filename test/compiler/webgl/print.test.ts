@@ -198,6 +198,23 @@ test('what ranges decide is not asked', () => {
   ])
 })
 
+test('what is equal once ranges have decided has one name, and branches on it are one', () => {
+  assert.equal(linesOf((b, i) => {
+    const [sum, total] = [b.variable('f32', 'sum'), b.variable('f32', 'total')]
+    ;[sum, total].forEach(local => b.set(local, f32(0)))
+    const inside = (v: Value, below: number): Value => b.call('lt', 'bool', b.call('bits', 'u32', v), constOf('u32', below))
+    const above = b.call('sub', 'i32', i, i32(3))
+    const take = (condition: Value, local: Local): void => b.branch(condition, () => b.set(local, b.call('add', 'f32', local, b.load('f32', 0, i))))
+    // of 16 elements: both are i >= 3
+    take(inside(above, 16), sum)
+    take(inside(above, 13), total)
+    b.store(1, i, 0, b.call('mul', 'f32', sum, total))
+  }, 16), [
+    'let sum = 0', 'let total = 0',
+    'if (this.thread.x >= 3) {', '  const load = a0[this.thread.x]', '  sum = sum + load', '  total = total + load', '}', 'return sum * total',
+  ])
+})
+
 test('kernels that differ in names alone are one; an array that no texture holds has no program', () => {
   const twice = (b: IrBuilder, x: Id): Id => b.op('add', [x, x], {})
   const { kernels, steps } = programOf({ a: t('f32', 4), b: t('f32', 4), c: t('f32', 5) }, (b, [x, y, z]) => [twice(b, x!), twice(b, y!), twice(b, z!)])
