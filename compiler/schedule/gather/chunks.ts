@@ -19,7 +19,7 @@ const leastTerms = 128
 const shortTerms = 1024
 
 /** Into how many chunks the terms of each of so many results are cut. */
-export const chunksFor = (results: number, terms: number): number =>
+const chunksFor = (results: number, terms: number): number =>
   terms <= shortTerms ? 1 : Math.max(Math.ceil(terms / mostTerms), Math.min(shortTerms, Math.ceil(enough / results), Math.floor(terms / leastTerms)))
 
 /** A variable in pieces: of `count` chunks each has `size` values, the last one fewer where they do not divide it. */

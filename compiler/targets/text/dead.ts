@@ -3,7 +3,7 @@ import type { Stmt, Value } from '../../schedule/nest/nest.ts'
 import type { Block } from './scope.ts'
 
 /** Calls `visit` with the locals that a value reads. */
-const localsIn = (v: Value, visit: (id: number) => void): void => {
+export const localsIn = (v: Value, visit: (id: number) => void): void => {
   switch (v.kind) {
     case 'const':
       return

@@ -7,7 +7,7 @@ import { indexKey, ofAtom } from '../../schedule/kernel/indexing.ts'
 import type { Buffer, Expr, Guard, Index, Kernel, Term, Var } from '../../schedule/kernel/kernel.ts'
 
 /** The text, the buffers of the kernel in the order in which it comes to them, and what all kernels with this text are but for their name. */
-export type Keyed = {
+type Keyed = {
   readonly key: string
   readonly operands: readonly number[]
   /** Buffers are numbers of operands, and variables are numbered as they are declared, those of `counters` first. */

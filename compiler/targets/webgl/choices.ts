@@ -3,6 +3,7 @@
  * what is out of an array's bounds is not read.
  */
 import { type Stmt, type Value, apply } from '../../schedule/nest/nest.ts'
+import { localsIn } from '../text/dead.ts'
 import type { Block } from '../text/scope.ts'
 
 /** The most parts that a side of a choice has. */
@@ -59,25 +60,10 @@ const givenIn = (block: Block, wanted: number | null): { readonly id: number; re
 type Uses = { readonly sets: Map<number, number>; readonly away: Set<number> }
 const usesOf = (body: Block): Uses => {
   const [sets, home, away] = [new Map<number, number>(), new Map<number, Block>(), new Set<number>()]
-  const read = (v: Value, block: Block): void => {
-    switch (v.kind) {
-      case 'const':
-        return
-      case 'local':
-        if (home.get(v.id) !== block) away.add(v.id)
-        return
-      case 'load':
-        return read(v.at, block)
-      case 'apply':
-      case 'named':
-        return v.args.forEach(arg => read(arg, block))
-      case 'lane':
-        return read(v.of, block)
-      case 'shuffle':
-        read(v.a, block)
-        return read(v.b, block)
-    }
-  }
+  const read = (v: Value, block: Block): void =>
+    localsIn(v, id => {
+      if (home.get(id) !== block) away.add(id)
+    })
   const go = (block: Block): void => {
     for (const s of block) {
       switch (s.kind) {

@@ -7,8 +7,8 @@ import { type Scalar, type Value, scalarOf } from '../../schedule/nest/nest.ts'
 import { type Text, joined, literal, not } from './text.ts'
 
 export type Native = (fn: NativeName, ...args: readonly Text[]) => Text
-export type Comparing = 'lt' | 'gt' | 'le' | 'ge' | 'eq' | 'ne'
-export type Comparison = (fn: Comparing, x: Value, y: Value) => Text
+type Comparing = 'lt' | 'gt' | 'le' | 'ge' | 'eq' | 'ne'
+type Comparison = (fn: Comparing, x: Value, y: Value) => Text
 
 /** How operands are printed. */
 type Operands = {

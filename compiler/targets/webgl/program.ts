@@ -40,7 +40,10 @@ const checkSizes = (buffers: readonly Buffer[]): void => {
   }
 }
 
-/** The program of a plan; `make` is what programs of one compile share. Throws `TooLarge` where no texture could hold an array; refuses what cannot be gathers. */
+/**
+ * The program of a plan; `make` is what programs of one compile share. Throws `TooLarge` where no texture could hold an array; refuses what cannot be
+ * gathers.
+ */
 export const compileGl = (id: string, plan: Plan, make: Gathers = gathers()): GlProgram => {
   checkSizes(plan.buffers)
   const { buffers, steps } = gatherPlan(plan, make)

@@ -52,7 +52,8 @@ export const signs = {
 /** Two operands with an operator between them. A negative literal on the right takes the sign of a sum. */
 export const joined = (fn: keyof typeof signs, x: Text, y: Text): Text => {
   const [sign, binds, left, right] = signs[fn]
-  if ((fn === 'add' || fn === 'sub') && /^-[0-9.]+(e-?[0-9]+)?$/.test(y.text)) return { text: `${within(x, left)} ${fn === 'add' ? '-' : '+'} ${y.text.slice(1)}`, binds }
+  if ((fn === 'add' || fn === 'sub') && /^-[0-9.]+(e-?[0-9]+)?$/.test(y.text))
+    return { text: `${within(x, left)} ${fn === 'add' ? '-' : '+'} ${y.text.slice(1)}`, binds }
   return { text: `${within(x, left)} ${sign} ${within(y, right)}`, binds }
 }
 export const negated = (x: Text): Text => (x.text.startsWith('-') ? { text: `-(${x.text})`, binds: 6 } : { text: `-${within(x, 7)}`, binds: 6 })

@@ -52,8 +52,6 @@ const isWhole = (v: Value): boolean => v.kind === 'const' && wholeLiteral(v.valu
 export type Values = {
   /** At the root of a statement. */
   readonly value: (v: Value) => Text
-  /** A truth value for an assignment. */
-  readonly truth: (v: Value) => Text
   /** An integer or a number where a loop, a position or a native takes it. */
   readonly operand: (v: Value) => Text
 }
@@ -268,9 +266,5 @@ export const valuesIn = (scope: Scope): Values => {
         throw new RangeError('gpu.js has no vectors here')
     }
   }
-  const truth = (v: Value): Text => {
-    const t = value(v)
-    return t.typed ?? t
-  }
-  return { value, truth, operand }
+  return { value, operand }
 }

@@ -76,7 +76,8 @@ export const randomPlan = (seed: number): Plan => {
           case 3: return op('mul', [some(), num(pick([0.5, -0.25, 1]))])
           case 4: {
             const all = [...of, ...counters]
-            return all.length === 0 ? num(2) : when([guard(ix(below(3) - 1, [pick([1, -1, 2]), pick(all)]), 1 + below(6), pick([1, 1, 2]))], some(), num(pick([0, 0, 0.5])))
+            if (all.length === 0) return num(2)
+            return when([guard(ix(below(3) - 1, [pick([1, -1, 2]), pick(all)]), 1 + below(6), pick([1, 1, 2]))], some(), num(pick([0, 0, 0.5])))
           }
           default: return op(pick(['maximum', 'minimum'] as const), [some(), some()])
         }
