@@ -19,7 +19,7 @@ const messageOf = async (f: () => Promise<unknown>): Promise<string> => {
   }
 }
 
-type Context = Record<'createTexture' | 'deleteTexture' | 'createProgram' | 'getExtension' | 'getError' | 'compileShader', (...args: unknown[]) => unknown>
+type Context = Record<'createTexture' | 'deleteTexture' | 'createProgram' | 'getExtension' | 'getError' | 'compileShader' | 'clientWaitSync', (...args: unknown[]) => unknown>
 type Canvas = { getContext: (kind: string, ...more: readonly unknown[]) => Context | null }
 type Kind<A> = { readonly prototype: A }
 const world = globalThis as unknown as {
@@ -85,6 +85,20 @@ const page = {
   noContext: () => instead(canvases.map(({ prototype }) => prototype), 'getContext', () => () => null, () => messageOf(() => load('hand/chain'))),
   without: (extension: string) => instead([world.WebGL2RenderingContext.prototype], 'getExtension',
     inner => function (this: Context, ...args) { return args[0] === extension ? null : inner.apply(this, args) }, () => messageOf(() => load('hand/chain'))),
+
+  /** The order in which readings come of which the device seems to be late with the first. */
+  order: async () => {
+    const program = await load('hand/chain')
+    program.run()
+    const came: number[] = []
+    let [first, asked]: [unknown, number] = [undefined, 0]
+    await instead([world.WebGL2RenderingContext.prototype], 'clientWaitSync', inner => function (this: Context, ...args) {
+      first ??= args[0]
+      return args[0] === first && asked++ < 20 ? 0x911b /* not yet */ : inner.apply(this, args)
+    }, () => Promise.all([0, 1, 2].map(i => program.read(program.program.outputs.map(({ path }) => path)).then(() => came.push(i)))))
+    program.dispose()
+    return came
+  },
 
   /** How many elements of a large array are not where they belong. */
   wide: async () => {

@@ -92,6 +92,10 @@ test('every element of an array of three million is where it belongs', async () 
   assert.equal(await ask(page, 'wide'), [3_000_017, 0])
 })
 
+test('readings come in the order in which they were asked for', async () => {
+  assert.equal(await ask(page, 'order'), [0, 1, 2])
+})
+
 test('where the driver has no memory left, that is said, and stays said', async () => {
   const [said = '', later] = (await ask(page, 'full')) as readonly string[]
   assert.match(said, /^WebGL: out of memory: no texture for 7 numbers beside the \d+ that there are \(0\.0 MiB\)\n {2}Use smaller sizes/)

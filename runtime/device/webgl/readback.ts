@@ -41,7 +41,7 @@ export type Part = { readonly sheet: Sheet; readonly texels: number }
 
 export type Readback = (parts: readonly Part[]) => Promise<readonly Float32Array[]>
 
-/** `broken` is called, and has to throw, where the device failed meanwhile. */
+/** Readings come in the order in which they were asked for. `broken` is called, and has to throw, where the device failed meanwhile. */
 export const readback = (gl: Gl, broken: () => never): Readback => {
   const state: { framebuffer: GlFramebuffer | null; channels: number } = { framebuffer: null, channels: 0 }
   /** One number a texel where the driver gives them so; otherwise four, as every driver does. */
@@ -67,9 +67,10 @@ export const readback = (gl: Gl, broken: () => never): Readback => {
     gl.framebufferTexture2D(n.framebuffer, n.color0, n.texture2d, null, 0)
     return { buffer, channels, texels }
   }
-  return async parts => {
+  const bring = async (parts: readonly Part[], before: Promise<unknown>): Promise<readonly Float32Array[]> => {
     const started = parts.map(part => (part.texels === 0 ? null : start(part)))
     await finished(gl, broken)
+    await before
     const all = started.map(one => {
       if (one === null) return new Float32Array()
       const { buffer, channels, texels } = one
@@ -82,5 +83,12 @@ export const readback = (gl: Gl, broken: () => never): Readback => {
     })
     if (gl.isContextLost()) broken()
     return all
+  }
+  // Each waits by timers of its own, of which a later one may come first.
+  let last: Promise<unknown> = Promise.resolve()
+  return parts => {
+    const coming = bring(parts, last)
+    last = coming.catch(() => undefined)
+    return coming
   }
 }
