@@ -39,5 +39,5 @@ export const fewInputs = (given: Kernel, fresh: Fresh, most: number, partial: (s
   }
   const { fit } = fitter(given.vars, keep, most)
   const fitted = stores.map(s => (reads(s).size <= most ? s : { ...s, value: fit(s.value, most - own(s).size) }))
-  return [...before, { ...given, reduction, stores: fitted }]
+  return before.length === 0 ? [given] : [...before, { ...given, reduction, stores: fitted }]
 }

@@ -58,7 +58,7 @@ const turnsOf = (stores: readonly Store[]): readonly (readonly Store[])[] => {
   // what a store reads besides must not have been written in an earlier turn
   const late = stores.some((s, i) => stores.some((t, j) => depths[j]! < depths[i]! && readsOf(placed(s, nothing).value).has(t.buffer)))
   const same = new Set(stores.map(s => s.buffer)).size < stores.length
-  if (late || same) return [stores]
+  if (late || same || depths.every(d => d === 0)) return [stores]
   const done = stores.map(s => placed(s, t => ({ kind: 'load', buffer: t.buffer, at: t.at, dtype: t.value.dtype })))
   return [...new Set(depths)].toSorted((x, y) => x - y).map(d => done.filter((_, i) => depths[i] === d))
 }
@@ -66,6 +66,7 @@ const turnsOf = (stores: readonly Store[]): readonly (readonly Store[])[] => {
 /** The kernels that do one after the other what one does. */
 export const reusing = (kernel: Kernel, fresh: Fresh): readonly Kernel[] => {
   const turns = turnsOf(kernel.stores)
+  if (turns.length === 1) return [kernel]
   return turns.map((stores, i): Kernel => ({
     ...kernel, stores, name: i === turns.length - 1 ? kernel.name : fresh.name(`${kernel.name}_first`),
     reduction: stores.some(s => usesAcc(s.value)) ? kernel.reduction : null,
