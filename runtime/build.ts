@@ -39,8 +39,16 @@ export type LoadOptions = {
 /** Options for a device whose memory is at hand. */
 export type LocalOptions = LoadOptions & { readonly device?: Exclude<Device, 'webgpu' | 'webgl'> }
 
-/** Refuses what cannot be meant. */
-const checkOptions = ({ device, threads }: LoadOptions): E.Either<Failure, void> => {
+const local = ['wasm', 'eager'] as const satisfies readonly Device[]
+const everywhere = [...local, 'webgpu', 'webgl'] as const satisfies readonly Device[]
+
+/** Refuses what cannot be meant; `devices` are those to choose from. */
+const checkOptions = ({ device = 'wasm', threads }: LoadOptions, devices: readonly Device[]): E.Either<Failure, void> => {
+  if (!devices.includes(device)) {
+    const others: readonly Device[] = everywhere
+    return E.left({ kind: 'usage', message: `device: expected ${devices.join(', ')}, got '${device}'`,
+      remedy: others.includes(device) ? `What runs on ${device} gives promises: load it with loadOn.` : 'Choose one of these.' })
+  }
   if (threads === undefined) return E.right(undefined)
   if (!Number.isInteger(threads) || threads < 1 || threads > mostThreads) {
     return E.left({ kind: 'usage', message: `threads: expected a whole number from 1 to ${mostThreads}, got ${threads}` })
@@ -72,11 +80,11 @@ export const openBuild = (host: Host): TE.TaskEither<Failure, Build> =>
     host.read(manifestFile),
     TE.chainEitherK(bytes => parseManifest(new TextDecoder().decode(bytes), `${host.where}/${manifestFile}`)),
     TE.map(manifest => {
-      const found = (id: string, options: LoadOptions): TE.TaskEither<Failure, ProgramInfo> =>
-        TE.fromEither(pipe(checkOptions(options), E.chain(() => findProgram(manifest, id))))
+      const found = (id: string, options: LoadOptions, devices: readonly Device[]): TE.TaskEither<Failure, ProgramInfo> =>
+        TE.fromEither(pipe(checkOptions(options, devices), E.chain(() => findProgram(manifest, id))))
       const load: Build['load'] = (id, options = {}) =>
         pipe(
-          found(id, options),
+          found(id, options, local),
           TE.chain((program): TE.TaskEither<Failure, LocalExecutable> => {
             switch (options.device ?? 'wasm') {
               case 'wasm': return loadWasm(host, program, options)
@@ -87,15 +95,14 @@ export const openBuild = (host: Host): TE.TaskEither<Failure, Build> =>
         )
       // Imported on demand: who stays with WebAssembly needs none of it.
       const loadOn: Build['loadOn'] = (id, { device = 'wasm', ...options }) => {
-        const program = found(id, { ...options, device })
-        switch (device) {
-          case 'wasm':
-          case 'eager': return load(id, { ...options, device })
-          case 'webgpu': return pipe(program, TE.chain(info =>
-            pipe(TE.fromTask(() => import('./device/webgpu/load.ts')), TE.chain(webgpu => webgpu.loadWebGpu(host, info, options)))))
-          case 'webgl': return pipe(program, TE.chain(info =>
-            pipe(TE.tryCatch(() => import('./device/webgl/load.ts'), noScript), TE.chain(webgl => webgl.loadWebGl(host, info, options)))))
-        }
+        return pipe(found(id, { ...options, device }, everywhere), TE.chain((program): TE.TaskEither<Failure, Executable> => {
+          switch (device) {
+            case 'wasm':
+            case 'eager': return load(id, { ...options, device })
+            case 'webgpu': return pipe(TE.fromTask(() => import('./device/webgpu/load.ts')), TE.chain(webgpu => webgpu.loadWebGpu(host, program, options)))
+            case 'webgl': return pipe(TE.tryCatch(() => import('./device/webgl/load.ts'), noScript), TE.chain(webgl => webgl.loadWebGl(host, program, options)))
+          }
+        }))
       }
       return { manifest, host, load, loadOn }
     }),

@@ -16,6 +16,7 @@ import { loadProgram, openBuild, type LocalOptions } from '../../runtime/build.t
 import type { Host, Threads } from '../../runtime/device/host.ts'
 import { nodeHost } from '../../runtime/device/node.ts'
 import type { LocalExecutable } from '../../runtime/executor.ts'
+import { orThrow } from '../../runtime/train/task.ts'
 import { toyBuild } from './toy.ts'
 import { meetBuild } from './support/threads-module.ts'
 
@@ -127,6 +128,14 @@ test('numbers of threads that cannot be meant are refused', async () => {
   }
   assert.match(await refusal(() => ready(host, 'toy/step', { device: 'eager', threads: 2 })), /the eager device runs on one thread, not on 2/)
   assert.is((await ready(host, 'toy/step', { device: 'eager', threads: 1 })).threads, 1)
+})
+
+test('devices that there are not are refused, with those that there are', async () => {
+  const { loadOn } = await orThrow(openBuild(nodeHost(toyBuild().build)))
+  const on = (device: string) => refusal(async () => orThrow(loadOn('toy/step', { device: device as 'wasm' }))) // as JavaScript may
+  assert.match(await on('auto'), /^device: expected wasm, eager, webgpu, webgl, got 'auto'\n {2}Choose one of these\.$/)
+  assert.match(await refusal(() => ready(nodeHost(toyBuild().build), 'toy/step', { device: 'webgl' as 'wasm' })),
+    /^device: expected wasm, eager, got 'webgl'\n {2}What runs on webgl gives promises: load it with loadOn\.$/)
 })
 
 test('--threads is read by run, train and bench alike', async () => {
