@@ -41,8 +41,8 @@ const sourcesOf = (args: readonly string[], out: string): E.Either<Failure, { fi
   return files.length === 0 ? E.left({ kind: 'file', path: named.join(' '), message: 'holds no .ts files' }) : E.right({ files, root })
 }
 
-/** Each thread reads the whole compiler, and holds what it makes in memory. */
-const mostThreads = 4
+/** Each thread reads the whole compiler, and holds what it makes in memory. On two cores one is as fast: the collector has the other. */
+const threadsOn = (cores: number): number => (cores < 4 ? 1 : 4)
 
 /** The targets of `--targets wasm,webgpu`. */
 const targetsOf = (text: string): E.Either<Failure, readonly Target[]> => {
@@ -77,7 +77,7 @@ const run = async (args: readonly string[], options: Options): Promise<number> =
     targets: targets.right,
     force: options.force === true || options.explain !== undefined,
     ...(typeof options.explain === 'string' ? { named: options.explain } : {}),
-    threads: Math.min(availableParallelism(), mostThreads),
+    threads: threadsOn(availableParallelism()),
     ...(options.explain === undefined ? {} : { look: explained }),
     onBuilt: ({ info: { id, stats }, obstacles }) => {
       if (!wanted(id) && options.quiet !== true) {

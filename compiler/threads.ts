@@ -6,6 +6,9 @@ import { Worker } from 'node:worker_threads'
 import { Refusal } from '../dsl/errors.ts'
 import type { Job, Outcome } from './job.ts'
 
+/** MiB for what is young: a thread's usual share is collected all the time. */
+const young = 256
+
 /** Fewer programs are built sooner than another thread has read the compiler. */
 const leastJobs = 8
 
@@ -28,7 +31,7 @@ const queuesOf = (jobs: readonly Job[]): readonly (readonly number[])[] => {
 export const onThreads = async (jobs: readonly Job[], threads: number, heard: (outcome: Outcome) => void): Promise<readonly Outcome[]> => {
   const outcomes: Outcome[] = []
   const queues = [...queuesOf(jobs)]
-  const workers = Array.from({ length: threads }, () => new Worker(new URL('./thread.mjs', import.meta.url), { name: 'vdsm compile', execArgv: [] }))
+  const workers = Array.from({ length: threads }, () => new Worker(new URL('./thread.mjs', import.meta.url), { name: 'vdsm compile', execArgv: [], resourceLimits: { maxYoungGenerationSizeMb: young } }))
   const work = (worker: Worker): Promise<unknown> => new Promise((done, failed) => {
     let queue: readonly number[] = []
     const next = (): void => {
