@@ -31,7 +31,8 @@ const queuesOf = (jobs: readonly Job[]): readonly (readonly number[])[] => {
 export const onThreads = async (jobs: readonly Job[], threads: number, heard: (outcome: Outcome) => void): Promise<readonly Outcome[]> => {
   const outcomes: Outcome[] = []
   const queues = [...queuesOf(jobs)]
-  const workers = Array.from({ length: threads }, () => new Worker(new URL('./thread.mjs', import.meta.url), { name: 'vdsm compile', execArgv: [], resourceLimits: { maxYoungGenerationSizeMb: young } }))
+  const settings = { name: 'vdsm compile', execArgv: [], resourceLimits: { maxYoungGenerationSizeMb: young } }
+  const workers = Array.from({ length: threads }, () => new Worker(new URL('./thread.mjs', import.meta.url), settings))
   const work = (worker: Worker): Promise<unknown> => new Promise((done, failed) => {
     let queue: readonly number[] = []
     const next = (): void => {

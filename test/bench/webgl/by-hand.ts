@@ -109,7 +109,9 @@ export const kernelsByHand = (gpu: GPU, conv: Conv, x: Float32Array, w: Float32A
         images.set(x.subarray(from, from + conv.size), (p * side + row + shift) * side + shift)
       }
     }
-    const shaped = (values: Float32Array, dims: readonly number[]): Input | Float32Array => (way.flat ? values : new Input(values as never, [...dims] as [number, number, number])) // its type knows no typed arrays
+    // The type of inputs knows no typed arrays.
+    const shaped = (values: Float32Array, dims: readonly number[]): Input | Float32Array =>
+      (way.flat ? values : new Input(values as never, [...dims] as [number, number, number]))
     const upload = (values: Float32Array, dims: readonly number[]) => {
       const index = dims.length === 1 || way.flat ? 'a[this.thread.x]' : 'a[this.thread.z][this.thread.y][this.thread.x]'
       const output = dims.length === 1 || way.flat ? [values.length] : [...dims]

@@ -36,12 +36,13 @@ const countsOf = (file: GlProgram) => {
 const ms = (times: Times): string => `${times.median.toFixed(2)} (${times.least.toFixed(2)}) ms`
 
 const bench = async ({ build: folder, program, rounds }: Options): Promise<void> => {
-  if (chromiumPath === undefined) return refuse({ kind: 'usage', message: 'WebGL is measured in Chromium, which is not here', remedy: 'Debian: apt-get install chromium' })
+  const no = (message: string, remedy: string): never => refuse({ kind: 'usage', message, remedy })
+  if (chromiumPath === undefined) return no('WebGL is measured in Chromium, which is not here', 'Debian: apt-get install chromium')
   const { manifest } = await orThrow(openBuild(nodeHost(folder)))
   const info = manifest.programs.find(({ id }) => id === program)
   const { webgl: entry } = info ?? {}
   if (entry === undefined || 'obstacle' in entry) {
-    return refuse({ kind: 'usage', message: `there is no program ${program} for WebGL in ${folder}/${entry === undefined ? '' : `: ${entry.obstacle}`}`, remedy: 'Compile first: npm run compile' })
+    return no(`there is no program ${program} for WebGL in ${folder}/${entry === undefined ? '' : `: ${entry.obstacle}`}`, 'Compile first: npm run compile')
   }
   const parsed = parseGlProgram(readFileSync(`${folder}/${entry.file}`, 'utf8'), entry.file)
   if (E.isLeft(parsed)) throw new Refusal(parsed.left)
@@ -55,6 +56,10 @@ const bench = async ({ build: folder, program, rounds }: Options): Promise<void>
   const hands = (await ask(page, 'byHand', conv, rounds)) as readonly ByHand[]
   await browser.close()
   server.close()
+
+  const [first] = hands
+  const same = hands.every(({ sum }) => Math.abs(sum - (first?.sum ?? NaN)) <= 1e-3 * Math.abs(sum))
+  if (!same) return no(`the kernels by hand do not compute the same: ${hands.map(({ sum }) => sum).join(', ')}`, 'This is a mistake in by-hand.ts.')
 
   const flopsOf = (step: GlStep): number => (step.kind === 'kernel' ? step.flops : 0)
   const largest = file.steps.reduce((best, step, i) => (flopsOf(step) > flopsOf(file.steps[best]!) ? i : best), 0)
@@ -70,7 +75,8 @@ const bench = async ({ build: folder, program, rounds }: Options): Promise<void>
   writeFileSync('build/bench/webgl.json', `${JSON.stringify(results, null, 1)}\n`)
   console.log([
     `${program}, ${webgl.variant}; ${results.cpu}, ${results.date}; medians (best) of ${rounds} rounds.`, '',
-    `- ${counts.runs} runs of ${counts.kernels} kernels; ${counts.textures} textures, ${counts.megabytes.toFixed(1)} MB; ${counts.moved.toFixed(1)} MB read and written`,
+    `- ${counts.runs} runs of ${counts.kernels} kernels; ${counts.textures} textures, ${counts.megabytes.toFixed(1)} MB; `
+      + `${counts.moved.toFixed(1)} MB read and written`,
     `- a call ${ms(webgl.call)} (the first ${webgl.first.toFixed(0)} ms, with loading); WebAssembly, in the same page: ${ms(wasm.call)}`, '',
     `| ${results.largest.name}, ${(results.largest.flops / 1e6).toFixed(1)} MFLOP | time | ours over it |`, '| --- | ---: | ---: |',
     `| ours | ${ms(ours)} | |`, ...hands.map(({ name, times }) => `| by hand: ${name} | ${ms(times)} | ${(ours.median / times.median).toFixed(2)} |`), '',

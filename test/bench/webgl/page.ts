@@ -27,6 +27,10 @@ const noise = (n: number, scale: number): Float32Array => Float32Array.from({ le
 
 const fill = (program: Executable): void => program.program.inputs.forEach(({ path, shape }) => program.set(path, noise(sizeOfShape(shape), 0.1)))
 
+/** As gpu.js gives results: in one dimension, or rows in planes. */
+type Nested = number | Iterable<Nested>
+const sumOf = (of: Nested): number => (typeof of === 'number' ? of : [...of].reduce((sum: number, part) => sum + sumOf(part), 0))
+
 /** Runs often enough that the wait for the last result does not count. */
 const inOneRound = 8
 
@@ -66,7 +70,7 @@ const page = {
         result.delete()
       })
       const result = run()
-      const sum = [...(result.toArray() as Float32Array | readonly (readonly Float32Array[])[])].flat(2).flatMap(row => (typeof row === 'number' ? [row] : [...row])).reduce((a, b) => a + b, 0)
+      const sum = sumOf(result.toArray() as Nested)
       result.delete()
       found.push({ name, times: { median: times.median / inOneRound, least: times.least / inOneRound }, sum })
     }
