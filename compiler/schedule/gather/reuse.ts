@@ -6,7 +6,7 @@
 import { readsOf } from '../gpu/parts.ts'
 import { usesAcc } from '../gpu/split.ts'
 import type { Expr, Kernel, Store } from '../kernel/kernel.ts'
-import { walk } from '../kernel/walk.ts'
+import { replacing, walk } from '../kernel/walk.ts'
 import type { Fresh } from './fresh.ts'
 
 const contains = (root: Expr, part: Expr): boolean => {
@@ -15,33 +15,6 @@ const contains = (root: Expr, part: Expr): boolean => {
     found ||= e === part
   })
   return found
-}
-
-/** An expression with others in place of some of its own. */
-const replacing = (by: ReadonlyMap<Expr, Expr>): ((e: Expr) => Expr) => {
-  const done = new Map<Expr, Expr>(by)
-  const visit = (e: Expr): Expr => {
-    const known = done.get(e)
-    if (known !== undefined) return known
-    const out = ((): Expr => {
-      switch (e.kind) {
-        case 'op':
-          return { ...e, args: e.args.map(visit) }
-        case 'when':
-          return { ...e, then: visit(e.then), otherwise: visit(e.otherwise) }
-        case 'random':
-          return { ...e, key0: visit(e.key0), key1: visit(e.key1) }
-        case 'acc':
-        case 'const':
-        case 'load':
-        case 'index':
-          return e
-      }
-    })()
-    done.set(e, out)
-    return out
-  }
-  return visit
 }
 
 /** The stores in turns: what a store of a later turn shares with one of an earlier it reads. One turn where that does not work out. */
@@ -53,7 +26,10 @@ const turnsOf = (stores: readonly Store[]): readonly (readonly Store[])[] => {
   const sources = new Map(stores.map(s => [s, stores.filter(t => before(t, s))]))
   const depth = (s: Store): number => sources.get(s)!.reduce((n, t) => Math.max(n, depth(t) + 1), 0)
   const depths = stores.map(depth)
-  const placed = (s: Store, load: (t: Store) => Expr): Store => ({ ...s, value: replacing(new Map(sources.get(s)!.map(t => [t.value, load(t)])))(s.value) })
+  const placed = (s: Store, load: (t: Store) => Expr): Store => {
+    const loads = new Map(sources.get(s)!.map(t => [t.value, load(t)]))
+    return { ...s, value: replacing(e => loads.get(e))(s.value) }
+  }
   const nothing = (t: Store): Expr => ({ kind: 'const', value: 0, dtype: t.value.dtype })
   // what a store reads besides must not have been written in an earlier turn
   const late = stores.some((s, i) => stores.some((t, j) => depths[j]! < depths[i]! && readsOf(placed(s, nothing).value).has(t.buffer)))

@@ -7,6 +7,7 @@
  */
 import { linear, variable, zero } from '../kernel/indexing.ts'
 import type { Buffer, Expr, Kernel, Plan, Reduction, Step, Store } from '../kernel/kernel.ts'
+import { replacing } from '../kernel/walk.ts'
 import { mostBuffers } from './dispatch.ts'
 import { type Ids, type Keep, fitter, readsOf, readsOfIndex, union } from './parts.ts'
 
@@ -46,33 +47,8 @@ export const usesAcc = (root: Expr): boolean => {
   return visit(root)
 }
 
-/** An expression with another in place of the reduced value; what is shared stays shared. */
-export const withAcc = (by: Expr): ((e: Expr) => Expr) => {
-  const done = new Map<Expr, Expr>()
-  const visit = (e: Expr): Expr => {
-    const known = done.get(e)
-    if (known !== undefined) return known
-    const out = ((): Expr => {
-      switch (e.kind) {
-        case 'acc':
-          return by
-        case 'op':
-          return { ...e, args: e.args.map(visit) }
-        case 'when':
-          return { ...e, then: visit(e.then), otherwise: visit(e.otherwise) }
-        case 'random':
-          return { ...e, key0: visit(e.key0), key1: visit(e.key1) }
-        case 'const':
-        case 'load':
-        case 'index':
-          return e
-      }
-    })()
-    done.set(e, out)
-    return out
-  }
-  return visit
-}
+/** An expression with another in place of the reduced value. */
+export const withAcc = (by: Expr): ((e: Expr) => Expr) => replacing(e => (e.kind === 'acc' ? by : undefined))
 
 /** Groups of stores, in an order in which no group reads what an earlier one has written; circles are one group. */
 const ordered = (stores: readonly Store[]): readonly (readonly Store[])[] => {

@@ -56,6 +56,34 @@ export const loadsOf = (roots: readonly Expr[]): readonly Load[] => {
   return loads
 }
 
+/** An expression with others in place of some of its own, which `by` names (places that are computed stay); what is shared stays shared. */
+export const replacing = (by: (expr: Expr) => Expr | undefined): ((expr: Expr) => Expr) => {
+  const done = new Map<Expr, Expr>()
+  const below = (e: Expr): Expr => {
+    switch (e.kind) {
+      case 'op':
+        return { ...e, args: e.args.map(visit) }
+      case 'when':
+        return { ...e, then: visit(e.then), otherwise: visit(e.otherwise) }
+      case 'random':
+        return { ...e, key0: visit(e.key0), key1: visit(e.key1) }
+      case 'acc':
+      case 'const':
+      case 'load':
+      case 'index':
+        return e
+    }
+  }
+  const visit = (e: Expr): Expr => {
+    const known = done.get(e)
+    if (known !== undefined) return known
+    const out = by(e) ?? below(e)
+    done.set(e, out)
+    return out
+  }
+  return visit
+}
+
 /** The expressions of a kernel. */
 export const expressions = ({ reduction, stores }: Pick<Kernel, 'reduction' | 'stores'>): readonly Expr[] => [
   ...(reduction === null ? [] : reduction.kind === 'product' ? [reduction.a, reduction.b] : [reduction.value]),
